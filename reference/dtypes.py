@@ -1,0 +1,188 @@
+"""Chapter *dtypes*: which dtype each value is to have, and who asks for which observer.
+
+A qconfig's activation observer serves a pattern's input and its output; for a
+dynamic qconfig it serves the input alone, and the output is float (DTYPES-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.ao.quantization import PlaceholderObserver, QConfig
+from torch.fx import Graph, Node
+
+from .graphs import Operand, operands
+from .qconfigs import reuses_input
+from .specs import Spec, spec_of
+from .values import Kind, Shape, classify
+
+FLOAT = torch.float32
+"""The dtype of a value that nobody quantizes."""
+
+NORMS = frozenset({F.layer_norm, F.group_norm, F.instance_norm})
+"""Functions whose weight is never quantized (DTYPES-5): no kernel takes one."""
+
+_NOT_TENSORS: dict[str, tuple[int | str, ...]] = {
+    "masked_fill": (1, 2, "mask", "value"),
+    "size": (1, "dim"),
+    "unsqueeze": (1, "dim"),
+    "unsqueeze_": (1, "dim"),
+    "transpose": (1, 2, "dim0", "dim1"),
+}
+"""Methods, and the arguments of theirs that are masks, dimensions or numbers."""
+
+_ALL_BUT_FIRST = frozenset({"permute", "repeat", "reshape", "view"})
+"""Methods of which every argument but the tensor itself is a number or a size."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a pattern asks for.
+
+    ``activation`` is for its input and, unless dynamic, its output; ``weight``
+    and ``bias`` are for the functional's arguments of these roles.  ``reuse``
+    says that it asks for nothing of its own and takes its input's observer.
+    """
+
+    activation: Spec | None
+    weight: Spec | None
+    bias: Spec | None
+    reuse: bool
+
+    @property
+    def activation_dtype(self) -> torch.dtype | None:
+        """The dtype that activations are to have; float where nothing is asked for."""
+        return FLOAT if self.activation is None else self.activation.dtype
+
+    @property
+    def output_dtype(self) -> torch.dtype | None:
+        """The dtype of the output: that of a dynamically quantized operator is float."""
+        if self.activation is not None and self.activation.is_dynamic:
+            return FLOAT
+        return self.activation_dtype
+
+
+def ask_of(qconfig: QConfig) -> Ask:
+    """Return what a qconfig asks for."""
+    activation, weight = spec_of(qconfig.activation), spec_of(qconfig.weight)
+    return Ask(activation, weight, bias_spec(activation, weight), reuses_input(qconfig))
+
+
+def bias_spec(activation: Spec | None, weight: Spec | None) -> Spec | None:
+    """Return what the bias is observed by: float16 where all else is, else float (DTYPES-4)."""
+    half = (
+        activation is not None
+        and weight is not None
+        and activation.dtype == weight.dtype == torch.float16
+        and not activation.is_dynamic
+    )
+    dtype = torch.float16 if half else FLOAT
+    return spec_of(PlaceholderObserver.with_args(dtype=dtype))
+
+
+@dataclass(frozen=True)
+class Values:
+    """What is known of the graph's values.
+
+    ``shapes`` has the kind of each; ``never`` holds those that are read
+    somewhere as a mask, a dimension or a number.
+    """
+
+    shapes: Mapping[Node, Shape]
+    never: frozenset[Node]
+
+    def is_observable(self, node: Node) -> bool:
+        """Whether the value may be observed: only a float tensor may (DTYPES-1)."""
+        return self.shapes[node] is Kind.FLOAT and node not in self.never
+
+    def is_tensor(self, node: Node) -> bool:
+        """Whether the value is a tensor, of whatever type."""
+        return self.shapes[node] is not Kind.PLAIN
+
+
+def read_values(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Any) -> Values:
+    """Return what is known of the values before anything is matched."""
+    return Values(classify(graph, modules, example_inputs), frozenset())
+
+
+def with_never_observed(graph: Graph, values: Values, passes_on: Collection[Node]) -> Values:
+    """Return the values with those marked that are read as what is no float tensor.
+
+    The knowledge travels back through the nodes that pass their first operand's
+    values on (DTYPES-6).
+    """
+    never: set[Node] = set()
+    pending = [
+        operand.value
+        for node in graph.nodes
+        for operand in operands(node)
+        if is_never_tensor(operand)
+    ]
+    while pending:
+        value = pending.pop()
+        if value not in never:
+            never.add(value)
+            if value in passes_on:
+                pending += [operand.value for operand in operands(value)[:1]]
+    return Values(values.shapes, frozenset(never))
+
+
+def is_never_tensor(operand: Operand) -> bool:
+    """Whether an operand is, by its place, a mask, a dimension, a size or a number."""
+    node, key = operand.node, operand.keys[0]
+    if node.op != "call_method":
+        return False
+    if node.target in _ALL_BUT_FIRST:
+        return key != 0
+    return key in _NOT_TENSORS.get(str(node.target), ())
+
+
+def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
+    """Return what an operand is to its operator: ``weight``, ``bias`` or ``activation``.
+
+    It depends on the place alone, so that one value may have two roles in one
+    operator.
+
+    Parameters
+    ----------
+    operand
+        The operand.
+    positions
+        For each function that the backend knows, the positions of its weight and bias.
+    """
+    key = operand.keys[0]
+    if key in ("weight", "bias"):
+        return str(key)
+    if operand.node.op == "call_function":
+        for name, index in positions.get(operand.node.target, {}).items():
+            if key == index and name in ("weight", "bias"):
+                return name
+    return "activation"
+
+
+def spec_for(operand: Operand, ask: Ask, positions: Mapping[Any, Mapping[str, int]]) -> Spec | None:
+    """Return what a pattern asks for at one of its root's operands (DTYPES-3)."""
+    match role(operand, positions):
+        case "weight":
+            return None if operand.node.target in NORMS else ask.weight
+        case "bias":
+            return ask.bias
+    return ask.activation
+
+
+def is_first_argument(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> bool:
+    """Whether an operand is the operator's first argument: the one quantized dynamically.
+
+    With keywords alone it is the first that is neither weight nor bias.
+    """
+    if len(operand.keys) > 1 or role(operand, positions) != "activation":
+        return False
+    if operand.node.args:
+        return operand.keys[0] == 0
+    first = next((key for key in operand.node.kwargs if key not in ("weight", "bias")), None)
+    return operand.keys[0] == first

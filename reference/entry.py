@@ -1,0 +1,94 @@
+"""Chapter *entry*: what is taken in, and in which form.
+
+Every config may be an object or, deprecated, a dict that means the same
+(ENTRY-2).  No backend config means the native one (ENTRY-3).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from torch.ao.quantization import QConfigMapping
+from torch.ao.quantization.backend_config import BackendConfig, get_native_backend_config
+from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
+
+
+class RefusalError(ValueError):
+    """`prepare` will not do what it is asked; the text names the culprit and the cure."""
+
+
+@dataclass(frozen=True)
+class Configs:
+    """The configs of one call, as objects."""
+
+    qconfigs: QConfigMapping
+    custom: PrepareCustomConfig
+    backend: BackendConfig
+
+
+def read_configs(qconfig_mapping: Any, custom_config: Any, backend_config: Any) -> Configs:
+    """Return the configs as objects, and the defaults for those that are None.
+
+    Warns with a `FutureWarning` for every config that is a dict.
+
+    Raises
+    ------
+    RefusalError
+        If a config is neither its object nor a dict.
+    """
+    if custom_config is None:
+        custom_config = PrepareCustomConfig()
+    if backend_config is None:
+        backend_config = get_native_backend_config()
+    return Configs(
+        _as_object(qconfig_mapping, QConfigMapping, "qconfig_mapping"),
+        _as_object(custom_config, PrepareCustomConfig, "prepare_custom_config"),
+        _as_object(backend_config, BackendConfig, "backend_config"),
+    )
+
+
+def _as_object(config: Any, kind: type, name: str) -> Any:
+    """Return the config as an object of its kind."""
+    if isinstance(config, kind):
+        return config
+    if not isinstance(config, dict):
+        raise RefusalError(
+            f"{name} is a {type(config).__name__}; pass a {kind.__name__} or, deprecated, a dict"
+        )
+    warnings.warn(
+        f"{name} is a dict, which is deprecated; pass a {kind.__name__}",
+        FutureWarning,
+        stacklevel=4,
+    )
+    return kind.from_dict(config)  # type: ignore[attr-defined]
+
+
+def refuse_unspecified(is_qat: bool, equalization: Any, standalone: bool, custom: Any) -> None:
+    """Refuse what this specification does not cover.
+
+    Raises
+    ------
+    RefusalError
+        For quantization-aware training, equalization, standalone and custom modules.
+    """
+    asked = {
+        "quantization-aware training": is_qat,
+        "equalization": bool(equalization) and not _is_empty(equalization),
+        "preparing a standalone module": standalone,
+        "standalone modules": bool(
+            custom.standalone_module_names or custom.standalone_module_classes
+        ),
+        "custom modules": any(custom.float_to_observed_mapping.values()),
+        "quantized outputs": bool(custom.output_quantized_indexes),
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            raise RefusalError(f"the reference does not specify {name}; call prepare without it")
+
+
+def _is_empty(mapping: Any) -> bool:
+    """Whether a qconfig mapping, object or dict, selects nothing."""
+    content = mapping if isinstance(mapping, dict) else mapping.to_dict()
+    return not any(content.values())

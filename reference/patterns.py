@@ -1,0 +1,204 @@
+"""Chapter *patterns*: which operators belong together and are quantized as one.
+
+A backend names patterns.  The longest one that fits is taken, from the last
+node of the graph back (PATTERNS-3); a value inside a pattern is read there and
+nowhere else (PATTERNS-2); each node belongs to one match at most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.ao.quantization.backend_config import (
+    BackendConfig,
+    BackendPatternConfig,
+    ObservationType,
+)
+from torch.ao.quantization.utils import MatchAllNode
+from torch.fx import Graph, Node
+from torch.nn.utils.parametrize import type_before_parametrizations
+
+from .dtypes import Values
+from .graphs import operands
+
+
+@dataclass(frozen=True)
+class Match:
+    """An occurrence of a backend's pattern.
+
+    ``root`` reads the pattern's inputs, ``last`` gives its output; ``nodes`` are
+    all of its nodes, the last one first.
+    """
+
+    config: BackendPatternConfig
+    nodes: tuple[Node, ...]
+    root: Node
+    last: Node
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pattern in reversed, nested form, such as ``(ReLU, (BatchNorm2d, Conv2d))``."""
+
+    pattern: Any
+    config: BackendPatternConfig
+    options: Mapping[str, Any] = field(repr=False)
+
+
+def candidates(backend: BackendConfig) -> dict[Any, list[Candidate]]:
+    """Return the backend's patterns by the operator of their last node, longest first."""
+    found: dict[Any, list[Candidate]] = {}
+    for config in backend.configs:
+        options = config.to_dict() if config.pattern is None else vars(config)
+        pattern = options.get("pattern_complex_format")
+        if pattern is None:
+            pattern = _reversed(config.pattern)
+        outer = pattern[0] if isinstance(pattern, tuple) else pattern
+        found.setdefault(outer, []).append(Candidate(pattern, config, options))
+    for group in found.values():
+        group.sort(key=lambda candidate: -_length(candidate.pattern))
+    return found
+
+
+def _reversed(pattern: Any) -> Any:
+    """Turn ``(a, b, c)``, in the order of the data, into ``(c, (b, a))``."""
+    if not isinstance(pattern, tuple):
+        return pattern
+    nested = pattern[0]
+    for operator in pattern[1:]:
+        nested = (operator, nested)
+    return nested
+
+
+def _length(pattern: Any) -> int:
+    """Return the number of operators in a pattern."""
+    return sum(map(_length, pattern)) if isinstance(pattern, tuple) else 1
+
+
+def find(
+    graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig
+) -> dict[Node, Match]:
+    """Return the match of each node that has one."""
+    known = candidates(backend)
+    uses = count_uses(graph)
+    matched: dict[Node, Match] = {}
+    for node in reversed(graph.nodes):
+        if node in matched or node.op not in ("call_module", "call_function", "call_method"):
+            continue
+        for candidate in known.get(operator_of(node, modules), ()):
+            tree = fit(node, candidate.pattern, modules, uses)
+            if tree is not None:
+                match = _match(candidate, tree, node)
+                matched |= dict.fromkeys(match.nodes, match)
+                break
+    return matched
+
+
+def count_uses(graph: Graph) -> Counter[Node]:
+    """Return how often each value is read: twice by one operator counts as twice (PATTERNS-2)."""
+    return Counter(operand.value for node in graph.nodes for operand in operands(node))
+
+
+def operator_of(node: Node, modules: Mapping[str, nn.Module]) -> Any:
+    """Return what a pattern names a node by: a module's type, a function, a method's name."""
+    if node.op == "call_module":
+        return type_before_parametrizations(modules[str(node.target)])
+    return node.target
+
+
+def fit(
+    node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counter[Node]
+) -> Any | None:
+    """Fit a pattern to a node and what it reads.
+
+    Returns
+    -------
+    tree or None
+        The nodes in the shape of the pattern, or None if it does not fit.
+    """
+    outer, *inner = pattern if isinstance(pattern, tuple) else (pattern,)
+    if node.op not in ("call_module", "call_function", "call_method"):
+        return None
+    if operator_of(node, modules) != outer or (node.op == "call_method") != isinstance(outer, str):
+        return None
+    if outer is getattr and inner:
+        return node if list(node.args[1:2]) == inner else None
+    if not inner:
+        return node
+    read = arguments_of(node)
+    if len(read) != len(inner):
+        return None
+    tree = [node]
+    for part, value in zip(inner, read, strict=True):
+        if part is MatchAllNode:
+            branch: Any = Extra(value)
+        elif not isinstance(value, Node) or uses[value] > 1:
+            return None
+        else:
+            branch = fit(value, part, modules, uses)
+        if branch is None:
+            return None
+        tree.append(branch)
+    return tuple(tree)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A value that a pattern reads but does not own: whatever stands at ``MatchAllNode``."""
+
+    node: Node
+
+
+def arguments_of(node: Node) -> list[Any]:
+    """Return what a pattern's inner parts are held against.
+
+    These are the arguments that hold values, however they are spelled; numbers
+    and the like belong to the operator.
+    """
+    held = {operand.keys[0] for operand in operands(node)}
+    arguments = [*enumerate(node.args), *node.kwargs.items()]
+    return [argument for key, argument in arguments if key in held]
+
+
+def _match(candidate: Candidate, tree: Any, last: Node) -> Match:
+    """Return the match that a fitted tree of nodes stands for."""
+    nodes = tuple(_owned(tree))
+    getter: Callable[[Any], Node] | None = candidate.options.get(
+        "root_node_getter", candidate.options.get("_root_node_getter")
+    )
+    root = getter(_plain(tree)) if getter else nodes[-1]
+    return Match(candidate.config, nodes, root, last)
+
+
+def _owned(tree: Any) -> list[Node]:
+    """Return the nodes of a tree that the pattern owns, the last one first."""
+    if isinstance(tree, Extra):
+        return []
+    return [tree] if isinstance(tree, Node) else [node for part in tree for node in _owned(part)]
+
+
+def _plain(tree: Any) -> Any:
+    """Return a tree of nodes alone, as a backend's own root finder expects it."""
+    if isinstance(tree, Extra):
+        return tree.node
+    return tree if isinstance(tree, Node) else tuple(_plain(part) for part in tree)
+
+
+def observation_type(match: Match, values: Values) -> ObservationType:
+    """Return how a match is observed; it may depend on the number of tensors (PATTERNS-5).
+
+    Tensor operands count however they are spelled; numbers do not count.
+    """
+    by_count = match.config.to_dict().get("num_tensor_args_to_observation_type", {})
+    count = len(tensor_arguments(match.root, values))
+    return by_count.get(count, match.config.observation_type)
+
+
+def tensor_arguments(root: Node, values: Values) -> list[Node]:
+    """Return a node's arguments that are tensors, positional or not."""
+    arguments = [*root.args, *root.kwargs.values()]
+    return [a for a in arguments if isinstance(a, Node) and values.is_tensor(a)]

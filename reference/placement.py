@@ -1,0 +1,155 @@
+"""Chapter *placement*: where observers go.
+
+A quantized pattern's inputs are observed at its root, its output behind its
+last node, and nothing inside (PLACEMENT-4).  A value that is quantized that way
+already is not observed again (PLACEMENT-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.ao.quantization.backend_config import ObservationType
+from torch.fx import Graph, Node
+
+from . import dtypes, sharing
+from .dtypes import FLOAT, Ask, Values
+from .graphs import Operand, operands
+from .patterns import Match
+from .plan import Plan, Slot
+from .specs import OBSERVED_DTYPES, Spec
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A match that is to be quantized: what it asks for and how it is observed."""
+
+    match: Match
+    ask: Ask
+    observation: ObservationType
+
+
+@dataclass
+class Site:
+    """The graph being planned, and what is known so far.
+
+    ``outputs`` has the slot through which each value is read, ``inputs`` all
+    slots that consumers asked for on each value, ``groups`` who shares with whom.
+    """
+
+    plan: Plan
+    graph: Graph
+    values: Values
+    quantized: Mapping[Node, Quantized]
+    quantized_inputs: frozenset[Node]
+    positions: Mapping[Any, Mapping[str, int]]
+    outputs: dict[Node, Slot] = field(default_factory=dict)
+    inputs: dict[Node, list[Slot]] = field(default_factory=dict)
+    groups: sharing.Groups = field(default_factory=sharing.Groups)
+
+
+def place(site: Site) -> None:
+    """Decide all observers, node by node in the order of the graph."""
+    for node in site.graph.nodes:
+        for operand in operands(node):
+            read = site.outputs.get(operand.value)
+            if read is not None:
+                site.plan.read(operand, read)
+        quantized = site.quantized.get(node)
+        if quantized is None:
+            continue
+        if is_never_observed(quantized):
+            site.plan.decide(node, "input and output", "BACKENDS-4", "the pattern is never observed")
+            continue
+        if node is quantized.match.root:
+            for operand in operands(node):
+                place_input(site, operand, quantized)
+        if node is quantized.match.last:
+            place_output(site, quantized)
+    sharing.separate(site)
+    site.plan.shares = {slot: site.groups.leader(slot) for slot in site.plan.slots}
+
+
+def is_never_observed(quantized: Quantized) -> bool:
+    """Whether the backend says that the pattern's input and output are never observed."""
+    return quantized.observation is ObservationType.INPUT_OUTPUT_NOT_OBSERVED
+
+
+def place_input(site: Site, operand: Operand, quantized: Quantized) -> None:
+    """Decide whether a root's operand is observed on its way in."""
+    spec = dtypes.spec_for(operand, quantized.ask, site.positions)
+    reason = why_not(site, operand, spec, quantized)
+    if reason is not None or spec is None:
+        rule = "DTYPES-1" if not site.values.is_observable(operand.value) else "PLACEMENT-2"
+        site.plan.decide(operand.node, str(operand), rule, reason or "nothing is asked for")
+        return
+    below = site.outputs.get(operand.value)
+    slot = fitting(site, operand.value, below, spec)
+    if slot is None:
+        dtype = dtype_of(site, operand.value)
+        text = f"{operand.value.name} is {dtype}; {operand.node.name} asks for {spec}"
+        slot = Slot(operand.value, below, spec, "PLACEMENT-1", text)
+        site.plan.slots.append(slot)
+        site.inputs.setdefault(operand.value, []).append(slot)
+    site.plan.decide(operand.node, str(operand), slot.rule, slot.reason)
+    site.plan.read(operand, slot)
+
+
+def why_not(site: Site, operand: Operand, spec: Spec | None, quantized: Quantized) -> str | None:
+    """Return why an operand is not observed, or None if it is.
+
+    Source: the truth table of previous dtype, wanted dtype, being dynamic,
+    reuse, and being the first argument.
+    """
+    if spec is None or not spec.is_observed:
+        return f"{operand.node.name} asks for no observer here"
+    if not site.values.is_observable(operand.value):
+        return f"{operand.value.name} is no float tensor"
+    if spec.is_dynamic:
+        first = dtypes.is_first_argument(operand, site.positions)
+        return None if first else "only the first argument is quantized dynamically"
+    if quantized.ask.reuse:
+        return f"{operand.node.name} reuses its input's observer"
+    if dtype_of(site, operand.value) == spec.dtype:
+        return f"{operand.value.name} is {spec.dtype} already"
+    return None
+
+
+def dtype_of(site: Site, value: Node) -> torch.dtype | None:
+    """Return the dtype that a value has for its readers, as its observer says it.
+
+    It is what really stands behind the value that counts: where no observer
+    does, the value is float, whatever its operator's qconfig asked for.
+    """
+    slot = site.outputs.get(value)
+    if slot is not None:
+        return slot.spec.dtype
+    return torch.quint8 if value in site.quantized_inputs else FLOAT
+
+
+def fitting(site: Site, value: Node, below: Slot | None, spec: Spec) -> Slot | None:
+    """Return the observer on a value that already is what is asked for (PLACEMENT-3)."""
+    for slot in site.inputs.get(value, ()):
+        if slot.spec == spec and slot.below is below:
+            return slot
+    return None
+
+
+def place_output(site: Site, quantized: Quantized) -> None:
+    """Decide whether a pattern's output is observed, by an observer of its own or a shared one."""
+    last, spec = quantized.match.last, quantized.ask.activation
+    if spec is None or quantized.ask.output_dtype not in OBSERVED_DTYPES:
+        site.plan.decide(last, "output", "DTYPES-2", "the output is to be float")
+        return
+    if not site.values.is_observable(last):
+        site.plan.decide(last, "output", "DTYPES-1", "the output is no float tensor")
+        return
+    slot = sharing.output_slot(site, quantized, spec)
+    if slot is None:
+        return
+    site.plan.slots.append(slot)
+    site.plan.decide(last, "output", slot.rule, slot.reason)
+    site.outputs[last] = slot

@@ -1,0 +1,133 @@
+"""Chapter *qconfigs*: which qconfig each node gets.
+
+The closest selector wins (QCONFIGS-1): a module name with an object type and an
+index, then a module name, then a regular expression, then an object type, then
+the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.ao.quantization import QConfig, QConfigMapping
+from torch.ao.quantization.observer import (
+    MovingAveragePerChannelMinMaxObserver,
+    NoopObserver,
+    PerChannelMinMaxObserver,
+    ReuseInputObserver,
+)
+from torch.fx import Graph, Node
+
+from .entry import RefusalError
+from .specs import is_observer
+
+Scopes = Mapping[str, tuple[str, Any]]
+"""For each node's name, the path and the type of the module that it stands in."""
+
+
+def assign(
+    graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping, scopes: Scopes
+) -> dict[Node, QConfig | None]:
+    """Return the qconfig of each node that calls something.
+
+    Raises
+    ------
+    RefusalError
+        If a node has no scope, or a qconfig cannot serve the module it is for.
+    """
+    assigned: dict[Node, QConfig | None] = {}
+    seen: Counter[tuple[str, Any]] = Counter()
+    for node in graph.nodes:
+        if node.op not in ("call_module", "call_function", "call_method"):
+            continue
+        if node.op == "call_module" and is_observer(modules[node.target]):
+            continue
+        if node.name not in scopes:
+            raise RefusalError(
+                f"node {node.name!r} has no scope; give node_name_to_scope an entry for it"
+            )
+        assigned[node] = _select(node, modules, mapping, scopes[node.name], seen)
+        refuse_misfit(node, assigned[node], modules)
+    return assigned
+
+
+def _select(
+    node: Node,
+    modules: Mapping[str, nn.Module],
+    mapping: QConfigMapping,
+    scope: tuple[str, Any],
+    seen: Counter[tuple[str, Any]],
+) -> QConfig | None:
+    """Return the qconfig of one node, and count it among those seen in its scope."""
+    path, scope_type = scope
+    if node.op == "call_module":
+        # A module's own scope is itself: occurrences are counted in its parent.
+        parent, counted = path.rpartition(".")[0], scope_type
+        types, name = (type(modules[str(node.target)]),), str(node.target)
+    else:
+        parent, counted = path, node.target
+        # The enclosing module's type is closer to the node than the function's.
+        types, name = (scope_type, node.target), path
+    occurrence = (parent, counted, seen[parent, counted])
+    seen[parent, counted] += 1
+    by_order = mapping.module_name_object_type_order_qconfigs
+    if node.op != "call_method" and occurrence in by_order:
+        return by_order[occurrence]
+    return by_name(mapping, name, types)
+
+
+def by_name(mapping: QConfigMapping, name: str, types: tuple[Any, ...]) -> QConfig | None:
+    """Return the qconfig for a module name, or for one of the types, or the global one.
+
+    The nearest ancestor that is named wins (QCONFIGS-5), then the first regular
+    expression that matches (QCONFIGS-3), then the first of `types`.
+    """
+    ancestor = name
+    while ancestor:
+        if ancestor in mapping.module_name_qconfigs:
+            return mapping.module_name_qconfigs[ancestor]
+        ancestor = ancestor.rpartition(".")[0]
+    for pattern, qconfig in mapping.module_name_regex_qconfigs.items():
+        if re.match(pattern, name):
+            return qconfig
+    for kind in types:
+        if kind in mapping.object_type_qconfigs:
+            return mapping.object_type_qconfigs[kind]
+    return mapping.global_qconfig
+
+
+def refuse_misfit(
+    node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]
+) -> None:
+    """Refuse per-channel weights for transposed convolutions, which have no kernel.
+
+    Raises
+    ------
+    RefusalError
+        If the node calls one and its qconfig asks for them.
+    """
+    if qconfig is None or qconfig.weight is None or node.op != "call_module":
+        return
+    if is_per_channel_transposed(modules[str(node.target)], qconfig):
+        raise RefusalError(
+            f"module {node.target!r} is a transposed convolution, whose weight cannot be "
+            "observed per channel; give it a qconfig with a per-tensor weight observer"
+        )
+
+
+def is_per_channel_transposed(module: nn.Module, qconfig: QConfig) -> bool:
+    """Whether a module is a transposed convolution that is to have per-channel weights."""
+    transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+    per_channel = (PerChannelMinMaxObserver, MovingAveragePerChannelMinMaxObserver)
+    return isinstance(module, transposed) and isinstance(qconfig.weight(), per_channel)
+
+
+def reuses_input(qconfig: QConfig) -> bool:
+    """Whether a qconfig says "reuse the input's observer" (SHARING-4)."""
+    return isinstance(qconfig.activation(), ReuseInputObserver) and isinstance(
+        qconfig.weight(), NoopObserver
+    )

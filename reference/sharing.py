@@ -1,0 +1,147 @@
+"""Chapter *sharing*: which observers are one object.
+
+Operators that only pass values on give their output the observer of their
+inputs, all of them (SHARING-1).  Sharing is a closure: what shares with a member
+of a group shares with the whole group (SHARING-3), and nothing else does
+(SHARING-2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch.ao.quantization.backend_config import ObservationType
+from torch.fx import Node
+
+from . import dtypes
+from .graphs import Operand, operands
+from .patterns import Match
+from .plan import Slot
+from .specs import Spec
+
+if TYPE_CHECKING:
+    from .placement import Quantized, Site
+
+
+@dataclass
+class Groups:
+    """Disjoint sets of slots that have one observer; the leader's spec is the group's."""
+
+    parents: dict[Slot, Slot] = field(default_factory=dict)
+
+    def leader(self, slot: Slot) -> Slot:
+        """Return the slot whose observer the given one has."""
+        root = slot
+        while root in self.parents:
+            root = self.parents[root]
+        while slot is not root:
+            self.parents[slot], slot = root, self.parents[slot]
+        return root
+
+    def join(self, first: Slot, other: Slot) -> None:
+        """Let two groups be one, led by the first one's leader."""
+        leader, joining = self.leader(first), self.leader(other)
+        if leader is not joining:
+            self.parents[joining] = leader
+
+
+def output_slot(site: Site, quantized: Quantized, spec: Spec) -> Slot | None:
+    """Return the slot for a pattern's output, in the group that it belongs to.
+
+    Returns
+    -------
+    Slot or None
+        None where the output would share and there is nothing to share with.
+    """
+    last, match = quantized.match.last, quantized.match
+    shares = quantized.observation is ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
+    if quantized.ask.reuse:
+        return _joined(site, last, sources(site, match)[: None if shares else 1], "SHARING-4")
+    if not shares:
+        text = f"{last.name} is observed by {spec}"
+        return Slot(last, None, spec, "PLACEMENT-4", text)
+    if is_outside(site, match):
+        text = f"the observer of {match.root.name}'s input is outside this graph"
+        return Slot(last, None, spec, "SHARING-5", text)
+    return _joined(site, last, sources(site, match), "SHARING-1")
+
+
+def _joined(site: Site, last: Node, found: list[Slot], rule: str) -> Slot | None:
+    """Return a slot that shares with all of the given ones, or None if there are none."""
+    if not found:
+        site.plan.decide(last, "output", rule, "no input is observed, so the output is not")
+        return None
+    first, *others = found
+    for other in others:
+        site.groups.join(first, other)
+    leader = site.groups.leader(first)
+    text = f"{last.name} shares the observer of {first.value.name}"
+    slot = Slot(last, None, leader.spec, rule, text)
+    site.groups.join(first, slot)
+    return slot
+
+
+def sources(site: Site, match: Match) -> list[Slot]:
+    """Return the observers that a pattern's output shares: those of its activations, in order."""
+    found = [
+        source(site, operand)
+        for operand in operands(match.root)
+        if dtypes.role(operand, site.positions) == "activation"
+        and site.values.is_observable(operand.value)
+    ]
+    return [slot for slot in found if slot is not None]
+
+
+def source(site: Site, operand: Operand) -> Slot | None:
+    """Return the observer behind an operand: its own, or the nearest one further back.
+
+    An unobserved operator is looked through at its first operand.
+    """
+    seen: Operand | None = operand
+    while seen is not None:
+        slot = site.plan.read_at(seen)
+        if slot is not None:
+            return slot
+        seen = next(iter(operands(seen.value)), None)
+    return None
+
+
+def is_outside(site: Site, match: Match) -> bool:
+    """Whether a pattern's first input is a graph input that is quantized already (SHARING-5)."""
+    first = next(iter(operands(match.root)), None)
+    return (
+        first is not None
+        and first.value in site.quantized_inputs
+        and site.plan.read_at(first) is None
+    )
+
+
+def separate(site: Site) -> None:
+    """Give consumers that do not share their own observer where sharing has changed it.
+
+    A consumer may read an observer that was asked for with its own spec, and
+    that a sharing operator then made one with an observer of another spec.
+    """
+    readers: dict[Slot, list[tuple[Node, tuple[int | str, ...]]]] = {}
+    for place, slot in site.plan.reads.items():
+        readers.setdefault(slot, []).append(place)
+    for slot in [slot for slots in site.inputs.values() for slot in slots]:
+        if site.groups.leader(slot).spec == slot.spec:
+            continue
+        plain = [place for place in readers.get(slot, ()) if not _shares(site, place[0])]
+        if not plain:
+            continue
+        own = Slot(slot.value, slot.below, slot.spec, "PLACEMENT-1", slot.reason)
+        site.plan.slots.append(own)
+        for place in plain:
+            site.plan.reads[place] = own
+
+
+def _shares(site: Site, node: Node) -> bool:
+    """Whether a node is the root of a pattern whose output shares with its inputs."""
+    quantized = site.quantized.get(node)
+    return (
+        quantized is not None
+        and quantized.observation is ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
+    )

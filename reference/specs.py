@@ -1,0 +1,109 @@
+"""What an observer is, so that two can be compared without running them.
+
+A qconfig holds constructors.  Two constructors ask for the same observer when
+what they construct has the same class and the same settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.ao.quantization import FakeQuantizeBase, ObserverBase
+from torch.ao.quantization.observer import AffineQuantizedObserverBase
+
+OBSERVED_DTYPES = frozenset(
+    {
+        torch.quint8,
+        torch.qint8,
+        torch.qint32,
+        torch.float16,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.float8_e5m2,
+        torch.float8_e4m3fn,
+    }
+)
+"""The dtypes for which an observer stands in the graph."""
+
+_SETTINGS = (bool, int, float, str, torch.dtype, torch.qscheme, type(None))
+_LARGEST_BUFFER = 8
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An observer that somebody asks for.
+
+    ``settings`` are the class's name and every plain setting of an instance;
+    two specs are equal when these are.  ``dtype`` is what the value is to be
+    quantized to, ``is_dynamic`` whether its parameters are chosen at run time,
+    and ``make`` constructs one.
+    """
+
+    dtype: torch.dtype | None
+    is_dynamic: bool
+    settings: tuple[tuple[str, Any], ...]
+    make: Callable[[], nn.Module] = field(compare=False, repr=False)
+    instance: nn.Module = field(compare=False, repr=False)
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether this asks for an observer in the graph, and not for a float value."""
+        return self.dtype in OBSERVED_DTYPES
+
+    def __str__(self) -> str:
+        name = self.settings[0][1].rpartition(".")[2]
+        dynamic = ", dynamic" if self.is_dynamic else ""
+        return f"{name}({str(self.dtype).removeprefix('torch.')}{dynamic})"
+
+
+def is_observer(module: Any) -> bool:
+    """Whether a module observes or fake-quantizes what passes through it."""
+    return isinstance(module, (ObserverBase, FakeQuantizeBase, AffineQuantizedObserverBase))
+
+
+def spec_of(constructor: Callable[[], Any] | None) -> Spec | None:
+    """Return what a constructor asks for.
+
+    Parameters
+    ----------
+    constructor
+        What a qconfig holds for activations or for weights.
+
+    Returns
+    -------
+    Spec or None
+        None where there is nothing to construct, or where what it constructs is
+        no observer, such as ``torch.nn.Identity``: nothing is asked for then.
+    """
+    if constructor is None:
+        return None
+    instance = constructor()
+    if not is_observer(instance):
+        return None
+    dtype, dynamic = getattr(instance, "dtype", None), bool(getattr(instance, "is_dynamic", False))
+    return Spec(dtype, dynamic, settings_of(instance), constructor, instance)
+
+
+def settings_of(observer: nn.Module) -> tuple[tuple[str, Any], ...]:
+    """Return the class and the settings of an observer, those of its parts included.
+
+    Buffers count as settings (``eps``, a fixed scale): read them before the
+    first tensor passes through.
+    """
+    kind = type(observer)
+    found: list[tuple[str, Any]] = [("class", f"{kind.__module__}.{kind.__qualname__}")]
+    for name, value in sorted(vars(observer).items()):
+        if not name.startswith("_") and name != "training" and isinstance(value, _SETTINGS):
+            found.append((name, value))
+    for name, buffer in observer.named_buffers(recurse=False):
+        if buffer.numel() <= _LARGEST_BUFFER:
+            found.append((name, tuple(buffer.flatten().tolist())))
+    for name, part in observer.named_children():
+        found.append((name, settings_of(part)))
+    return tuple(found)

@@ -1,0 +1,77 @@
+"""From a case to the objects that `prepare` takes.  Two builds share nothing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from torch import nn
+from torch.ao.quantization.fx.tracer import QuantizationTracer
+from torch.fx import GraphModule
+
+from .case import Case
+from .source import definitions
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """One set of arguments for one call of `prepare`, made for that call alone.
+
+    ``float_model`` is the model before tracing, in eval mode; ``model`` the
+    traced one; ``scopes`` maps the name of each node to the path and the type
+    of the module that it stands in.
+    """
+
+    float_model: nn.Module
+    model: GraphModule
+    scopes: dict[str, tuple[str, type]]
+    qconfig_mapping: Any
+    example_inputs: tuple[Any, ...]
+    custom_config: Any
+    backend_config: Any
+
+
+def build(case: Case) -> Arguments:
+    """Build the arguments of a case, all of them new.
+
+    Raises
+    ------
+    CaseError
+        If the case names what does not exist.
+    """
+    make = _factories(case)
+    float_model = make["make_model"]()
+    tracer = QuantizationTracer([], [])
+    tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
+    model = GraphModule(float_model, tracer.trace(float_model))
+    return Arguments(
+        float_model,
+        model,
+        dict(tracer.node_name_to_scope),
+        make["make_mapping"](),
+        make["make_inputs"](),
+        make["make_custom_config"](),
+        make["make_backend"](),
+    )
+
+
+def example_inputs(case: Case) -> tuple[Any, ...]:
+    """Return new example inputs of a case; the same values each time."""
+    inputs: tuple[Any, ...] = _factories(case)["make_inputs"]()
+    return inputs
+
+
+@functools.lru_cache(maxsize=4096)
+def _code(case: Case) -> CodeType:
+    """Return the compiled definitions of a case."""
+    return compile(definitions(case), f"<case {case.digest}>", "exec")
+
+
+def _factories(case: Case) -> dict[str, Callable[[], Any]]:
+    """Execute the definitions of a case in a namespace of its own."""
+    namespace: dict[str, Any] = {"__name__": f"case_{case.digest}"}
+    exec(_code(case), namespace)
+    return namespace

@@ -1,0 +1,278 @@
+"""What a case is: one call of `prepare`, written down as plain data.
+
+A `Case` holds no tensor, no module and no torch object.  It can be printed,
+hashed, compared, written as JSON and read back without loss; `source.py` turns
+it into Python and `arguments.py` into the objects that `prepare` takes.
+
+Values of the drawn graph are numbered: ``0, 1, ...`` are the results of the
+calls, in order, and ``-1, -2, ...`` are the graph's inputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Operand: TypeAlias = "int | tuple[Operand, ...]"
+"""A value's number, or a sequence of operands (an operator that takes a list)."""
+
+Tree: TypeAlias = "int | None | tuple[Any, ...]"
+"""What the graph returns: a value's number, None, or ``("list", t, ...)``,
+``("tuple", t, ...)``, ``("dict", ("key", t), ...)``."""
+
+Scalar: TypeAlias = "int | float | bool | str | None"
+
+
+class CaseError(ValueError):
+    """A case that cannot be read or built; its text says what to do."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """A constructor of observers: an exported name and the arguments it is given.
+
+    ``arguments`` are pairs of a name and a number, a bool, or the text of a
+    torch constant such as ``"torch.qint8"``.
+    """
+
+    factory: str
+    arguments: tuple[tuple[str, Scalar], ...] = ()
+
+
+@dataclass(frozen=True)
+class QConfig:
+    """A qconfig of its own: what observes activations, and what observes weights."""
+
+    activation: Observer
+    weight: Observer
+
+
+QConfigChoice: TypeAlias = "str | QConfig | None"
+"""The name of a qconfig that torch exports, a qconfig of its own, or None (off)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a qconfig mapping.
+
+    ``selector`` is ``global``, ``object_type``, ``regex``, ``name`` or ``order``;
+    ``target`` is the operator's target as the operator table writes it (for
+    ``object_type`` and ``order``), ``name`` a module name or a regular
+    expression, ``index`` the occurrence that ``order`` means.
+    """
+
+    selector: str
+    qconfig: QConfigChoice
+    name: str = ""
+    target: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A qconfig mapping: torch's default for ``base``, if any, then the entries in order."""
+
+    base: str | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A dtype with what a backend demands of the observer that gives it."""
+
+    dtype: str | None = None
+    quant_min: int | None = None
+    quant_max: int | None = None
+    scale_min: float | None = None
+    scale_exact: float | None = None
+    zero_point_exact: int | None = None
+
+
+@dataclass(frozen=True)
+class DTypes:
+    """One dtype config of a backend pattern."""
+
+    input: Constraint = Constraint()
+    output: Constraint = Constraint()
+    weight: Constraint = Constraint()
+    bias: str | None = None
+    is_dynamic: bool | None = None
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a backend says of one pattern.
+
+    ``targets`` stand in the order in which the data flows; ``observation`` is
+    the name of an ``ObservationType``; ``by_tensor_count`` overrides it by how
+    many tensor arguments the root has; ``positions`` says which positional
+    argument of a function is its ``weight`` or ``bias``.
+    """
+
+    targets: tuple[str, ...]
+    observation: str
+    dtypes: tuple[DTypes, ...]
+    by_tensor_count: tuple[tuple[int, str], ...] = ()
+    positions: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend config of its own."""
+
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator of the graph.
+
+    ``operator`` names an entry of the operator table; ``spelling`` is
+    ``positional`` or ``keyword``; ``sequence`` says how a list operand is
+    written (``list`` or ``tuple``); ``scope`` is the dotted path of the submodule
+    it stands in; ``shares`` is an earlier call whose module or parameters it
+    uses; ``ties`` an earlier call whose module's weight its own module has.
+    """
+
+    operator: str
+    operands: tuple[Operand, ...]
+    spelling: str = "positional"
+    sequence: str = "list"
+    scope: str = ""
+    shares: int | None = None
+    ties: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A recipe for one call of `prepare`.
+
+    ``inputs`` are the kinds of the graph's inputs (see the operator table);
+    ``backend`` is None (pass none), a shipped config's name, or one of its own;
+    ``quantized_inputs`` are the inputs declared as already quantized;
+    ``as_dicts`` passes the configs in their deprecated form.  Weights come from
+    ``seed``.
+    """
+
+    inputs: tuple[str, ...]
+    calls: tuple[Call, ...]
+    output: Tree
+    mapping: Mapping
+    backend: str | Backend | None = None
+    quantized_inputs: tuple[int, ...] = ()
+    as_dicts: bool = False
+    seed: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that depend on the content alone."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    def to_json(self) -> str:
+        """Return the case as one line of JSON; `from_json` gives an equal case back."""
+        return json.dumps(_to_plain(self), separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> Case:
+        """Read a case that `to_json` wrote.
+
+        Raises
+        ------
+        CaseError
+            If the text is no JSON, or not a case's.
+        """
+        try:
+            case = _from_plain(json.loads(text))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise CaseError(
+                f"this is not the JSON of a case ({error}); write it with Case.to_json()"
+            ) from error
+        if not isinstance(case, Case):
+            raise CaseError("this is JSON but not a case; write it with Case.to_json()")
+        return case
+
+
+def operand_values(operand: Operand) -> list[int]:
+    """Return the numbers of all values in an operand, in order, repeats included."""
+    if isinstance(operand, int):
+        return [operand]
+    return [value for part in operand for value in operand_values(part)]
+
+
+def map_operand(operand: Operand, change: dict[int, int]) -> Operand:
+    """Return the operand with its values renumbered; those not in `change` stay."""
+    if isinstance(operand, int):
+        return change.get(operand, operand)
+    return tuple(map_operand(part, change) for part in operand)
+
+
+def tree_values(tree: Tree) -> list[int]:
+    """Return the numbers of all values that a returned structure holds, in order."""
+    match tree:
+        case int():
+            return [tree]
+        case None:
+            return []
+        case ("dict", *items):
+            return [value for _, part in items for value in tree_values(part)]
+        case (_, *parts):
+            return [value for part in parts for value in tree_values(part)]
+    raise CaseError(f"{tree!r} is no output structure")
+
+
+def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
+    """Return the structure with its values renumbered; those not in `change` stay."""
+    match tree:
+        case int():
+            return change.get(tree, tree)
+        case None:
+            return None
+        case ("dict", *items):
+            return ("dict", *((key, map_tree(part, change)) for key, part in items))
+        case (kind, *parts):
+            return (kind, *(map_tree(part, change) for part in parts))
+    raise CaseError(f"{tree!r} is no output structure")
+
+
+_NOUNS: dict[str, type] = {
+    noun.__name__: noun
+    for noun in (
+        Backend,
+        Call,
+        Case,
+        Constraint,
+        DTypes,
+        Entry,
+        Mapping,
+        Observer,
+        Pattern,
+        QConfig,
+    )
+}
+
+
+def _to_plain(value: Any) -> Any:
+    """Turn nouns into JSON objects that leave defaults out, tuples into arrays."""
+    if dataclasses.is_dataclass(value):
+        plain = {"": type(value).__name__}
+        for field in dataclasses.fields(value):
+            content = getattr(value, field.name)
+            if field.default is dataclasses.MISSING or content != field.default:
+                plain[field.name] = _to_plain(content)
+        return plain
+    if isinstance(value, tuple):
+        return [_to_plain(part) for part in value]
+    return value
+
+
+def _from_plain(plain: Any) -> Any:
+    """Undo `_to_plain`."""
+    if isinstance(plain, dict):
+        fields = {key: _from_plain(part) for key, part in plain.items() if key}
+        return _NOUNS[plain[""]](**fields)
+    if isinstance(plain, list):
+        return tuple(_from_plain(part) for part in plain)
+    return plain

@@ -1,0 +1,149 @@
+"""What a case has in it, by name: what the strategies claim to reach."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .case import Backend, Case, QConfig, operand_values, tree_values
+from .layout import scopes
+from .operators import OPERATORS
+from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
+
+FEATURES: dict[str, str] = {
+    "fan-out": "a value that three or more operands read",
+    "same value twice": "one value more than once in one operator",
+    "list operand": "an operator that takes a list",
+    "tuple operand": "the same, written as a tuple",
+    "nested lists": "an operator that takes a list of lists",
+    "keyword spelling": "operands passed by keyword",
+    "module called twice": "two calls of one module",
+    "parameter used twice": "two functions that read one parameter",
+    "tied weights": "two modules with one weight",
+    "shape arithmetic": "Python numbers computed from sizes",
+    "multi-output operator": "an operator that returns a tuple",
+    "mask": "bool tensors",
+    "index input": "integer tensors",
+    "container at the output": "a list, tuple or dict is returned",
+    "None at the output": "None among what is returned",
+    "submodule": "a call inside a submodule",
+    "nested submodule": "a call inside a submodule of a submodule",
+    "dead value": "a value that nothing reads",
+    "several inputs": "more than one graph input",
+    "function weight": "a function with a weight",
+    "in-place operator": "an operator that writes into its operand",
+    "default mapping": "torch's default qconfig mapping",
+    "global selector": "a qconfig for everything",
+    "object_type selector": "a qconfig by type, function or method",
+    "regex selector": "a qconfig by regular expression",
+    "name selector": "a qconfig by module name",
+    "order selector": "a qconfig by module name, type and index",
+    "submodule type selector": "a qconfig by the type of a submodule",
+    "switched off": "None for a part of the model",
+    "static qconfig": "an exported qconfig for static quantization",
+    "dynamic qconfig": "an exported qconfig for dynamic quantization",
+    "weight-only qconfig": "an exported qconfig for weights alone",
+    "own qconfig": "a qconfig with observers of its own",
+    "mixed qconfigs": "two or more different qconfigs",
+    "no backend config": "none is passed",
+    "shipped backend config": "one that torch ships",
+    "own backend config": "one with patterns of its own",
+    "own fusion pattern": "a drawn pattern of two or three operators",
+    "constraint": "a drawn dtype config with constraints",
+    "input never observed": "a drawn pattern that is never observed",
+    "quantized input": "a graph input declared as quantized",
+}
+"""All features, each with what it means."""
+
+
+def features(case: Case) -> list[str]:
+    """Return the names of the features that the case has, in the order of `FEATURES`."""
+    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case)
+    if case.quantized_inputs:
+        found.add("quantized input")
+    return [name for name in FEATURES if name in found]
+
+
+def _of_graph(case: Case) -> set[str]:
+    """Return the features of the wiring."""
+    reads = [v for c in case.calls for operand in c.operands for v in operand_values(operand)]
+    uses = Counter([*reads, *tree_values(case.output)])
+    found = {"several inputs"} if len(case.inputs) > 1 else set()
+    if uses and uses.most_common(1)[0][1] >= 3:
+        found.add("fan-out")
+    if any(number not in uses for number in range(len(case.calls))):
+        found.add("dead value")
+    if isinstance(case.output, tuple):
+        found.add("container at the output")
+    if "None" in repr(case.output):
+        found.add("None at the output")
+    for call in case.calls:
+        values = [v for operand in call.operands for v in operand_values(operand)]
+        if len(set(values)) < len(values):
+            found.add("same value twice")
+        if call.spelling == "keyword":
+            found.add("keyword spelling")
+    depths = {path.count(".") + 1 for path in scopes(case) if path}
+    return found | ({"submodule"} if depths else set()) | ({"nested submodule"} if 2 in depths else set())
+
+
+def _of_operators(case: Case) -> set[str]:
+    """Return the features of the operators that are called."""
+    found: set[str] = set()
+    for call in case.calls:
+        entry = OPERATORS[call.operator]
+        kinds = "".join(entry.takes) + entry.gives
+        if "**" in kinds:
+            found.add("nested lists")
+        elif "*" in kinds:
+            found.add("tuple operand" if call.sequence == "tuple" else "list operand")
+        for letters, name in (("nz", "shape arithmetic"), ("b", "mask"), ("i", "index input")):
+            if set(letters) & set(kinds):
+                found.add(name)
+        if entry.gives in "mrc":
+            found.add("multi-output operator")
+        if entry.parameters:
+            found.add("function weight")
+        if entry.mutates:
+            found.add("in-place operator")
+        if call.shares is not None:
+            found.add("module called twice" if entry.module else "parameter used twice")
+        if call.ties is not None:
+            found.add("tied weights")
+    return found
+
+
+def _of_mapping(case: Case) -> set[str]:
+    """Return the features of the qconfig mapping."""
+    found = {"default mapping"} if case.mapping.base else set()
+    kinds = ((STATIC, "static qconfig"), (DYNAMIC, "dynamic qconfig"), (WEIGHT_ONLY, "weight-only qconfig"))
+    for entry in case.mapping.entries:
+        found.add(f"{entry.selector} selector")
+        if entry.target.startswith("block:"):
+            found.add("submodule type selector")
+        if entry.qconfig is None:
+            found.add("switched off")
+        elif isinstance(entry.qconfig, QConfig):
+            found.add("own qconfig")
+        else:
+            found |= {name for group, name in kinds if entry.qconfig in group}
+    if len({entry.qconfig for entry in case.mapping.entries if entry.qconfig}) > 1:
+        found.add("mixed qconfigs")
+    return found
+
+
+def _of_backend(case: Case) -> set[str]:
+    """Return the features of the backend config."""
+    if case.backend is None:
+        return {"no backend config"}
+    if not isinstance(case.backend, Backend):
+        return {"shipped backend config"}
+    found = {"own backend config"}
+    for pattern in case.backend.patterns:
+        if len(pattern.targets) > 1:
+            found.add("own fusion pattern")
+        if pattern.observation == "INPUT_OUTPUT_NOT_OBSERVED":
+            found.add("input never observed")
+        limits = [limit for dtypes in pattern.dtypes for limit in (dtypes.input, dtypes.weight)]
+        if any(limit.quant_min is not None or limit.scale_min or limit.scale_exact for limit in limits):
+            found.add("constraint")
+    return found

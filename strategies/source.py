@@ -1,0 +1,294 @@
+"""A case as Python: the model as readable code, and a script that runs anywhere.
+
+Building a case executes this very source, so that what a failure prints is what
+was run.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
+from .configs_source import (
+    backend_lines,
+    mapping_lines,
+)
+from .layout import Block, block_tree, check, join, owner, scopes
+from .operators import INPUT_SHAPES, OPERATORS
+
+PREAMBLE = """\
+import operator
+
+import torch
+import torch.ao.quantization as tq
+import torch.ao.quantization.backend_config as tb
+import torch.ao.quantization.backend_config.x86
+from torch import nn
+from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
+from torch.ao.quantization.fx.tracer import QuantizationTracer
+from torch.nn import functional as F
+"""
+
+_FOLD = """
+def fold(groups):
+    \"\"\"Add up nested lists of tensors; the tracer sees one operator.\"\"\"
+    tensors = [tensor for group in groups for tensor in group]
+    if torch.overrides.has_torch_function(tensors):
+        return torch.overrides.handle_torch_function(fold, tensors, groups)
+    return sum(tensors[1:], tensors[0])
+
+"""
+
+_MAIN = """
+if __name__ == "__main__":
+    from torch.ao.quantization.fx import prepare
+
+    tracer = QuantizationTracer([], [])
+    float_model = make_model()
+    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))
+    prepared = prepare(
+        model,
+        make_mapping(),
+        False,
+        tracer.node_name_to_scope,
+        make_inputs(),
+        prepare_custom_config=make_custom_config(),
+        backend_config=make_backend(),
+    )
+    print(prepared)
+    print(prepared(*make_inputs()))
+"""
+
+
+def script(case: Case) -> str:
+    """Return a Python file that builds the case's model and calls torch's `prepare` on it.
+
+    It imports torch and nothing else.
+
+    Raises
+    ------
+    CaseError
+        If the case cannot be built.
+    """
+    return f'"""Case {case.digest}."""\n\n{definitions(case)}\n{_MAIN}'
+
+
+def definitions(case: Case) -> str:
+    """Return the part of the script that defines the functions that make the arguments."""
+    check(case)
+    fold = _FOLD if "fold(" in "".join(entry_templates(case)) else ""
+    mapping = mapping_lines(case.mapping, case.as_dicts, class_names(case))
+    backend = backend_lines(case.backend, case.as_dicts)
+    return "\n".join(
+        [
+            PREAMBLE,
+            fold,
+            model_source(case),
+            "",
+            "def make_model():",
+            f"    torch.manual_seed({int(case.seed)})",
+            "    return Model().eval()",
+            "",
+            "",
+            "def make_inputs():",
+            f"    torch.manual_seed({int(case.seed) + 1})",
+            f"    return ({''.join(_input_source(kind) + ', ' for kind in case.inputs)})",
+            "",
+            "",
+            "def make_mapping():",
+            *("    " + line for line in mapping),
+            "",
+            "",
+            "def make_backend():",
+            *("    " + line for line in backend),
+            "",
+            "",
+            "def make_custom_config():",
+            f"    return {_custom_config(case)}",
+            "",
+        ]
+    )
+
+
+def entry_templates(case: Case) -> list[str]:
+    """Return the templates of the operators that the case calls."""
+    return [OPERATORS[call.operator].positional for call in case.calls]
+
+
+def _input_source(kind: str) -> str:
+    """Return the expression of an example input of one kind."""
+    shape = INPUT_SHAPES[kind]
+    if kind == "b":
+        return f"torch.rand{shape} > 0.5"
+    if kind == "i":
+        return f"torch.randint(4, {shape})"
+    return f"torch.randn{shape}"
+
+
+def _custom_config(case: Case) -> str:
+    """Return the expression of the custom config, in the form the case asks for."""
+    indexes = [int(index) for index in case.quantized_inputs]
+    if case.as_dicts:
+        return f'{{"input_quantized_idxs": {indexes}}}' if indexes else "{}"
+    if not indexes:
+        return "PrepareCustomConfig()"
+    return f"PrepareCustomConfig().set_input_quantized_indexes({indexes})"
+
+
+def class_names(case: Case) -> dict[str, str]:
+    """Return the name of the class of every submodule, by its path."""
+    names: dict[str, str] = {}
+    pending = [block_tree(case)]
+    while pending:
+        block = pending.pop()
+        stem = "".join(part.capitalize() for part in re.split(r"[._]", block.path) if part)
+        names[block.path] = f"{stem}Block" if block.path else "Model"
+        pending += block.blocks()
+    return names
+
+
+def model_source(case: Case) -> str:
+    """Return the classes of the model, inner ones first."""
+    return "\n\n".join(_class_source(case, block) for block in _inner_first(block_tree(case)))
+
+
+def _inner_first(block: Block) -> list[Block]:
+    """Return the block and all below it, every block after those inside it."""
+    return [inner for part in block.blocks() for inner in _inner_first(part)] + [block]
+
+
+def _class_source(case: Case, block: Block) -> str:
+    """Return the class of one submodule."""
+    names = class_names(case)
+    made = [f"self.{part.path.rpartition('.')[2]} = {names[part.path]}()" for part in block.blocks()]
+    for part in block.parts:
+        if isinstance(part, int):
+            made += _members(case, part)
+    if not block.path:
+        made += _links(case)
+    takes, gives = _interface(case, block)
+    body = [_statement(case, part) for part in block.parts]
+    if block.path:
+        body.append("return " + ", ".join(map(_value, gives)))
+        arguments = takes
+    else:
+        body.append("return " + _tree_source(case.output))
+        arguments = [-1 - index for index in range(len(case.inputs))]
+    lines = [f"class {names[block.path]}(nn.Module):"]
+    if made:
+        lines += ["    def __init__(self):", "        super().__init__()"]
+        lines += ["        " + line for line in made]
+        lines.append("")
+    lines.append(f"    def forward({', '.join(['self', *map(_value, arguments)])}):")
+    lines += ["        " + line for line in body]
+    return "\n".join(lines) + "\n"
+
+
+def _interface(case: Case, block: Block) -> tuple[list[int], list[int]]:
+    """Return the values that a submodule takes, and those that it gives back."""
+    inside = set(block.calls())
+    used_inside = [
+        value
+        for number in sorted(inside)
+        for operand in case.calls[number].operands
+        for value in operand_values(operand)
+    ]
+    used_outside = set(tree_values(case.output)) | {
+        value
+        for number, call in enumerate(case.calls)
+        if number not in inside
+        for operand in call.operands
+        for value in operand_values(operand)
+    }
+    takes = [value for value in dict.fromkeys(used_inside) if value not in inside]
+    gives = sorted(inside & used_outside) or [max(inside, default=-1)]
+    return takes, gives
+
+
+def _members(case: Case, number: int) -> list[str]:
+    """Return the lines of `__init__` that make a call's module or parameters."""
+    call, entry = case.calls[number], OPERATORS[case.calls[number].operator]
+    if call.shares is not None:
+        return []
+    if entry.module:
+        return [f"self.{member(case, number)} = {entry.module}"]
+    return [
+        f"self.{member(case, number)}_p{index} = nn.Parameter(torch.randn{shape})"
+        if len(shape) > 1
+        else f"self.{member(case, number)}_p{index} = nn.Parameter(torch.randn({shape[0]}))"
+        for index, shape in enumerate(entry.parameters)
+    ]
+
+
+def _links(case: Case) -> list[str]:
+    """Return the lines of the root's `__init__` that share modules and tie weights."""
+    lines, places = [], scopes(case)
+    for number, call in enumerate(case.calls):
+        entry = OPERATORS[call.operator]
+        source = owner(case, number)
+        suffixes = [""] if entry.module else [f"_p{index}" for index in range(len(entry.parameters))]
+        if source != number and places[source] != places[number]:
+            for suffix in suffixes:
+                here = join(places[number], member(case, number)) + suffix
+                there = join(places[source], member(case, source)) + suffix
+                lines.append(f"self.{here} = self.{there}")
+        if call.ties is not None and call.shares is None:
+            other = owner(case, call.ties)
+            here = join(places[number], member(case, number))
+            there = join(places[other], member(case, other))
+            lines.append(f"self.{here}.weight = self.{there}.weight")
+    return lines
+
+
+def member(case: Case, number: int) -> str:
+    """Return the attribute name of a call's module, or the stem of its parameters' names."""
+    places, source = scopes(case), owner(case, number)
+    shown = source if places[source] == places[number] else number
+    return f"{case.calls[shown].operator}_{shown}"
+
+
+def _statement(case: Case, part: int | Block) -> str:
+    """Return the line of `forward` for one call or one submodule."""
+    if isinstance(part, Block):
+        takes, gives = _interface(case, part)
+        name = part.path.rpartition(".")[2]
+        return f"{', '.join(map(_value, gives))} = self.{name}({', '.join(map(_value, takes))})"
+    call, entry = case.calls[part], OPERATORS[case.calls[part].operator]
+    keyword = call.spelling == "keyword" and entry.keyword is not None
+    template = entry.keyword if keyword and entry.keyword else entry.positional
+    operands = [_operand_source(operand, call.sequence) for operand in call.operands]
+    stem = f"self.{member(case, part)}"
+    parameters = {f"p{index}": f"{stem}_p{index}" for index in range(len(entry.parameters))}
+    return f"{_value(part)} = {template.format(*operands, m=stem, **parameters)}"
+
+
+def _value(number: int) -> str:
+    """Return the variable that holds a value."""
+    return f"x{-1 - number}" if number < 0 else f"v{number}"
+
+
+def _operand_source(operand: Operand, sequence: str) -> str:
+    """Return the expression of an operand."""
+    if isinstance(operand, int):
+        return _value(operand)
+    parts = [_operand_source(part, sequence) for part in operand]
+    if sequence == "tuple":
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+    return f"[{', '.join(parts)}]"
+
+
+def _tree_source(tree: Tree) -> str:
+    """Return the expression of a returned structure."""
+    match tree:
+        case int():
+            return _value(tree)
+        case None:
+            return "None"
+        case ("dict", *items):
+            return "{" + ", ".join(f"{key!r}: {_tree_source(part)}" for key, part in items) + "}"
+        case ("list", *parts):
+            return "[" + ", ".join(map(_tree_source, parts)) + "]"
+        case ("tuple", *parts):
+            inner = ", ".join(map(_tree_source, parts))
+            return f"({inner}{',' if len(parts) == 1 else ''})"
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
