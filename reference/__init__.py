@@ -2,6 +2,6 @@
 
 from .entry import RefusalError
 from .plan import Plan
-from .prepare import plan, prepare
+from .prepare import plan, prepare, survey
 
-__all__ = ["Plan", "RefusalError", "plan", "prepare"]
+__all__ = ["Plan", "RefusalError", "plan", "prepare", "survey"]

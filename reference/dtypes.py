@@ -12,14 +12,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.ao.quantization import PlaceholderObserver, QConfig
 from torch.fx import Graph, Node
 
 from .graphs import Operand, operands
 from .qconfigs import reuses_input
 from .specs import Spec, spec_of
-from .values import Kind, Shape, classify
+from .values import Kind, Shape, classify as classify
 
 FLOAT = torch.float32
 """The dtype of a value that nobody quantizes."""
@@ -105,13 +104,8 @@ class Values:
         return self.shapes[node] is not Kind.PLAIN
 
 
-def read_values(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Any) -> Values:
-    """Return what is known of the values before anything is matched."""
-    return Values(classify(graph, modules, example_inputs), frozenset())
-
-
-def with_never_observed(graph: Graph, values: Values, passes_on: Collection[Node]) -> Values:
-    """Return the values with those marked that are read as what is no float tensor.
+def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]:
+    """Return the values that are read as a mask, a dimension or a number.
 
     The knowledge travels back through the nodes that pass their first operand's
     values on (DTYPES-6).
@@ -129,7 +123,7 @@ def with_never_observed(graph: Graph, values: Values, passes_on: Collection[Node
             never.add(value)
             if value in passes_on:
                 pending += [operand.value for operand in operands(value)[:1]]
-    return Values(values.shapes, frozenset(never))
+    return frozenset(never)
 
 
 def is_never_tensor(operand: Operand) -> bool:

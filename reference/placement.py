@@ -36,7 +36,9 @@ class Quantized:
 class Site:
     """The graph being planned, and what is known so far.
 
-    ``outputs`` has the slot through which each value is read, ``inputs`` all
+    ``assigned`` has the qconfig of each node, ``matches`` the pattern of each node
+    that is in one, ``quantized`` those that are to be quantized.  While observers
+    are placed, ``outputs`` has the slot through which each value is read, ``inputs`` all
     slots that consumers asked for on each value, ``groups`` who shares with whom.
     """
 
@@ -46,6 +48,8 @@ class Site:
     quantized: Mapping[Node, Quantized]
     quantized_inputs: frozenset[Node]
     positions: Mapping[Any, Mapping[str, int]]
+    assigned: Mapping[Node, Any]
+    matches: Mapping[Node, Match]
     outputs: dict[Node, Slot] = field(default_factory=dict)
     inputs: dict[Node, list[Slot]] = field(default_factory=dict)
     groups: sharing.Groups = field(default_factory=sharing.Groups)

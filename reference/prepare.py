@@ -83,22 +83,49 @@ def plan(
     RefusalError
         As `prepare` does.
     """
+    site = survey(model, configs, node_name_to_scope, example_inputs)
+    placement.place(site)
+    return site.plan
+
+
+def survey(
+    model: GraphModule,
+    configs: Configs,
+    node_name_to_scope: Mapping[str, tuple[str, Any]],
+    example_inputs: tuple[Any, ...],
+) -> Site:
+    """Find out who asks for what, before any observer has a place.
+
+    Raises
+    ------
+    RefusalError
+        As `prepare` does.
+    """
     graph, modules = model.graph, dict(model.named_modules(remove_duplicate=False))
     assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
     matches = patterns.find(graph, modules, configs.backend)
-    values = dtypes.read_values(graph, modules, example_inputs)
-    kinds = {node: patterns.observation_type(match, values) for node, match in matches.items()}
-    shares = ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
-    passes_on = {node for node, kind in kinds.items() if kind is shares}
-    values = dtypes.with_never_observed(graph, values, passes_on)
+    values = read_values(graph, matches, dtypes.classify(graph, modules, example_inputs))
     result = Plan()
     reader = backends.Reader(modules, role_positions(configs.backend))
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):
         quantized |= select(result, match, assigned, values, reader)
     declared = quantized_inputs(graph, configs)
-    placement.place(Site(result, graph, values, quantized, declared, reader.positions))
-    return result
+    return Site(result, graph, values, quantized, declared, reader.positions, assigned, matches)
+
+
+def read_values(
+    graph: Graph, matches: Mapping[Node, Match], shapes: Mapping[Node, dtypes.Shape]
+) -> Values:
+    """Return what is known of the graph's values, from their kinds and from how they are read."""
+    values = Values(shapes, frozenset())
+    shares = ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
+    passes_on = {
+        node
+        for node, match in matches.items()
+        if patterns.observation_type(match, values) is shares
+    }
+    return Values(shapes, dtypes.never_observed(graph, passes_on))
 
 
 def select(
@@ -117,8 +144,8 @@ def select(
     if qconfig is None or any(assigned[node] is None for node in match.nodes):
         result.decide(match.last, "pattern", "QCONFIGS-4", "a part of it is switched off")
         return {}
-    if not any(values.is_tensor(operand.value) for operand in operands(match.root)):
-        result.decide(match.last, "pattern", "DTYPES-7", "none of its arguments is a tensor")
+    if not takes_and_gives_tensors(match, values):
+        result.decide(match.last, "pattern", "DTYPES-7", "it takes or gives no tensor")
         return {}
     ask = dtypes.ask_of(qconfig)
     verdict = backends.judge(match, ask, reader)
@@ -130,6 +157,12 @@ def select(
     result.observed.update(match.nodes)
     quantized = Quantized(match, ask, patterns.observation_type(match, values))
     return dict.fromkeys(match.nodes, quantized)
+
+
+def takes_and_gives_tensors(match: Match, values: Values) -> bool:
+    """Whether a pattern computes tensors from tensors: what does not asks for nothing."""
+    takes = any(values.is_tensor(operand.value) for operand in operands(match.root))
+    return takes and values.is_tensor(match.last)
 
 
 def quantized_inputs(graph: Graph, configs: Configs) -> frozenset[Node]:

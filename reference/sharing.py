@@ -55,7 +55,7 @@ def output_slot(site: Site, quantized: Quantized, spec: Spec) -> Slot | None:
         None where the output would share and there is nothing to share with.
     """
     last, match = quantized.match.last, quantized.match
-    shares = quantized.observation is ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
+    shares = shares_with_inputs(quantized)
     if quantized.ask.reuse:
         return _joined(site, last, sources(site, match)[: None if shares else 1], "SHARING-4")
     if not shares:
@@ -108,13 +108,14 @@ def source(site: Site, operand: Operand) -> Slot | None:
 
 
 def is_outside(site: Site, match: Match) -> bool:
-    """Whether a pattern's first input is a graph input that is quantized already (SHARING-5)."""
-    first = next(iter(operands(match.root)), None)
-    return (
-        first is not None
-        and first.value in site.quantized_inputs
-        and site.plan.read_at(first) is None
-    )
+    """Whether a pattern reads a graph input that is quantized already, and nothing observed.
+
+    What that input was quantized with is not known here, so there is nothing to
+    share (SHARING-5).
+    """
+    read = operands(match.root)
+    declared = any(operand.value in site.quantized_inputs for operand in read)
+    return declared and not sources(site, match)
 
 
 def separate(site: Site) -> None:
@@ -139,9 +140,11 @@ def separate(site: Site) -> None:
 
 
 def _shares(site: Site, node: Node) -> bool:
-    """Whether a node is the root of a pattern whose output shares with its inputs."""
+    """Whether a node is part of a pattern whose output shares with its inputs."""
     quantized = site.quantized.get(node)
-    return (
-        quantized is not None
-        and quantized.observation is ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
-    )
+    return quantized is not None and shares_with_inputs(quantized)
+
+
+def shares_with_inputs(quantized: Quantized) -> bool:
+    """Whether the backend says that a pattern's output has the observer of its inputs."""
+    return quantized.observation is ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT

@@ -1,0 +1,183 @@
+"""Cases made from cases: the other half of every metamorphic rule."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import replace
+from typing import Any
+
+from observance.strategies.case import Backend, Call, Case, Entry, Mapping, QConfigChoice
+from observance.strategies.case import map_operand, map_tree, operand_values
+from observance.strategies.layout import join, scopes
+from observance.strategies.operators import OPERATORS
+from observance.strategies.source import member
+
+
+def some_qconfig(case: Case) -> QConfigChoice:
+    """Return the first qconfig that the case selects, or torch's default one."""
+    chosen = (entry.qconfig for entry in case.mapping.entries if entry.qconfig is not None)
+    return next(chosen, "default_qconfig")
+
+
+def with_entries(case: Case, *entries: Entry) -> Case:
+    """Return the case with a mapping of these entries alone."""
+    return replace(case, mapping=Mapping(None, entries))
+
+
+def modules(case: Case) -> list[tuple[int, str, str]]:
+    """Return each call that has a module of its own: its number, module name and target.
+
+    Modules that are called twice, or stand under two names, are left out.
+    """
+    places, shared = scopes(case), {call.shares for call in case.calls}
+    return [
+        (number, join(places[number], member(case, number)), OPERATORS[call.operator].target)
+        for number, call in enumerate(case.calls)
+        if OPERATORS[call.operator].module and call.shares is None and number not in shared
+    ]
+
+
+def exactly(name: str) -> str:
+    """Return a regular expression that matches one module name and no other."""
+    return re.escape(name) + "$"
+
+
+def occurrence(case: Case, number: int) -> int:
+    """Return how many modules of its type are called before a call in its submodule."""
+    places, target = scopes(case), OPERATORS[case.calls[number].operator].target
+    # A module that is called under another name is counted where that name stands.
+    return sum(
+        1
+        for other in range(number)
+        if OPERATORS[case.calls[other].operator].target == target and places[other] == places[number]
+    )
+
+
+def respelled(case: Case) -> Case | None:
+    """Return the case with every spelling turned: positional to keyword and back; None if none can."""
+    turned = {"positional": "keyword", "keyword": "positional"}
+    calls = tuple(
+        replace(call, spelling=turned[call.spelling]) if OPERATORS[call.operator].keyword else call
+        for call in case.calls
+    )
+    return replace(case, calls=calls) if calls != case.calls else None
+
+
+def resequenced(case: Case) -> Case | None:
+    """Return the case with lists written as tuples and tuples as lists; None if there are none."""
+    turned = {"list": "tuple", "tuple": "list"}
+    calls = tuple(
+        replace(call, sequence=turned[call.sequence])
+        if any("*" in kind for kind in OPERATORS[call.operator].takes)
+        else call
+        for call in case.calls
+    )
+    return replace(case, calls=calls) if calls != case.calls else None
+
+
+def separated(case: Case) -> Case | None:
+    """Return the case with a module of its own for every call; None if none is shared."""
+    if not any(call.shares is not None for call in case.calls):
+        return None
+    calls = tuple(replace(call, shares=None) for call in case.calls)
+    return replace(case, calls=calls)
+
+
+def without_names(case: Case) -> Case:
+    """Return the case with no selector that depends on a module's name or index."""
+    entries = tuple(
+        entry for entry in case.mapping.entries if entry.selector in ("global", "object_type")
+    )
+    return replace(case, mapping=Mapping(case.mapping.base, entries))
+
+
+def reordered(case: Case) -> tuple[Case, dict[int, int]] | None:
+    """Return the case with two neighbouring calls swapped that do not depend on each other.
+
+    Returns
+    -------
+    (case, numbers) or None
+        The new number of each call; None if there are no such neighbours.
+    """
+    for first in range(len(case.calls) - 1):
+        second = first + 1
+        mine, other = case.calls[first], case.calls[second]
+        reads = {v for operand in other.operands for v in operand_values(operand)}
+        tied = {other.shares, other.ties, mine.shares, mine.ties} - {None}
+        mutating = any(OPERATORS[call.operator].mutates for call in case.calls)
+        if first in reads or tied or mutating or mine.scope != other.scope:
+            continue
+        change = {first: second, second: first}
+        swapped = [*case.calls[:first], other, mine, *case.calls[second + 1 :]]
+        calls = tuple(renumbered(call, change) for call in swapped)
+        return replace(case, calls=calls, output=map_tree(case.output, change)), change
+    return None
+
+
+def renumbered(call: Call, change: dict[int, int]) -> Call:
+    """Return a call with the values and the calls it refers to renumbered."""
+    return replace(
+        call,
+        operands=tuple(map_operand(operand, change) for operand in call.operands),
+        shares=None if call.shares is None else change.get(call.shares, call.shares),
+        ties=None if call.ties is None else change.get(call.ties, call.ties),
+    )
+
+
+def with_dead_branch(case: Case) -> Case:
+    """Return the case with a graph input and two operators more, which nothing reads."""
+    fresh = -1 - len(case.inputs)
+    calls = (
+        *case.calls,
+        Call("linear", (fresh,)),
+        Call("sigmoid", (len(case.calls),)),
+    )
+    return replace(case, inputs=(*case.inputs, "t"), calls=calls)
+
+
+def with_scopes_renamed(case: Case) -> Case:
+    """Return the case with every submodule under another name."""
+    turned = {"a": "first", "b": "second"}
+    calls = tuple(
+        replace(call, scope=".".join(turned.get(part, part) for part in call.scope.split(".")))
+        for call in case.calls
+    )
+    return replace(case, calls=calls)
+
+
+def kindred(case: Case) -> list[tuple[Case, str, str]]:
+    """Return the case with one operator replaced by another of its family, for each that has one.
+
+    Each comes with the targets of the old and of the new operator.
+    """
+    found = []
+    for number, call in enumerate(case.calls):
+        entry = OPERATORS[call.operator]
+        for other in OPERATORS.values():
+            same = other.family == entry.family and other.takes == entry.takes
+            if entry.family and same and other.target != entry.target:
+                calls = list(case.calls)
+                calls[number] = replace(call, operator=other.name, spelling="positional", shares=None)
+                calls = [replace(c, shares=None) if c.shares == number else c for c in calls]
+                found.append((replace(case, calls=tuple(calls)), entry.target, other.target))
+    return found
+
+
+def own_backend(case: Case) -> Backend | None:
+    """Return the case's backend config if it is one of its own."""
+    return case.backend if isinstance(case.backend, Backend) else None
+
+
+def names_of_calls(before: Any, after: Any) -> dict[str, str]:
+    """Return the names of the second graph's nodes by those of the first, in order."""
+    return {a.name: b.name for a, b in zip(before.nodes, after.nodes, strict=False)}
+
+
+def fields_changed(first: Case, second: Case) -> list[str]:
+    """Return the names of the fields in which two cases differ."""
+    return [
+        field.name
+        for field in dataclasses.fields(Case)
+        if getattr(first, field.name) != getattr(second, field.name)
+    ]

@@ -1,0 +1,141 @@
+"""The register of known deviations: what an entry is, and how a register is found."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from observance.conformance.claims import release
+from observance.conformance.usage import UsageError
+from observance.conformance.variants import Change
+from observance.strategies import Case, CaseError
+
+SHIPPED = ("torch",)
+"""The implementations whose register comes with the suite."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One thing that an implementation is known to do otherwise.
+
+    Its predicate is executable: the deviation explains what the reference does
+    too, once it makes these ``changes``.  A failure is excused if the changed
+    reference breaks the same rule, at the same place, with the same result, and
+    not otherwise.
+
+    Attributes
+    ----------
+    id
+        A few words joined by hyphens.
+    rules
+        The rules that its pinned case breaks.
+    cause
+        What the implementation does, and where.
+    origin
+        What the implementation's own documentation says instead.
+    changes
+        The decisions of the reference, made as the implementation makes them.
+    first, last
+        The releases of torch that have it; ``last`` is None while it lasts.
+    folder
+        Where ``<id>.json`` holds the pinned case: the smallest that shows it.
+    """
+
+    id: str
+    rules: tuple[str, ...]
+    cause: str
+    origin: str
+    changes: tuple[Change, ...]
+    first: str = "2.5"
+    last: str | None = None
+    folder: Path = Path(__file__).parent / "cases"
+
+    @cached_property
+    def pinned(self) -> Case:
+        """The smallest case that shows it.
+
+        Raises
+        ------
+        UsageError
+            If the file is missing or is no case.
+        """
+        path = self.folder / f"{self.id}.json"
+        try:
+            return Case.from_json(path.read_text())
+        except (OSError, CaseError) as error:
+            raise UsageError(
+                f"the pinned case of the deviation {self.id!r} cannot be read from {path}: {error}; "
+                "write it there with Case.to_json()."
+            ) from error
+
+    def is_in(self, torch_version: str) -> bool:
+        """Whether a release of torch has it."""
+        running = release(torch_version)
+        late = self.last is not None and running[: len(release(self.last))] > release(self.last)
+        return release(self.first) <= running and not late
+
+
+@dataclass(frozen=True)
+class Register:
+    """The known deviations of one implementation."""
+
+    name: str
+    entries: tuple[Deviation, ...]
+
+    def at(self, torch_version: str) -> Register:
+        """Return the register with the entries that a release of torch has."""
+        return Register(self.name, tuple(e for e in self.entries if e.is_in(torch_version)))
+
+    def without(self, entry: Deviation) -> Register:
+        """Return the register without one entry."""
+        return Register(self.name, tuple(other for other in self.entries if other is not entry))
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """All changes of all entries, in order."""
+        return [change for entry in self.entries for change in entry.changes]
+
+
+def load(name: str) -> Register:
+    """Return a register: a shipped one, by name, or the ``REGISTER`` of a Python file.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name in SHIPPED:
+        from observance.conformance.deviations import torch
+
+        return torch.REGISTER
+    path = Path(name)
+    if path.suffix != ".py" or not path.is_file():
+        raise UsageError(
+            f"there is no register of deviations {name!r}: give the name of a shipped one "
+            f"({', '.join(SHIPPED)}) or the path of a Python file that defines REGISTER."
+        )
+    return _from_file(path)
+
+
+def _from_file(path: Path) -> Register:
+    """Return the ``REGISTER`` of a Python file."""
+    name = f"observance_register_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be loaded as Python; give a file that defines REGISTER.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(
+            f"the register {path} cannot be loaded ({type(error).__name__}: {error}); mend it first."
+        ) from error
+    register = getattr(module, "REGISTER", None)
+    if not isinstance(register, Register):
+        raise UsageError(f"{path} defines no REGISTER; define one with observance's Register(...).")
+    return register

@@ -1,0 +1,212 @@
+"""The known deviations of torch's `prepare`, each with what it should do instead."""
+
+from __future__ import annotations
+
+from . import torch_placement as placement
+from . import torch_sharing as sharing
+from . import torch_values as values
+from .register import Deviation, Register
+
+REGISTER = Register(
+    "torch",
+    (
+        Deviation(
+            "integers-observed",
+            ("DTYPES-1", "PLACEMENT-5"),
+            "all_node_args_have_no_tensors knows size, shape and ndim alone; what dim, numel, a "
+            "comparison or a splitting operator returns counts as a float tensor",
+            "prepare.py lists int, float, bool and None as the dtypes to add no observer to",
+            values.INTEGERS_OBSERVED,
+        ),
+        Deviation(
+            "tensors-in-nested-lists",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "all_node_args_have_no_tensors looks into a list but not into a list within it, and takes "
+            "what an operator makes of such lists, or a constructor of a size, for no tensor",
+            "its docstring: if it finds a tensor or is not sure, it returns False",
+            values.NEW_TENSORS_IGNORED,
+        ),
+        Deviation(
+            "masks-by-keyword",
+            ("PLACEMENT-6",),
+            "NON_OBSERVABLE_ARG_DICT holds positions; a mask or a size passed by keyword is not known",
+            "propagate_dtypes_for_known_nodes: we know that the dtype of mask is a BoolTensor",
+            values.MASKS_BY_KEYWORD,
+        ),
+        Deviation(
+            "roles-by-value",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "node_arg_is_weight and node_arg_is_bias compare values, not places: a value that is an "
+            "operator's input and its weight is a weight in both places",
+            "QConfig: settings (observer classes) for activations and weights respectively",
+            placement.ROLE_BY_VALUE,
+        ),
+        Deviation(
+            "dynamic-by-keyword",
+            ("DTYPES-8", "PLACEMENT-5", "PLACEMENT-6"),
+            "is_zeroth_arg asks for node.args[0]; an input that is passed by keyword is never "
+            "quantized dynamically",
+            "_needs_obs_or_fq: we only dynamically quantize the first arg of the node",
+            placement.DYNAMIC_BY_KEYWORD,
+        ),
+        Deviation(
+            "dynamic-by-value",
+            ("DTYPES-8", "PLACEMENT-5"),
+            "is_zeroth_arg compares values: a first argument that is read again at another place is "
+            "quantized dynamically there too",
+            "_needs_obs_or_fq: we only dynamically quantize the first arg of the node",
+            placement.DYNAMIC_TWICE,
+        ),
+        Deviation(
+            "dynamic-output-believed-quantized",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "_get_output_act_obs_or_fq gives the qconfig's activation dtype for a dynamic operator "
+            "too, so that a static reader of the same dtype goes without an observer",
+            "prepare.py: for dynamic quantization the output activation is in fp32",
+            placement.DYNAMIC_OUTPUT,
+        ),
+        Deviation(
+            "absent-observer-believed",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "when _remove_output_observer has taken an output observer away, the value still counts as "
+            "quantized, and its readers go without an observer",
+            "insert_observers_for_model: if any argument's target dtype does not match, insert an observer",
+            placement.ABSENT_OBSERVER,
+        ),
+        Deviation(
+            "reused-observer-believed-quint8",
+            ("PLACEMENT-2", "PLACEMENT-5"),
+            "the output of an operator that reuses its input's observer counts as quint8, the dtype of "
+            "ReuseInputObserver, whatever the observer's own dtype is",
+            "ReuseInputObserver: we'll reuse the observer instance for x0 for x1",
+            placement.REUSED_DTYPE,
+        ),
+        Deviation(
+            "observers-of-one-class-merged",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "an existing observer is taken if its class and dtype fit, whatever its range, scheme, eps "
+            "or being dynamic",
+            "QConfig: default arguments can be overwritten with with_args; each consumer has its own",
+            placement.SAME_CLASS,
+        ),
+        Deviation(
+            "module-weights-unchecked",
+            ("PLACEMENT-5",),
+            "the weight of a module is no argument of its node, so its dtype and constraints are never "
+            "held against the backend's",
+            "DTypeConfig: these dtypes are matched against the ones specified in the user's QConfig; "
+            "otherwise the pattern will not be quantized",
+            placement.MODULE_WEIGHT,
+        ),
+        Deviation(
+            "tensors-counted-by-position",
+            ("PLACEMENT-5", "PLACEMENT-6"),
+            "QuantizeHandler counts tensors among positional arguments alone: torch.add(x, other=y) "
+            "is treated as x + 2",
+            "QuantizeHandler: this distinguishes things like x + y from x + 2",
+            placement.KEYWORD_TENSORS,
+        ),
+        Deviation(
+            "patterns-by-position",
+            ("PLACEMENT-5", "PLACEMENT-6"),
+            "_is_match wants as many positional arguments as the pattern has parts: a fusion is missed "
+            "when the input is passed by keyword, or a number by position",
+            "BackendPatternConfig.set_pattern: tuple patterns are treated as sequential patterns",
+            placement.KEYWORD_PATTERNS,
+        ),
+        Deviation(
+            "inner-value-read-twice",
+            ("PLACEMENT-5",),
+            "_is_match counts the nodes that read an inner value, not how often they do",
+            "the pattern owns its inner nodes: nothing else may read them",
+            placement.READ_TWICE,
+        ),
+        Deviation(
+            "extra-inputs-swallowed",
+            ("PLACEMENT-5",),
+            "what stands at MatchAllNode is recorded as part of the pattern, and so an operator there "
+            "is matched, and quantized, no more",
+            "get_fusion_pattern_to_extra_inputs_getter: the node in MatchAllNode is an extra argument",
+            placement.EXTRA_INPUTS,
+        ),
+        Deviation(
+            "never-observed-is-observed",
+            ("BACKENDS-4", "PLACEMENT-5"),
+            "no code reads INPUT_OUTPUT_NOT_OBSERVED; the pattern is observed like any other",
+            "ObservationType: this means the input and output are never observed",
+            placement.NOT_OBSERVED,
+        ),
+        Deviation(
+            "masks-forgotten",
+            ("PLACEMENT-5",),
+            "in step 3, the check for special dtypes reads the last node of the graph instead of the "
+            "pattern's, so what is known of a mask is reset where its operator stays float",
+            "prepare.py: get output_act_dtype so that we don't also reset the special typed nodes",
+            placement.FORGOTTEN_MASKS,
+        ),
+        Deviation(
+            "half-switched-off-patterns",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "of a pattern of which a part has no qconfig, the other parts are observed all the same, "
+            "the output without the input",
+            "_get_default_qconfig_mapping: separate ops in a fused op must have the same qconfig",
+            placement.HALF_PATTERNS,
+        ),
+        Deviation(
+            "dynamic-on-no-tensor",
+            ("ENTRY-1",),
+            "_needs_obs_or_fq asserts that what is quantized dynamically has a dtype, and fails where "
+            "it is known to have none",
+            "prepare.py: dtypes to add no observer to",
+            placement.DYNAMIC_NO_TENSOR,
+        ),
+        Deviation(
+            "list-sharing-given-up",
+            ("SHARING-1", "PLACEMENT-5"),
+            "if one value of a list has no observer behind it, the output observer is removed, and the "
+            "values before it stay joined",
+            "_maybe_make_input_output_share_observers: one observer for all input arguments as well as "
+            "the output argument",
+            sharing.ALL_OR_NOTHING,
+        ),
+        Deviation(
+            "sharing-with-first-argument-only",
+            ("SHARING-1", "PLACEMENT-5"),
+            "unless the first argument is a list, it alone shares with the output; other inputs keep "
+            "observers of their own",
+            "_maybe_make_input_output_share_observers: one observer for all input arguments as well as "
+            "the output argument",
+            sharing.FIRST_ONLY,
+        ),
+        Deviation(
+            "sharing-by-position",
+            ("PLACEMENT-5", "PLACEMENT-6"),
+            "an operator whose tensors are passed by keyword finds no input to share with, and its "
+            "output observer is removed",
+            "OUTPUT_SHARE_OBSERVER_WITH_INPUT: the same observer instance as input",
+            sharing.BY_POSITION,
+        ),
+        Deviation(
+            "quantized-input-in-list",
+            ("PLACEMENT-5",),
+            "_is_observer_in_same_graph looks at node.args[0] and not into a list there",
+            "its docstring: when the input is a placeholder, it is observed in a different place",
+            sharing.OUTSIDE_IN_LIST,
+        ),
+        Deviation(
+            "sharing-not-closed",
+            ("SHARING-1", "PLACEMENT-5"),
+            "an observer is replaced at one node; others that shared the replaced object keep it",
+            "OUTPUT_SHARE_OBSERVER_WITH_INPUT: the same observer instance as input",
+            sharing.NOT_CLOSED,
+        ),
+        Deviation(
+            "shared-observer-for-others",
+            ("PLACEMENT-1", "PLACEMENT-5"),
+            "a consumer that reads the same observer node as a sharing operator gets the shared object, "
+            "whatever it asked for itself",
+            "QConfig: settings for activations of the layer it is for",
+            sharing.NOT_SEPARATED,
+        ),
+    ),
+)

@@ -1,0 +1,173 @@
+"""How torch's `prepare` places observers, and where that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.ao.quantization.backend_config import ObservationType
+from torch.fx import Node
+
+from observance.conformance.variants import Change
+from observance.reference import backends, dtypes
+from observance.reference.graphs import Operand, operands
+from observance.reference.patterns import Extra, Match
+from observance.reference.placement import Quantized, Site
+from observance.reference.plan import Plan, Slot
+from observance.reference.specs import Spec
+
+Decision = Callable[..., Any]
+
+
+def _same_class(original: Decision, site: Site, value: Node, below: Any, spec: Spec) -> Any:
+    """Take any observer on the value that has the class and the dtype that are asked for."""
+    for slot in site.inputs.get(value, ()):
+        found = site.groups.leader(slot).spec
+        if type(found.instance) is type(spec.instance) and found.dtype == spec.dtype:
+            return slot
+    return None
+
+
+def _asked_by(site: Site, value: Node) -> Quantized | None:
+    """Return the quantized pattern that gives a value, if one does."""
+    return site.quantized.get(value)
+
+
+def _dynamic_is_quantized(original: Decision, site: Site, value: Node) -> Any:
+    """Believe that a dynamically quantized operator gives a quantized value."""
+    asked = _asked_by(site, value)
+    if asked and asked.ask.activation and asked.ask.activation.is_dynamic:
+        return asked.ask.activation.dtype
+    return original(site, value)
+
+
+def _absent_is_quantized(original: Decision, site: Site, value: Node) -> Any:
+    """Believe that a value is quantized whose observer was taken away again."""
+    asked = _asked_by(site, value)
+    if asked and value not in site.outputs and asked.ask.activation:
+        if not asked.ask.activation.is_dynamic:
+            return asked.ask.activation.dtype
+    return original(site, value)
+
+
+def _reused_is_quint8(original: Decision, site: Site, value: Node) -> Any:
+    """Believe that a reused observer has the dtype of the placeholder that asks for it."""
+    asked = _asked_by(site, value)
+    if asked and asked.ask.reuse and value in site.outputs and asked.ask.activation:
+        return asked.ask.activation.dtype
+    return original(site, value)
+
+
+def _first_by_position(original: Decision, operand: Operand, positions: Any) -> bool:
+    """Quantize dynamically no operand of an operator that is called by keyword alone."""
+    return bool(operand.node.args) and bool(original(operand, positions))
+
+
+def _first_by_value(original: Decision, operand: Operand, positions: Any) -> bool:
+    """Take every operand for the first argument that holds the same value."""
+    args = operand.node.args
+    return bool(args and operand.value is args[0]) or bool(original(operand, positions))
+
+
+def _role_by_value(original: Decision, operand: Operand, positions: Any) -> Any:
+    """Give a value that is a weight somewhere in an operator that role everywhere in it."""
+    everywhere = [
+        original(other, positions)
+        for other in operands(operand.node)
+        if other.value is operand.value and len(other.keys) == 1
+    ]
+    for name in ("weight", "bias"):
+        if name in everywhere:
+            return name
+    return original(operand, positions)
+
+
+def _no_roles_of_modules(original: Decision, module: Any) -> set[str]:
+    """Look at no module's weight or bias when the backend is asked."""
+    return set()
+
+
+def _positional_tensors(original: Decision, root: Node, values: Any) -> list[Node]:
+    """Count the tensors among positional arguments alone."""
+    return [a for a in root.args if isinstance(a, Node) and values.is_tensor(a)]
+
+
+def _positional_arguments(original: Decision, node: Node) -> list[Any]:
+    """Hold a pattern against all positional arguments and no other."""
+    return list(node.args)
+
+
+def _users_not_uses(original: Decision, graph: Any) -> Any:
+    """Count the operators that read a value, not how often they do."""
+    uses = original(graph)
+    for node in uses:
+        uses[node] = len(node.users)
+    return uses
+
+
+def _observed_all_the_same(original: Decision, quantized: Quantized) -> bool:
+    """Never leave a pattern unobserved because its observation type says so."""
+    return False
+
+
+def _owns_extras(original: Decision, tree: Any) -> list[Node]:
+    """Take the extra inputs of a pattern for parts of it."""
+    if isinstance(tree, Extra):
+        return [tree.node] if isinstance(tree.node, Node) else []
+    return [tree] if isinstance(tree, Node) else [n for part in tree for n in _owns_extras(original, part)]
+
+
+def _forgets_masks(
+    original: Decision, graph: Any, matches: Mapping[Node, Match], shapes: Any
+) -> Any:
+    """Forget what is known of a mask where its own operator stays float."""
+    values = original(graph, matches, shapes)
+    kept = {node for node in values.never if node not in matches or _is_open(matches[node])}
+    return dtypes.Values(shapes, frozenset(kept))
+
+
+def _is_open(match: Match) -> bool:
+    """Whether a backend takes any dtype for input and output of a pattern."""
+    return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
+
+
+def _half_patterns(
+    original: Decision,
+    result: Plan,
+    match: Match,
+    assigned: Mapping[Node, Any],
+    values: Any,
+    reader: backends.Reader,
+) -> Any:
+    """Decide for each node of a pattern alone whether its qconfig switches it off."""
+    filled = {**assigned, **dict.fromkeys(match.nodes, assigned[match.last])}
+    chosen = original(result, match, filled, values, reader)
+    return {node: found for node, found in chosen.items() if assigned.get(node) is not None}
+
+
+def _refuses_dynamic(
+    original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized
+) -> Any:
+    """Fail where an operand that is to be quantized dynamically is no float tensor."""
+    dynamic = spec is not None and spec.is_observed and spec.is_dynamic
+    if dynamic and not site.values.is_observable(operand.value):
+        raise AssertionError(f"{operand.value} has no dtype")
+    return original(site, operand, spec, quantized)
+
+
+SAME_CLASS = (Change("placement.fitting", _same_class),)
+DYNAMIC_OUTPUT = (Change("placement.dtype_of", _dynamic_is_quantized),)
+ABSENT_OBSERVER = (Change("placement.dtype_of", _absent_is_quantized),)
+REUSED_DTYPE = (Change("placement.dtype_of", _reused_is_quint8),)
+DYNAMIC_BY_KEYWORD = (Change("dtypes.is_first_argument", _first_by_position),)
+DYNAMIC_TWICE = (Change("dtypes.is_first_argument", _first_by_value),)
+ROLE_BY_VALUE = (Change("dtypes.role", _role_by_value),)
+MODULE_WEIGHT = (Change("backends.roles_of_module", _no_roles_of_modules),)
+KEYWORD_TENSORS = (Change("patterns.tensor_arguments", _positional_tensors),)
+KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)
+READ_TWICE = (Change("patterns.count_uses", _users_not_uses),)
+NOT_OBSERVED = (Change("placement.is_never_observed", _observed_all_the_same),)
+EXTRA_INPUTS = (Change("patterns._owned", _owns_extras),)
+FORGOTTEN_MASKS = (Change("prepare.read_values", _forgets_masks),)
+HALF_PATTERNS = (Change("prepare.select", _half_patterns),)
+DYNAMIC_NO_TENSOR = (Change("placement.why_not", _refuses_dynamic),)

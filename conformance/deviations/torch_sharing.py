@@ -1,0 +1,118 @@
+"""How torch's `prepare` lets observers be shared, and where that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.fx import Node
+
+from observance.conformance.variants import Change
+from observance.reference import sharing
+from observance.reference.graphs import Operand
+from observance.reference.patterns import Match
+from observance.reference.placement import Site
+from observance.reference.plan import Slot
+
+Decision = Callable[..., Any]
+
+
+def _slot_at(site: Site, node: Node, keys: tuple[int | str, ...], value: Any) -> Slot | None:
+    """Return the observer that an operand reads directly."""
+    return site.plan.read_at(Operand(node, keys, value))
+
+
+def _positional_sources(original: Decision, site: Site, match: Match) -> list[Slot]:
+    """Look for the shared observer among positional arguments alone."""
+    return [] if _first_held(match) is None else list(original(site, match))
+
+
+def _first_held(match: Match) -> int | None:
+    """Return the position of the first argument of a pattern's last node that holds a value."""
+    held = (i for i, a in enumerate(match.last.args) if isinstance(a, (Node, list, tuple)))
+    return next(held, None)
+
+
+def _source_by_position(original: Decision, site: Site, operand: Operand) -> Slot | None:
+    """Look back through positional arguments alone."""
+    return _source(site, operand.node, operand.keys, operand.value, by_first_node=True)
+
+
+def _first_source(original: Decision, site: Site, match: Match) -> list[Slot]:
+    """Share with the first argument alone, unless it is a list, whatever it holds."""
+    listed = _first_held(match)
+    value = match.last.args[listed] if listed is not None else None
+    if listed is None or not isinstance(value, Node):
+        return list(original(site, match))
+    slot = sharing.source(site, Operand(match.last, (listed,), value))
+    return [] if slot is None else [slot]
+
+
+def _all_or_nothing(original: Decision, site: Site, match: Match) -> list[Slot]:
+    """Give up where one value in a list has no observer, and keep what is joined by then."""
+    listed = _first_held(match)
+    parts = match.last.args[listed] if listed is not None else None
+    if listed is None or not isinstance(parts, (list, tuple)):
+        return list(original(site, match))
+    joined: list[Slot] = []
+    for index, part in enumerate(parts):
+        slot = _source(site, match.last, (listed, index), part, by_first_node=index == 0)
+        if slot is None:
+            return []
+        if joined:
+            site.groups.join(joined[0], slot)
+        joined.append(slot)
+    return joined
+
+
+def _source(
+    site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_first_node: bool
+) -> Slot | None:
+    """Look back for an observer, through first arguments or through first nodes."""
+    while isinstance(value, Node):
+        slot = _slot_at(site, node, keys, value)
+        if slot is not None:
+            return slot
+        if value.op == "placeholder" or not value.args:
+            return None
+        nodes = [i for i, argument in enumerate(value.args) if isinstance(argument, Node)]
+        index = nodes[0] if by_first_node and nodes else 0
+        node, keys, value = value, (index,), value.args[index]
+    if not by_first_node:
+        raise AttributeError("a list's part has no observer behind it")
+    return None
+
+
+def _outside_directly(original: Decision, site: Site, match: Match) -> bool:
+    """Know a quantized graph input only where it is the first argument, and then share nothing."""
+    first = match.last.args[0] if match.last.args else None
+    declared = isinstance(first, Node) and first in site.quantized_inputs
+    return declared and _slot_at(site, match.last, (0,), first) is None
+
+
+def _pointer_join(original: Decision, groups: Any, first: Slot, other: Slot) -> None:
+    """Replace one observer's object and leave those that share with it behind."""
+    groups.parents[other] = groups.parents.get(first, first)
+
+
+def _pointer_leader(original: Decision, groups: Any, slot: Slot) -> Slot:
+    """Return the slot whose object stands at a slot."""
+    return groups.parents.get(slot, slot)  # type: ignore[no-any-return]
+
+
+def _no_separation(original: Decision, site: Site) -> None:
+    """Leave consumers behind an observer that sharing has changed."""
+
+
+BY_POSITION = (
+    Change("sharing.sources", _positional_sources),
+    Change("sharing.source", _source_by_position),
+)
+FIRST_ONLY = (Change("sharing.sources", _first_source),)
+ALL_OR_NOTHING = (Change("sharing.sources", _all_or_nothing),)
+OUTSIDE_IN_LIST = (Change("sharing.is_outside", _outside_directly),)
+NOT_CLOSED = (
+    Change("sharing.Groups.join", _pointer_join),
+    Change("sharing.Groups.leader", _pointer_leader),
+)
+NOT_SEPARATED = (Change("sharing.separate", _no_separation),)

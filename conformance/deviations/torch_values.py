@@ -1,0 +1,100 @@
+"""How torch's `prepare` decides which values are float tensors, and where that goes wrong."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.fx import Graph, Node
+
+from observance.conformance.variants import Change
+from observance.reference.dtypes import Values
+from observance.reference.graphs import Operand
+from observance.reference.patterns import Match
+from observance.reference.values import Kind
+
+Decision = Callable[..., Any]
+
+
+def holds_no_tensor(node: Any, known: dict[Node, bool]) -> bool:
+    """Whether torch takes it for certain that nothing a node reads is a tensor.
+
+    Only ``size``, ``shape`` and ``ndim``, and what is computed from them by
+    position, count as numbers; a literal other than an int or a bool counts as
+    a tensor.
+    """
+    if not isinstance(node, Node):
+        return True
+    if node not in known:
+        known[node] = _holds_no_tensor(node, known)
+    return known[node]
+
+
+def _holds_no_tensor(node: Node, known: dict[Node, bool]) -> bool:
+    """Decide `holds_no_tensor` for a node that is met the first time."""
+    if node.op in ("placeholder", "get_attr", "call_module", "output"):
+        return False
+    if node.target is operator.getitem:
+        return holds_no_tensor(node.args[0], known)
+    if node.target is getattr and node.args[1] in ("ndim", "shape"):
+        return True
+    if node.op == "call_method" and node.target == "size":
+        return True
+    return bool(node.args) and all(_is_number(argument, known) for argument in node.args)
+
+
+def _is_number(argument: Any, known: dict[Node, bool]) -> bool:
+    """Whether torch takes one argument for a number, or a list of them."""
+    if isinstance(argument, list):
+        return all(holds_no_tensor(part, known) for part in argument)
+    if isinstance(argument, Node):
+        return holds_no_tensor(argument, known)
+    return isinstance(argument, int)
+
+
+def _takes_integers_for_floats(
+    original: Decision, graph: Graph, modules: Any, example_inputs: Any
+) -> dict[Node, Any]:
+    """Classify as torch does what it takes for a float tensor and is none."""
+    shapes = original(graph, modules, example_inputs)
+    known: dict[Node, bool] = {}
+    for node, shape in shapes.items():
+        if shape is not Kind.FLOAT and not holds_no_tensor_or_input(node, known):
+            shapes[node] = Kind.FLOAT
+    return dict(shapes)
+
+
+def holds_no_tensor_or_input(node: Node, known: dict[Node, bool]) -> bool:
+    """Whether torch leaves a call unobserved because it reads no tensor."""
+    return node.op.startswith("call") and holds_no_tensor(node, known)
+
+
+def _takes_floats_for_numbers(
+    original: Decision, graph: Graph, modules: Any, example_inputs: Any
+) -> dict[Node, Any]:
+    """Classify as torch does what it takes for a number and is a float tensor."""
+    shapes = original(graph, modules, example_inputs)
+    known: dict[Node, bool] = {}
+    for node, shape in shapes.items():
+        if shape is Kind.FLOAT and holds_no_tensor_or_input(node, known):
+            shapes[node] = Kind.PLAIN
+    return dict(shapes)
+
+
+def _gives_tensors(original: Decision, match: Match, values: Values) -> bool:
+    """Ask of a pattern only whether it gives a tensor, whatever it takes."""
+    return values.is_tensor(match.last)
+
+
+def _knows_positions_only(original: Decision, operand: Operand) -> bool:
+    """Tell masks and sizes by position, never by keyword."""
+    return isinstance(operand.keys[0], int) and bool(original(operand))
+
+
+INTEGERS_OBSERVED = (Change("dtypes.classify", _takes_integers_for_floats),)
+NEW_TENSORS_IGNORED = (
+    Change("dtypes.classify", _takes_floats_for_numbers),
+    Change("prepare.takes_and_gives_tensors", _gives_tensors),
+)
+MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)

@@ -1,0 +1,339 @@
+"""The implementation under test: what `--impl` names, how it is found, how it is called, and what it claims.
+
+`resolve` is the way in. A spec is one of
+
+=====================  ================================================================================================
+``torch``              PyTorch's own `prepare`, from the torch that is installed (reserved: never a vendor's)
+``reference``          `observance.reference.prepare` (reserved, too)
+``acme``               an entry point of that name in the group ``observance.implementations``
+``mypkg.sub``          a module with a function `prepare`, or else a submodule `prepare` with one, or else `prepare_fx`
+``mypkg:back.prepare`` any object in a module
+=====================  ================================================================================================
+
+An entry point wins over a module of the same name, because somebody declared it for this very purpose;
+``module:object`` passes the entry points by. Modules in the folder where the suite is started are importable, and win
+over installed ones, as they do for ``python -m``: `resolve` puts that folder first in `sys.path`, unless it is there.
+
+Whatever goes wrong on the way is a `UsageError`: one sentence that says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+from observance.conformance.claims import FEATURES, Claims, read_claims, release
+from observance.conformance.usage import MISSING, UsageError, attribute, label, names, told
+
+__all__ = ["ENTRY_POINTS", "FEATURES", "OLDEST_TORCH", "Claims", "Implementation", "Shape", "UsageError", "resolve"]
+
+ENTRY_POINTS = "observance.implementations"
+"""The group of entry points in which vendors give their implementations a name."""
+
+OLDEST_TORCH = (2, 5)
+"""The oldest torch that the suite runs on."""
+
+Shape = Literal["prepare", "prepare_fx"]
+"""How an implementation is called: as the seed's `prepare`, or as the user-facing `prepare_fx`."""
+
+_RESERVED = {"torch": "torch.ao.quantization.fx.prepare", "reference": "observance.reference"}
+
+_CONFIGS = ("prepare_custom_config", "_equalization_config", "backend_config")
+
+# For each shape the arguments that the suite passes by position and by keyword.
+_SHAPES: dict[Shape, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "prepare": (
+        ("model", "qconfig_mapping", "is_qat", "node_name_to_scope", "example_inputs"),
+        (*_CONFIGS, "is_standalone_module"),
+    ),
+    "prepare_fx": (("model", "qconfig_mapping", "example_inputs"), _CONFIGS),
+}
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """A `prepare` that can be tested.
+
+    Attributes
+    ----------
+    name, version : str
+        What it is called in reports.
+    function : callable
+        What is called.
+    shape : {"prepare", "prepare_fx"}
+        Which arguments `function` is called with.
+    claims : Claims
+        What it says it supports; everything, if it says nothing.
+    """
+
+    name: str
+    version: str
+    function: Callable[..., Any]
+    shape: Shape
+    claims: Claims
+
+    def supports(self, feature: str) -> bool:
+        """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`."""
+        return self.claims.supports(feature)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The object that a spec led to, where that is, and the objects that it was found in, from the nearest outwards."""
+
+    module: str
+    path: str
+    value: Any
+    holders: tuple[Any, ...]
+
+    @property
+    def place(self) -> str:
+        return f"{self.module}:{self.path}"
+
+
+def resolve(spec: str) -> Implementation:
+    """Find the implementation that `spec` names.
+
+    Parameters
+    ----------
+    spec : str
+        The value of ``--impl``; the module's docstring lists its forms.
+
+    Returns
+    -------
+    Implementation
+
+    Raises
+    ------
+    UsageError
+        If there is none, it cannot be imported or called as the suite calls it, its ``CONFORMANCE`` is malformed, or
+        torch is missing or too old.
+    """
+    _require_torch()
+    found = _find(spec)
+    if not callable(found.value):
+        kind = type(found.value).__name__
+        raise UsageError(
+            f"`{found.place}` is of type `{kind}`, which cannot be called: "
+            f"name a function, as in `mypkg:backend.prepare`."
+        )
+    shape = _shape(found)
+    claims = _claims(spec, found)
+    return Implementation(claims.name, claims.version, found.value, shape, claims)
+
+
+# From a spec to an object.
+
+
+def _find(spec: str) -> _Found:
+    """Find the object that `spec` names: a reserved name, then an entry point, then a place in a module."""
+    if spec in _RESERVED:
+        return _find_reserved(spec)
+    _make_here_importable()
+    declared = _entry_point(spec)
+    if declared is None:
+        return _find_at(spec)
+    try:
+        return _find_at(re.sub(r"\s", "", declared.partition("[")[0]))  # what is in brackets are extras, for pip alone
+    except UsageError as error:
+        reason = str(error)
+        raise UsageError(
+            f"The entry point `{spec}`, which stands for `{declared}`, is broken: {reason[0].lower()}{reason[1:]}"
+        ) from error
+
+
+def _find_reserved(spec: str) -> _Found:
+    """Find the `prepare` that a reserved name stands for; a release may have lost it."""
+    name = _RESERVED[spec]
+    module = _import(name)
+    if module is None:
+        raise UsageError(
+            f"`{spec}` stands for the module `{name}`, which is not there: "
+            f"install a release of `{name.partition('.')[0]}` that has it."
+        )
+    return _prepare_of(module)
+
+
+def _find_at(place: str) -> _Found:
+    """Find the object at ``module`` or ``module:object``."""
+    name, colon, path = place.partition(":")
+    if not all(part.isidentifier() for part in [*name.split("."), *(path.split(".") if colon else [])]):
+        raise UsageError(
+            f"`{place}` names no implementation: write `torch`, `reference`, a module (`mypkg.sub`), an object in one "
+            f"(`mypkg:backend.prepare`), or the name of an entry point in the group `{ENTRY_POINTS}`."
+        )
+    module = _import(name)
+    if module is None:
+        raise UsageError(
+            f"There is no module `{name}`: check the spelling, install the package that holds it, "
+            f"or start the suite in the folder that it lies in."
+        )
+    return _follow(module, path) if colon else _prepare_of(module)
+
+
+def _follow(module: ModuleType, path: str) -> _Found:
+    """Find the object that the attributes `path` of `module` lead to."""
+    holders: list[Any] = [module]
+    for name in path.split("."):
+        value = attribute(holders[0], name)
+        if value is MISSING:
+            raise UsageError(
+                f"`{module.__name__}:{path}` does not exist, because `{label(holders[0])}` has no attribute `{name}`: "
+                f"check the spelling."
+            )
+        holders.insert(0, value)
+    return _Found(module.__name__, path, holders[0], tuple(holders[1:]))
+
+
+def _prepare_of(module: ModuleType) -> _Found:
+    """Find the `prepare` of `module`: a function, or else one in a submodule `prepare`, or else `prepare_fx`."""
+    name = module.__name__
+    value = attribute(module, "prepare")
+    if value is not MISSING and not isinstance(value, ModuleType):
+        return _Found(name, "prepare", value, (module,))
+    inner = _import(f"{name}.prepare") if value is MISSING else value
+    if inner is not None and (value := attribute(inner, "prepare")) is not MISSING:
+        return _Found(inner.__name__, "prepare", value, (inner, module))
+    value = attribute(module, "prepare_fx")
+    if value is not MISSING:
+        return _Found(name, "prepare_fx", value, (module,))
+    raise UsageError(
+        f"The module `{name}` has neither `prepare` nor `prepare_fx`: "
+        f"name the function to test, as in `{name}:my_prepare`."
+    )
+
+
+def _import(name: str) -> ModuleType | None:
+    """Import a module; None if it does not exist. One that raises while it is imported is a `UsageError`."""
+    try:
+        return importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # A module that is there, but imports one that is not, raises the same type; only the name tells them apart.
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent is not None and f"{name}.".startswith(f"{absent}."):
+            return None
+        raise UsageError(
+            f"The module `{name}` exists, but importing it raised {told(error)}: "
+            f"run `python -c 'import {name}'` to see where, and mend it."
+        ) from error
+
+
+def _entry_point(name: str) -> str | None:
+    """Find what the entry point `name` stands for; None if there is no such entry point.
+
+    A distribution may be seen twice, so entry points that stand for the same thing are one.
+    """
+    declared = sorted({entry.value for entry in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)})
+    if len(declared) > 1:
+        raise UsageError(
+            f"Several installed packages declare the entry point `{name}`: "
+            f"name the object that you mean instead, one of {names(declared)}."
+        )
+    return declared[0] if declared else None
+
+
+def _make_here_importable() -> None:
+    """Put the current folder first in `sys.path`, where it stays, unless it is in it already."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _require_torch() -> None:
+    """Raise a `UsageError` if torch is missing or older than `OLDEST_TORCH`."""
+    oldest = ".".join(map(str, OLDEST_TORCH))
+    torch = _import("torch")
+    if torch is None:
+        raise UsageError(f"torch is not installed: install `torch>={oldest}`.")
+    if release(torch.__version__) < OLDEST_TORCH:
+        raise UsageError(f"The suite does not run on torch {torch.__version__}: install `torch>={oldest}`.")
+
+
+# From an object to the way it is called.
+
+
+def _shape(found: _Found) -> Shape:
+    """Tell by the signature how `found` is to be called; a signature that fits no shape is a `UsageError`.
+
+    The names of the parameters say which shape is tried first. Where they say nothing, as in ``(*args, **kwargs)``,
+    which fits both, it is the name of the function that does.
+    """
+    try:
+        signature = inspect.signature(found.value)
+    except Exception as error:
+        raise UsageError(
+            f"`{found.place}` has no signature that can be read ({told(error)}): "
+            f"wrap it in a function that is one of {_shapes_in_words()}."
+        ) from error
+    order: list[Shape] = ["prepare", "prepare_fx"]
+    if found.path.endswith("prepare_fx") and not {"is_qat", "node_name_to_scope"} & set(signature.parameters):
+        order.reverse()
+    for shape in order:
+        if _fits(signature, shape):
+            return shape
+    raise UsageError(
+        f"`{found.place}` takes `{_bare(signature)}`, which the suite cannot call: "
+        f"wrap it in a function that is one of {_shapes_in_words()}."
+    )
+
+
+def _fits(signature: inspect.Signature, shape: Shape) -> bool:
+    """Whether a call of `shape` is accepted, and every argument reaches the parameter of its name if there is one."""
+    positional, keywords = _SHAPES[shape]
+    try:
+        bound = signature.bind(*positional, **{name: name for name in keywords})
+    except TypeError:
+        return False
+    return all(value == name for name, value in bound.arguments.items() if name in positional + keywords)
+
+
+def _bare(signature: inspect.Signature) -> str:
+    """Write a signature without its annotations."""
+    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    return str(inspect.Signature(parameters))
+
+
+def _shapes_in_words() -> str:
+    """Write both shapes as calls."""
+    calls = (
+        f"`{shape}({', '.join([*positional, *(f'{name}=None' for name in keywords)])})`"
+        for shape, (positional, keywords) in _SHAPES.items()
+    )
+    return " and ".join(calls)
+
+
+# What an implementation claims.
+
+
+def _claims(spec: str, found: _Found) -> Claims:
+    """Read the nearest ``CONFORMANCE``: the callable's own, then those of what it was found in, outwards.
+
+    Without one everything is claimed, under the name that was asked for.
+    """
+    for holder in (found.value, *found.holders):
+        declared = attribute(holder, "CONFORMANCE")
+        if declared is not MISSING:
+            return read_claims(declared, f"CONFORMANCE of `{label(holder)}`")
+    return Claims(features=None, torch=None, name=spec, version=_version_of(found.module))
+
+
+def _version_of(module: str) -> str:
+    """Find the version of the package that `module` belongs to; ``"unknown"`` if it has none."""
+    package = module.partition(".")[0]
+    version = attribute(sys.modules[package], "__version__")
+    if isinstance(version, str):
+        return str(version)
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

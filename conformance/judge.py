@@ -1,0 +1,241 @@
+"""The judge: draws cases, holds rules against an implementation, and finds what explains a failure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from observance.conformance import report
+from observance.conformance.claims import Claims
+from observance.conformance.deviations.register import Deviation, Register
+from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.outcomes import Calls
+from observance.conformance.rules import RULES, Finding, Rule
+from observance.conformance.trials import Trial
+from observance.conformance.variants import variant
+from observance.strategies import Case, cases
+from observance.strategies.features import features
+
+EFFORTS = {"quick": 60, "default": 300, "thorough": 5000}
+"""How many cases each effort draws."""
+
+COSTLY_SHARE = 5
+"""Rules that call the implementation again see one in this many cases."""
+
+SHRINKING_STEPS = 300
+"""The most cases that are tried to make a failing one smaller."""
+
+_NEEDS = {
+    "static qconfig": "static",
+    "dynamic qconfig": "dynamic",
+    "weight-only qconfig": "weight-only",
+    "own backend config": "backend-configs",
+    "quantized input": "quantized-inputs",
+    "regex selector": "regex-selectors",
+    "order selector": "order-selectors",
+}
+
+
+class BrokenRule(Exception):
+    """A case breaks a rule and nothing explains it; raised while looking for a smaller one."""
+
+
+@dataclass
+class Verdict:
+    """What came of holding one rule against all cases.
+
+    ``places`` counts the places that the rule spoke of, ``excused`` those of them
+    that known deviations explain; ``case`` and ``findings`` are the smallest
+    unexplained failure.
+    """
+
+    rule: Rule
+    cases: int = 0
+    places: int = 0
+    excused: int = 0
+    case: Case | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_vacuous(self) -> bool:
+        """Whether no case could have broken the rule."""
+        return self.places == 0
+
+
+class Judge:
+    """One implementation before all rules.
+
+    Parameters
+    ----------
+    implementation
+        The one that is judged.
+    count
+        How many cases are drawn.
+    register
+        Its known deviations; None to excuse nothing.
+    start
+        The seed of the drawing.
+    only
+        One case to try in place of drawn ones.
+    folder
+        Where scripts and cases of failures are written.
+    """
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        count: int,
+        register: Register | None = None,
+        start: int = 0,
+        only: Case | None = None,
+        folder: Path = Path(".observance"),
+    ) -> None:
+        torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
+        self.implementation, self.count, self.start = implementation, count, start
+        self.register, self.only, self.folder = register, only, folder
+        self.prefused = implementation.shape == "prepare_fx"
+        self.calls = Calls(implementation, self.prefused)
+        self.standard = Calls(resolve("reference"), self.prefused)
+        self.known = self._known(register) if register else None
+        self.blocked: str | None = None
+        self.verdicts: dict[str, Verdict] = {}
+        self.unclaimed = 0
+
+    def _known(self, register: Register) -> Calls:
+        """Return the calls of the reference with all known deviations."""
+        return Calls(reference_with(register), self.prefused)
+
+    @cached_property
+    def corpus(self) -> list[Case]:
+        """The drawn cases that the implementation claims to support."""
+        if self.only is not None:
+            return [self.only]
+        drawn: dict[Case, None] = {}
+        self._draw(lambda case: drawn.setdefault(case))
+        claimed = [case for case in drawn if is_claimed(case, self.implementation.claims)]
+        self.unclaimed = len(drawn) - len(claimed)
+        return claimed
+
+    def _draw(self, use: Callable[[Case], object], shrink: bool = False) -> None:
+        """Draw the cases of this run, the same ones each time, and use each."""
+        phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+
+        @seed(self.start)
+        @settings(
+            max_examples=self.count,
+            deadline=None,
+            database=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+        )
+        @given(cases())
+        def draw(case: Case) -> None:
+            use(case)
+
+        draw()
+
+    def check(self, rule: Rule) -> None:
+        """Hold a rule against the cases; fail, or skip, as pytest understands it."""
+        report.stop_unless_judged(self, rule)
+        verdict = self.verdicts[rule.id] = self.examine(rule)
+        report.conclude(self, verdict)
+
+    def examine(self, rule: Rule) -> Verdict:
+        """Return what a rule says of the implementation."""
+        verdict = Verdict(rule)
+        fine: set[Case] = set()
+        for case in self.sample(rule):
+            findings = self.findings(rule, case)
+            unexplained = self.unexplained(rule, case, findings)
+            verdict.cases += 1
+            verdict.places += len(findings)
+            verdict.excused += sum(f.broken for f in findings) - len(unexplained)
+            if unexplained:
+                verdict.case, verdict.findings = self.smallest(rule, case, fine)
+                break
+            fine.add(case)
+        return verdict
+
+    def sample(self, rule: Rule) -> list[Case]:
+        """Return the cases that a rule sees."""
+        return self.corpus[:: COSTLY_SHARE if rule.costly and self.only is None else 1]
+
+    def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
+        """Return what a rule says of one case."""
+        return list(rule.check(Trial(case, calls or self.calls, self.standard)))
+
+    def unexplained(
+        self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None
+    ) -> list[Finding]:
+        """Return the broken findings that the known deviations do not have as well."""
+        found = self.findings(rule, case) if findings is None else findings
+        broken = [finding for finding in found if finding.broken]
+        if not broken or self.known is None:
+            return broken
+        known = Counter(f.key for f in self.findings(rule, case, self.known) if f.broken)
+        return [finding for finding in broken if known[finding.key] == 0]
+
+    def smallest(self, rule: Rule, case: Case, fine: set[Case]) -> tuple[Case, list[Finding]]:
+        """Return the smallest case that could be found to break a rule, and how it does."""
+        best, steps = case, 0
+        if self.only is not None:
+            return case, self.unexplained(rule, case)
+
+        def hunt(tried: Case) -> None:
+            nonlocal best, steps
+            if tried in fine or not is_claimed(tried, self.implementation.claims):
+                return
+            steps += tried != best
+            if steps <= SHRINKING_STEPS and self.unexplained(rule, tried):
+                best = tried
+                raise BrokenRule
+            fine.add(tried)
+
+        try:
+            self._draw(hunt, shrink=True)
+        except Exception as error:  # Hypothesis may wrap or complain of flakiness: `best` stands
+            if not isinstance(error, BrokenRule) and best is case:
+                best = case
+        return best, self.unexplained(rule, best)
+
+    def still_deviates(self, entry: Deviation) -> list[str]:
+        """Return the rules of a known deviation that its pinned case no longer breaks.
+
+        What breaks them must be this entry: the register without it explains
+        less of the pinned case than with it.
+        """
+        assert self.register is not None
+        others = Calls(reference_with(self.register.without(entry)), self.prefused)
+        holding = []
+        for name in entry.rules:
+            rule = RULES[name]
+            found = [f for f in self.findings(rule, entry.pinned) if f.broken]
+            without = {f.key for f in self.findings(rule, entry.pinned, others) if f.broken}
+            if not [finding for finding in found if finding.key not in without]:
+                holding.append(name)
+        return holding
+
+
+def reference_with(register: Register) -> Implementation:
+    """Return the reference with all deviations of a register, as an implementation."""
+    name = f"the reference with the deviations of {register.name}"
+    claims = Claims(None, None, name, torch.__version__)
+    return Implementation(name, torch.__version__, variant(register.changes), "prepare", claims)
+
+
+def is_claimed(case: Case, claims: Claims) -> bool:
+    """Whether an implementation claims to support all that a case has."""
+    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
+    if "float16" in case.to_json():
+        needed.add("fp16")
+    if case.as_dicts:
+        needed.add("dict-configs")
+    return all(claims.supports(feature) for feature in needed)

@@ -1,0 +1,166 @@
+"""What a call of an implementation did: the only place where implementations are called."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch.ao.quantization.quantize_fx import fuse_fx
+from torch.ao.quantization.fx.tracer import QuantizationTracer
+from torch.fx import Graph, GraphModule
+
+from observance.conformance.implementations import Implementation
+from observance.conformance.observation import Observation, ObservationError, observe
+from observance.strategies import Arguments, Case, build
+
+
+@dataclass
+class Outcome:
+    """What one call of `prepare` did.
+
+    Attributes
+    ----------
+    float_graph
+        The graph that was given, as it was before the call.
+    arguments
+        What was given, as it is after the call.
+    prepared
+        The result, or None if the call raised ``error``.
+    warnings
+        The warnings of the call: category and text.
+    observation
+        The result seen without names; None if there is none, or if it is not the
+        float model plus observers, which ``misshapen`` then says.
+    """
+
+    float_graph: Graph
+    arguments: Arguments
+    prepared: GraphModule | None
+    error: Exception | None
+    warnings: list[tuple[type[Warning], str]]
+    observation: Observation | None = None
+    misshapen: str | None = None
+    before: dict[str, str] = field(default_factory=dict)
+
+
+def run(implementation: Implementation, case: Case, prefused: bool = False) -> Outcome:
+    """Build the case's arguments, call the implementation with them, and look at the result.
+
+    Parameters
+    ----------
+    implementation
+        Whose `prepare` is called.
+    case
+        The case.
+    prefused
+        Whether the model is fused first, as implementations of the user-facing
+        shape fuse on their own (see `fused`).
+    """
+    arguments = fused(build(case)) if prefused else build(case)
+    float_graph = copy_graph(arguments.model.graph)
+    before = fingerprints(arguments)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result, error = call(implementation, arguments), None
+        except Exception as raised:  # whatever an implementation raises is an outcome
+            result, error = None, raised
+    said = [(warning.category, str(warning.message)) for warning in caught]
+    outcome = Outcome(float_graph, arguments, None, error, said, before=before)
+    if error is None and not isinstance(result, GraphModule):
+        outcome.misshapen = f"prepare returned a {type(result).__name__}, not a GraphModule"
+    elif error is None:
+        outcome.prepared = result
+        try:
+            outcome.observation = observe(float_graph, result)
+        except (ObservationError, AttributeError, KeyError, IndexError) as broken:
+            outcome.misshapen = str(broken)
+    return outcome
+
+
+def call(implementation: Implementation, arguments: Arguments) -> Any:
+    """Call an implementation in the shape that it has."""
+    configs = {
+        "prepare_custom_config": arguments.custom_config,
+        "backend_config": arguments.backend_config,
+    }
+    mapping, inputs = arguments.qconfig_mapping, arguments.example_inputs
+    if implementation.shape == "prepare_fx":
+        return implementation.function(arguments.float_model, mapping, inputs, **configs)
+    scopes = arguments.scopes
+    return implementation.function(arguments.model, mapping, False, scopes, inputs, **configs)
+
+
+def fused(arguments: Arguments) -> Arguments:
+    """Return the arguments with a model in which nothing is left to fuse.
+
+    `prepare_fx` traces and fuses before it prepares; what it prepares can only
+    be held against a graph that is fused already.  Where there is nothing to
+    fuse, the model is handed over as it is, with its submodules.
+    """
+    backend = arguments.backend_config
+    model = fuse_fx(arguments.float_model, backend_config=backend)
+    if len(model.graph.nodes) == len(arguments.model.graph.nodes):
+        return arguments
+    tracer = QuantizationTracer([], [])
+    tracer.record_stack_traces = False
+    traced = GraphModule(model, tracer.trace(model))
+    scopes = dict(tracer.node_name_to_scope)
+    return Arguments(
+        model,
+        traced,
+        scopes,
+        arguments.qconfig_mapping,
+        arguments.example_inputs,
+        arguments.custom_config,
+        arguments.backend_config,
+    )
+
+
+def copy_graph(graph: Graph) -> Graph:
+    """Return a copy of a graph, its nodes under the same names."""
+    copy = Graph()
+    copy.output(copy.graph_copy(graph, {}))
+    copy.owning_module = graph.owning_module
+    return copy
+
+
+def fingerprints(arguments: Arguments) -> dict[str, str]:
+    """Return what the caller's objects look like, to be compared after the call."""
+    return {
+        "qconfig_mapping": repr(arguments.qconfig_mapping),
+        "prepare_custom_config": _content(arguments.custom_config),
+        "backend_config": _content(arguments.backend_config),
+        "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
+        "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
+    }
+
+
+def _content(config: Any) -> str:
+    """Return the whole content of a config as text."""
+    return repr(config.to_dict() if hasattr(config, "to_dict") else config)
+
+
+class Calls:
+    """The outcomes of one implementation, each computed once while it is among the newest."""
+
+    def __init__(self, implementation: Implementation, prefused: bool, size: int = 2048) -> None:
+        self.implementation = implementation
+        self.prefused = prefused
+        self.counts: Counter[str] = Counter()
+        self._run = functools.lru_cache(maxsize=size)(self._call)
+
+    def outcome(self, case: Case) -> Outcome:
+        """Return what the implementation does with a case."""
+        return self._run(case)
+
+    def fresh(self, case: Case) -> Outcome:
+        """Return what the implementation does with a case when it is called once more."""
+        return self._call(case)
+
+    def _call(self, case: Case) -> Outcome:
+        self.counts["calls"] += 1
+        return run(self.implementation, case, self.prefused)

@@ -1,0 +1,158 @@
+"""The pytest plug-in: options, what is collected, the order, and the summary.
+
+It is loaded in every pytest run where observance is installed, so it imports
+nothing heavy until a rule is collected or ``--impl`` is given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from observance.conformance.judge import Judge
+
+_JUDGE: pytest.StashKey[Any] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the suite's options."""
+    group = parser.getgroup("observance", "conformance of an implementation of prepare")
+    add = group.addoption
+    add("--impl", help="what to judge: torch, reference, mypkg, mypkg:object, or an entry point")
+    add("--level", choices=("must", "upstream"), default="must", help="which rules gate")
+    add("--effort", choices=("quick", "default", "thorough"), default="default", help="how many cases")
+    add("--cases", type=int, metavar="N", help="draw N cases, whatever the effort")
+    add("--draw-seed", type=int, default=0, metavar="N", help="draw other cases")
+    add("--case", metavar="FILE", help="try the one case in a JSON file")
+    add("--rule", metavar="ID", help="hold one rule, such as SHARING-1, against the cases")
+    add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
+    add("--no-known-deviations", action="store_true", help="excuse nothing")
+    add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Resolve the implementation, so that a wrong option is told before any test runs."""
+    if config.getoption("--impl", default=None):
+        config.stash[_JUDGE] = _make_judge(config)
+
+
+def _make_judge(config: pytest.Config) -> Judge:
+    """Return the judge that the options ask for, or stop with a usage error."""
+    from observance.conformance.usage import UsageError
+
+    try:
+        return _judge(config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _judge(config: pytest.Config) -> Judge:
+    """Return the judge that the options ask for."""
+    import torch
+
+    from observance.conformance.deviations import load
+    from observance.conformance.implementations import resolve
+    from observance.conformance.judge import EFFORTS, Judge
+    from observance.conformance.usage import UsageError
+
+    option = config.getoption
+    implementation = resolve(option("--impl"))
+    if not implementation.claims.supports_torch(torch.__version__):
+        raise UsageError(
+            f"{implementation.name} does not claim torch {torch.__version__}; "
+            "run the suite with a release of torch that it claims."
+        )
+    name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
+    register = None if option("--no-known-deviations") or not name else load(name)
+    count = option("--cases") if option("--cases") is not None else EFFORTS[option("--effort")]
+    if count < 1:
+        raise UsageError("--cases must be 1 or more.")
+    only = _read_case(option("--case")) if option("--case") else None
+    active = register.at(torch.__version__) if register else None
+    folder = Path(option("--failures-in"))
+    return Judge(implementation, count, active, option("--draw-seed"), only, folder)
+
+
+def _read_case(path: str) -> Any:
+    """Return the case in a JSON file."""
+    from observance.conformance.usage import UsageError
+    from observance.strategies import Case, CaseError
+    from observance.strategies.source import definitions
+
+    try:
+        case = Case.from_json(Path(path).read_text())
+        definitions(case)
+    except (OSError, UnicodeDecodeError, CaseError) as error:
+        raise UsageError(f"the case {path} cannot be read: {error}") from error
+    return case
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each known deviation."""
+    if "deviation" in metafunc.fixturenames:
+        judge = metafunc.config.stash.get(_JUDGE, None)
+        entries = judge.register.entries if judge and judge.register and not judge.only else ()
+        metafunc.parametrize("deviation", entries, ids=[entry.id for entry in entries])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the rules that are asked for, and put the smoke tests first."""
+    rules = {item: getattr(getattr(item, "function", None), "rule", None) for item in items}
+    if not any(rules.values()):
+        return
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None:
+        raise pytest.UsageError("say what to judge with --impl, such as --impl=torch or --impl=mypkg.")
+    wanted = config.getoption("--rule")
+    known = {rule.id for rule in rules.values() if rule}
+    if wanted and wanted not in known:
+        raise pytest.UsageError(f"there is no rule {wanted!r}; the rules are {', '.join(sorted(known))}.")
+    level = config.getoption("--level")
+    dropped = [
+        item
+        for item, rule in rules.items()
+        if rule and (wanted and rule.id != wanted or (level == "must" and rule.level != "MUST" and not wanted))
+    ]
+    dropped += [item for item in items if wanted and "deviation" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in dropped]
+    items.sort(key=lambda item: "test_smoke" not in item.nodeid)
+    config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.fixture(scope="session")
+def judge(request: pytest.FixtureRequest) -> Any:
+    """The judge of this run."""
+    return request.config.stash[_JUDGE]
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Tell vacuous, unclaimed and blocked rules from skipped ones."""
+    if not report.skipped or not isinstance(report.longrepr, tuple):
+        return None
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    for word, letter in (("vacuous", "v"), ("not claimed", "n"), ("blocked", "b")):
+        if reason.startswith(word):
+            return word, letter, word.upper()
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was judged, on how many cases, and what known deviations excused."""
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None or not judge.verdicts:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section("observance")
+    name, version = judge.implementation.name, judge.implementation.version
+    write(f"{name} {version}: {len(judge.corpus)} cases, seed {judge.start}")
+    if judge.unclaimed:
+        write(f"not claimed: {judge.unclaimed} cases")
+    excused = {v.rule.id: v for v in judge.verdicts.values() if v.excused}
+    for rule, verdict in sorted(excused.items()):
+        write(f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}")
+    for word in ("vacuous", "not claimed", "blocked"):
+        for report in terminalreporter.stats.get(word, ()):
+            write(f"{report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")

@@ -1,0 +1,105 @@
+"""What a failure looks like, and how verdicts are told to pytest."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from observance.conformance.rules import Finding, Rule
+from observance.conformance.trials import Trial
+from observance.strategies import Case, script
+from observance.strategies.source import definitions
+
+if TYPE_CHECKING:
+    from observance.conformance.judge import Judge, Verdict
+
+VACUOUS, UNCLAIMED, BLOCKED = "vacuous", "not claimed", "blocked"
+"""How the reason of a skipped rule begins, where it is not simply skipped."""
+
+_SHOWN = 4
+
+
+def stop_unless_judged(judge: Judge, rule: Rule) -> None:
+    """Skip a rule that is blocked, or that needs what the implementation does not claim."""
+    if judge.blocked:
+        pytest.skip(f"{BLOCKED}: {judge.blocked}")
+    missing = [feature for feature in rule.needs if not judge.implementation.supports(feature)]
+    if missing:
+        pytest.skip(f"{UNCLAIMED}: {judge.implementation.name} does not claim {missing[0]!r}")
+
+
+def conclude(judge: Judge, verdict: Verdict) -> None:
+    """Fail, skip as vacuous, or let pass."""
+    if verdict.case is not None:
+        pytest.fail(failure(judge, verdict), pytrace=False)
+    if verdict.is_vacuous:
+        pytest.skip(f"{VACUOUS}: none of {verdict.cases} cases could break {verdict.rule.id}")
+
+
+def failure(judge: Judge, verdict: Verdict) -> str:
+    """Return the whole text of a failure, and write its case and its script."""
+    case, rule = verdict.case, verdict.rule
+    assert case is not None
+    stem = judge.folder / f"{rule.id}-{case.digest}"
+    judge.folder.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix(".json").write_text(case.to_json() + "\n")
+    stem.with_suffix(".py").write_text(script(case))
+    parts = [
+        f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} "
+        f"{judge.implementation.version}.",
+        f"{rule.sentence}\nOrigin: {rule.origin}",
+        f"Case {case.digest}, {len(case.calls)} calls:\n" + _indented(readable(case)),
+        "The graph, with what was found on its edges:\n" + _indented(graph_text(judge, case)),
+        "\n".join(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
+        f"Rerun:  {rerun(judge, rule, stem.with_suffix('.json').as_posix())}\n"
+        f"Script: {stem.with_suffix('.py').as_posix()}",
+    ]
+    more = len(verdict.findings) - _SHOWN
+    if more > 0:
+        parts.insert(-1, f"... and {more} more places.")
+    return "\n\n".join(parts)
+
+
+def readable(case: Case) -> str:
+    """Return the model and the configs of a case as code, without the boilerplate."""
+    source = definitions(case)
+    start = source.index("class ")
+    return source[start:].rstrip()
+
+
+def graph_text(judge: Judge, case: Case) -> str:
+    """Return the prepared graph as text: a line for each edge, with the observers on it."""
+    trial = Trial(case, judge.calls, judge.standard)
+    if trial.outcome.error is not None:
+        return f"prepare raised {type(trial.outcome.error).__name__}: {trial.outcome.error}"
+    if trial.seen is None:
+        return f"it cannot be compared with the float graph: {trial.outcome.misshapen}"
+    lines = []
+    for edge, chain in trial.seen.edges.items():
+        observers = " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
+        lines.append(f"{edge}: {observers}")
+    return "\n".join(lines) or "it has no edges"
+
+
+def finding_text(finding: Finding) -> str:
+    """Return one broken place: expected, found, and why."""
+    return (
+        f"At {finding.place}\n    expected: {finding.expected}\n    found:    {finding.found}\n"
+        + textwrap.fill(finding.because, 96, initial_indent="    because: ", subsequent_indent="    ")
+    )
+
+
+def rerun(judge: Judge, rule: Rule, path: str) -> str:
+    """Return the command that tries one case against one rule."""
+    known = "" if judge.known else " --no-known-deviations"
+    return (
+        f"pytest --pyargs observance.conformance --impl={judge.implementation.name} "
+        f"--level={rule.level.lower()} --case={path} --rule={rule.id}{known}"
+    )
+
+
+def _indented(text: str) -> str:
+    """Return the text, each line four columns to the right."""
+    return textwrap.indent(text, "    ")

@@ -1,0 +1,90 @@
+"""Chapter *entry*: what is taken in, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
+from observance.conformance.trials import Trial, same_placement
+
+
+@rule("ENTRY-1", MUST, "prepare: the documentation of its parameters")
+def test_a_call_that_can_be_served_is_not_refused(trial: Trial) -> Iterator[Finding]:
+    """A call whose arguments are valid returns a model and raises nothing."""
+    if trial.expected.error is not None:
+        return
+    error = trial.outcome.error
+    if error is None:
+        yield kept("the call")
+    else:
+        name = type(error).__name__
+        because = f"the reference prepares this model; here it is refused: {name}: {error}"
+        yield broken("the call", "a prepared model", name, because)
+
+
+@rule("ENTRY-2", MUST, "prepare: dicts are deprecated and mean the same", ("dict-configs",), True)
+def test_a_dict_means_the_same_as_the_object(trial: Trial) -> Iterator[Finding]:
+    """Configs given as dicts place the same observers as the objects, and draw a `FutureWarning`."""
+    if trial.outcome.error is not None:
+        return
+    as_dicts = trial.again(as_dicts=True)
+    yield from same_placement(trial.outcome, as_dicts, "the configs are the same, as dicts")
+    if as_dicts.error is None:
+        warned = any(issubclass(category, FutureWarning) for category, _ in as_dicts.warnings)
+        yield judged(warned, "the warning", "a FutureWarning", "none", "a dict is deprecated")
+
+
+@rule("ENTRY-3", MUST, "prepare: get_native_backend_config is the default", costly=True)
+def test_no_backend_config_means_the_native_one(trial: Trial) -> Iterator[Finding]:
+    """Without a backend config, observers stand where they stand with the native one."""
+    if trial.case.backend not in (None, "native"):
+        return
+    without, native = trial.again(backend=None), trial.again(backend="native")
+    yield from same_placement(without, native, "the native config is the default")
+
+
+@rule("ENTRY-4", MUST, "prepare_fx: a GraphModule with observers, ready for calibration")
+def test_without_its_observers_the_result_is_the_float_model(trial: Trial) -> Iterator[Finding]:
+    """Take the observers out of the prepared graph, and the float graph is left, output included."""
+    if trial.outcome.error is not None:
+        return
+    text = trial.outcome.misshapen
+    because = f"prepare inserts observers and changes nothing else, but {text}"
+    yield judged(text is None, "the graph", "the float graph", text or "", because)
+
+
+@rule("ENTRY-5", UPSTREAM, "propagate_qconfig_: refuses what no kernel can do")
+def test_what_cannot_be_served_is_refused(trial: Trial) -> Iterator[Finding]:
+    """What torch refuses aloud is refused aloud."""
+    refused = trial.expected.error
+    if refused is not None:
+        found = "accepted" if trial.outcome.error is None else "refused"
+        yield judged(found == "refused", "the call", "refused", found, str(refused))
+
+
+@rule("ENTRY-6", MUST, "GraphModule: the result runs, is linted, and owns what it calls")
+def test_the_result_is_a_whole_graph_module(trial: Trial) -> Iterator[Finding]:
+    """The prepared graph is valid: in order, and every module that it calls is the model's own."""
+    prepared = trial.outcome.prepared
+    if prepared is None:
+        return
+    try:
+        prepared.graph.lint()
+        text = ""
+    except Exception as error:  # lint raises what it likes
+        text = str(error)
+    modules = dict(prepared.named_modules(remove_duplicate=False))
+    called = [str(node.target) for node in prepared.graph.nodes if node.op == "call_module"]
+    missing = [target for target in called if target not in modules]
+    problem = text or (f"{missing[0]} is called and missing" if missing else "")
+    yield judged(not problem, "the graph", "a valid graph", problem, "a graph module must run")
+
+
+@rule("ENTRY-7", MUST, "prepare: configs are copied, so that they can be used again", costly=True)
+def test_the_weights_come_from_the_model_and_not_from_its_first_preparation(
+    trial: Trial,
+) -> Iterator[Finding]:
+    """Other weights change no placement: nothing is remembered from one model to the next."""
+    other = trial.again(seed=trial.case.seed + 1000)
+    yield from same_placement(trial.outcome, other, "only the weights differ")
+

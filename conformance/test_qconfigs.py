@@ -1,0 +1,160 @@
+"""Chapter *qconfigs*: which qconfig each node gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from observance.conformance.derived import (
+    exactly,
+    modules,
+    occurrence,
+    some_qconfig,
+    with_entries,
+)
+from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
+from observance.conformance.trials import Trial, same_placement
+from observance.strategies.case import Entry, Mapping
+from observance.strategies.layout import scopes
+
+_DOC = "QConfigMapping: in increasing match priority"
+
+
+@rule("QCONFIGS-1", MUST, _DOC, ("regex-selectors", "order-selectors"), True)
+def test_a_module_is_selected_the_same_by_name_by_regex_and_by_index(
+    trial: Trial,
+) -> Iterator[Finding]:
+    """Whether a module is meant by its name, by a regular expression or by its index is the same."""
+    qconfig = some_qconfig(trial.case)
+    for number, name, target in modules(trial.case)[:1]:
+        parent = scopes(trial.case)[number]
+        index = occurrence(trial.case, number)
+        by_name = with_entries(trial.case, Entry("name", qconfig, name))
+        others = (
+            Entry("regex", qconfig, exactly(name)),
+            Entry("order", qconfig, parent, target, index),
+        )
+        for other in others:
+            yield from same_placement(
+                trial.calls.outcome(by_name),
+                trial.calls.outcome(with_entries(trial.case, other)),
+                f"both select {name!r}: one by name, the other by {other.selector}",
+            )
+
+
+@rule("QCONFIGS-2", MUST, _DOC, costly=True)
+def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Finding]:
+    """A qconfig for an object type is the same as one for each of its modules by name."""
+    qconfig, found = some_qconfig(trial.case), modules(trial.case)
+    for target in dict.fromkeys(target for _, _, target in found[:1]):
+        names = [name for _, name, other in found if other == target]
+        if len(names) < sum(1 for call in trial.case.calls if _target(call.operator) == target):
+            return
+        by_type = with_entries(trial.case, Entry("object_type", qconfig, target=target))
+        by_name = with_entries(trial.case, *(Entry("name", qconfig, name) for name in names))
+        yield from same_placement(
+            trial.calls.outcome(by_type),
+            trial.calls.outcome(by_name),
+            f"both select every {target}: one by type, the other by name",
+        )
+
+
+def _target(operator: str) -> str:
+    from observance.strategies.operators import OPERATORS
+
+    return OPERATORS[operator].target
+
+
+@rule("QCONFIGS-3", MUST, "set_module_name_regex: matched in the order registered", ("regex-selectors",), True)
+def test_the_first_regular_expression_that_matches_wins(trial: Trial) -> Iterator[Finding]:
+    """A regular expression that comes after one that matches changes nothing."""
+    qconfig = some_qconfig(trial.case)
+    first = Entry("regex", qconfig, ".*")
+    alone = with_entries(trial.case, first)
+    followed = with_entries(trial.case, first, Entry("regex", None, "(.*)"))
+    yield from same_placement(
+        trial.calls.outcome(alone),
+        trial.calls.outcome(followed),
+        "the first expression matches everything, so the second is never asked",
+    )
+
+
+@rule("QCONFIGS-4", MUST, "QConfigMapping: None means not quantized", costly=True)
+def test_what_is_switched_off_has_no_observer(trial: Trial) -> Iterator[Finding]:
+    """Where the qconfig is None for everything, there is no observer anywhere."""
+    outcome = trial.calls.outcome(replace(trial.case, mapping=Mapping(None, (Entry("global", None),))))
+    if outcome.observation is None:
+        return
+    for value, chains in outcome.observation.values.items():
+        text = ", ".join(seen.kind for chain in chains for seen in chain)
+        yield broken(value, "no observer", text, "the whole model is switched off")
+    if not outcome.observation.values:
+        yield kept("the graph")
+
+
+@rule("QCONFIGS-5", MUST, "_get_module_name_qconfig: the name, else its parent's", costly=True)
+def test_the_nearest_named_ancestor_decides(trial: Trial) -> Iterator[Finding]:
+    """A submodule's name selects all inside it, unless something inside has a name of its own."""
+    qconfig = some_qconfig(trial.case)
+    inner = [(name, name.rpartition(".")[0]) for _, name, _ in modules(trial.case)]
+    for name, parent in [pair for pair in inner if pair[1]][:1]:
+        ancestor = Entry("name", qconfig, parent)
+        own = Entry("name", qconfig, name)
+        yield from same_placement(
+            trial.calls.outcome(with_entries(trial.case, ancestor)),
+            trial.calls.outcome(with_entries(trial.case, ancestor, own)),
+            f"{name!r} is inside {parent!r}, so it has that qconfig already",
+        )
+        off = Entry("name", None, parent)
+        yield from same_placement(
+            trial.calls.outcome(with_entries(trial.case, off, own)),
+            trial.calls.outcome(with_entries(trial.case, own)),
+            f"{name!r} is nearer than {parent!r}, which is switched off",
+        )
+
+
+@rule("QCONFIGS-6", MUST, _DOC, ("regex-selectors", "order-selectors"), True)
+def test_a_selector_of_lower_priority_is_overridden(trial: Trial) -> Iterator[Finding]:
+    """Where a closer selector matches, one of lower priority changes nothing."""
+    qconfig, case = some_qconfig(trial.case), trial.case
+    for number, name, target in modules(case)[:1]:
+        ladder = (
+            Entry("order", qconfig, scopes(case)[number], target, occurrence(case, number)),
+            Entry("name", qconfig, name),
+            Entry("regex", qconfig, exactly(name)),
+        )
+        for high, low in zip(ladder, (*ladder[1:], None), strict=False):
+            if low is None:
+                continue
+            yield from same_placement(
+                trial.calls.outcome(with_entries(case, high)),
+                trial.calls.outcome(with_entries(case, high, replace(low, qconfig=None))),
+                f"{name!r} is selected by {high.selector}, which is closer than {low.selector}",
+            )
+
+
+@rule("QCONFIGS-7", MUST, "QConfigMapping.set_global: the default", costly=True)
+def test_a_closer_selector_overrides_the_global_one(trial: Trial) -> Iterator[Finding]:
+    """Where every part is selected by a regular expression, the global qconfig changes nothing."""
+    everything = Entry("regex", some_qconfig(trial.case), ".*")
+    yield from same_placement(
+        trial.calls.outcome(with_entries(trial.case, everything)),
+        trial.calls.outcome(with_entries(trial.case, Entry("global", "default_debug_qconfig"), everything)),
+        "everything is selected by the expression, so the global qconfig is never asked",
+    )
+
+
+@rule("QCONFIGS-8", MUST, "_generate_node_name_to_qconfig: each node its own")
+def test_a_value_between_two_switched_off_nodes_is_not_observed(trial: Trial) -> Iterator[Finding]:
+    """An observer needs somebody who has a qconfig: the maker of the value, or a reader of it."""
+    if trial.surveyed is None:
+        return
+    site, seen = trial.surveyed
+    switched_off = {node for node, qconfig in site.assigned.items() if qconfig is None}
+    for node in site.graph.nodes:
+        silent = node.op in ("placeholder", "get_attr") or node in switched_off
+        readers = [reader for reader in node.users if reader.op != "output"]
+        if silent and all(reader in switched_off for reader in readers):
+            found = ", ".join(s.kind for chain in seen.values.get(node.name, ()) for s in chain)
+            because = f"{node.name} and all that read it are switched off"
+            yield judged(not found, node.name, "no observer", found, because)

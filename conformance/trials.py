@@ -1,0 +1,166 @@
+"""One case and one implementation, with all that a rule may ask about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch.fx import Interpreter, Node
+
+from observance.conformance.observation import Edge, Observation
+from observance.conformance.outcomes import Calls, Outcome
+from observance.conformance.rules import Finding, broken, kept
+from observance.reference import RefusalError, survey
+from observance.reference.entry import read_configs
+from observance.reference.graphs import Operand, operands
+from observance.reference.placement import Quantized, Site
+from observance.strategies import Case
+
+
+class Trial:
+    """What an implementation does with a case, and what is asked of it there.
+
+    ``calls`` are the implementation's, ``standard`` the reference's.
+    """
+
+    def __init__(self, case: Case, calls: Calls, standard: Calls) -> None:
+        self.case, self.calls, self.standard = case, calls, standard
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the implementation did."""
+        return self.calls.outcome(self.case)
+
+    @property
+    def expected(self) -> Outcome:
+        """What the reference did."""
+        return self.standard.outcome(self.case)
+
+    @property
+    def seen(self) -> Observation | None:
+        """The implementation's result without names; None if there is none to speak of."""
+        return self.outcome.observation
+
+    @cached_property
+    def site(self) -> Site | None:
+        """Who asks for what, by the reference's chapters up to *backends*; None if it refuses.
+
+        Its graph is that of the reference's own build: its names are those of
+        the edges.
+        """
+        given = self.expected.arguments
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                configs = read_configs(
+                    given.qconfig_mapping, given.custom_config, given.backend_config
+                )
+                return survey(given.model, configs, given.scopes, given.example_inputs)
+            except RefusalError:
+                return None
+
+    @property
+    def surveyed(self) -> tuple[Site, Observation] | None:
+        """Who asks for what, and what is there; None unless both are known."""
+        if self.site is None or self.seen is None:
+            return None
+        return self.site, self.seen
+
+    def quantized_roots(self) -> list[tuple[Operand, Quantized]]:
+        """Return all operands through which quantized patterns read their inputs."""
+        if self.site is None:
+            return []
+        return [
+            (operand, quantized)
+            for node, quantized in self.site.quantized.items()
+            if node is quantized.match.root
+            for operand in operands(node)
+        ]
+
+    def again(self, **changes: Any) -> Outcome:
+        """Return what the implementation does with the case when parts of it are changed."""
+        return self.calls.outcome(dataclasses.replace(self.case, **changes))
+
+    @cached_property
+    def float_values(self) -> dict[str, Any] | None:
+        """The value of every node of the float model on the example inputs; None if not finite.
+
+        An observer may fail on what is not finite, which says nothing of `prepare`.
+        """
+        given = self.standard.fresh(self.case).arguments
+        recorder = _Recorder(given.model)
+        with torch.no_grad():
+            recorder.run(*given.example_inputs)
+        flat = [v for v in recorder.values.values() if isinstance(v, torch.Tensor)]
+        finite = all(bool(torch.isfinite(v).all()) for v in flat if v.is_floating_point())
+        return recorder.values if finite else None
+
+
+class _Recorder(Interpreter):
+    """An interpreter that keeps the value of every node, by name."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.values: dict[str, Any] = {}
+
+    def run_node(self, n: Node) -> Any:
+        value = super().run_node(n)
+        self.values[n.name] = value
+        return value
+
+
+def edge_of(operand: Operand) -> Edge:
+    """Return the edge at which an operand stands."""
+    return Edge(operand.node.name, operand.keys, operand.value.name)
+
+
+def same_placement(
+    first: Outcome, second: Outcome, because: str, names: dict[str, str] | None = None
+) -> list[Finding]:
+    """Compare two results of one implementation, edge by edge; `names` maps readers and values.
+
+    Edges are matched by reader, value and place among the reader's operands, so
+    that a spelling may change; readers that only one of the two has are left out.
+    """
+    if first.observation is None or second.observation is None:
+        if (first.error is None) != (second.error is None):
+            outcomes = [type(o.error).__name__ if o.error else "accepted" for o in (first, second)]
+            return [broken("the call", *outcomes, because)]
+        return []
+    renamed = names or {}
+    theirs = _by_reader(second.observation)
+    forth: dict[int, int] = {}
+    back: dict[int, int] = {}
+    found: list[Finding] = []
+    for reader, edges in _by_reader(first.observation).items():
+        others = theirs.get(renamed.get(reader, reader))
+        if others is None or len(others) != len(edges):
+            continue
+        for edge, other in zip(edges, others, strict=True):
+            mine, yours = first.observation.edges[edge], second.observation.edges[other]
+            same = [s.settings for s in mine] == [s.settings for s in yours] and all(
+                forth.setdefault(a.group, b.group) == b.group
+                and back.setdefault(b.group, a.group) == a.group
+                for a, b in zip(mine, yours, strict=True)
+            )
+            if same:
+                found.append(kept(edge))
+            else:
+                found.append(broken(edge, _words(mine), _words(yours), because))
+    return found
+
+
+def _words(chain: Any) -> str:
+    """Return a chain of observers in words, with the numbers of the objects."""
+    return " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
+
+
+def _by_reader(observation: Observation) -> dict[str, list[Edge]]:
+    """Return the edges of each reader, in order."""
+    found: dict[str, list[Edge]] = {}
+    for edge in observation.edges:
+        found.setdefault(edge.reader, []).append(edge)
+    return found
