@@ -20,7 +20,7 @@ REGISTER = Register(
         ),
         Deviation(
             "tensors-in-nested-lists",
-            ("PLACEMENT-1", "PLACEMENT-5"),
+            ("PLACEMENT-1", "PLACEMENT-5", "PLACEMENT-7"),
             "all_node_args_have_no_tensors looks into a list but not into a list within it, and takes "
             "what an operator makes of such lists, or a constructor of a size, for no tensor",
             "its docstring: if it finds a tensor or is not sure, it returns False",
@@ -28,7 +28,7 @@ REGISTER = Register(
         ),
         Deviation(
             "masks-by-keyword",
-            ("PLACEMENT-6",),
+            ("DTYPES-1", "PLACEMENT-5", "PLACEMENT-6"),
             "NON_OBSERVABLE_ARG_DICT holds positions; a mask or a size passed by keyword is not known",
             "propagate_dtypes_for_known_nodes: we know that the dtype of mask is a BoolTensor",
             values.MASKS_BY_KEYWORD,
@@ -91,7 +91,7 @@ REGISTER = Register(
         ),
         Deviation(
             "module-weights-unchecked",
-            ("PLACEMENT-5",),
+            ("BACKENDS-1", "PLACEMENT-5"),
             "the weight of a module is no argument of its node, so its dtype and constraints are never "
             "held against the backend's",
             "DTypeConfig: these dtypes are matched against the ones specified in the user's QConfig; "
@@ -100,7 +100,7 @@ REGISTER = Register(
         ),
         Deviation(
             "tensors-counted-by-position",
-            ("PLACEMENT-5", "PLACEMENT-6"),
+            ("PLACEMENT-5", "PLACEMENT-6", "SHARING-2"),
             "QuantizeHandler counts tensors among positional arguments alone: torch.add(x, other=y) "
             "is treated as x + 2",
             "QuantizeHandler: this distinguishes things like x + y from x + 2",
@@ -108,7 +108,7 @@ REGISTER = Register(
         ),
         Deviation(
             "patterns-by-position",
-            ("PLACEMENT-5", "PLACEMENT-6"),
+            ("PATTERNS-1", "PLACEMENT-4", "PLACEMENT-5", "PLACEMENT-6"),
             "_is_match wants as many positional arguments as the pattern has parts: a fusion is missed "
             "when the input is passed by keyword, or a number by position",
             "BackendPatternConfig.set_pattern: tuple patterns are treated as sequential patterns",
@@ -116,18 +116,26 @@ REGISTER = Register(
         ),
         Deviation(
             "inner-value-read-twice",
-            ("PLACEMENT-5",),
+            ("PLACEMENT-1", "PLACEMENT-4", "PLACEMENT-5"),
             "_is_match counts the nodes that read an inner value, not how often they do",
             "the pattern owns its inner nodes: nothing else may read them",
             placement.READ_TWICE,
         ),
         Deviation(
             "extra-inputs-swallowed",
-            ("PLACEMENT-5",),
+            ("PLACEMENT-1", "PLACEMENT-5"),
             "what stands at MatchAllNode is recorded as part of the pattern, and so an operator there "
             "is matched, and quantized, no more",
             "get_fusion_pattern_to_extra_inputs_getter: the node in MatchAllNode is an extra argument",
             placement.EXTRA_INPUTS,
+        ),
+        Deviation(
+            "branches-flattened",
+            ("ENTRY-1", "PLACEMENT-6"),
+            "record_match flattens a branch of a pattern with two branches, so that the root finders "
+            "of the oneDNN backend config fail on convolution, batch norm and addition",
+            "onednn.py: its root finders unpack the nested tuple that the pattern is written in",
+            placement.FLAT_TREES,
         ),
         Deviation(
             "never-observed-is-observed",
@@ -138,7 +146,7 @@ REGISTER = Register(
         ),
         Deviation(
             "masks-forgotten",
-            ("PLACEMENT-5",),
+            ("DTYPES-1", "PLACEMENT-5"),
             "in step 3, the check for special dtypes reads the last node of the graph instead of the "
             "pattern's, so what is known of a mask is reset where its operator stays float",
             "prepare.py: get output_act_dtype so that we don't also reset the special typed nodes",
@@ -146,7 +154,7 @@ REGISTER = Register(
         ),
         Deviation(
             "half-switched-off-patterns",
-            ("PLACEMENT-1", "PLACEMENT-5"),
+            ("BACKENDS-1", "PLACEMENT-5", "PLACEMENT-6"),
             "of a pattern of which a part has no qconfig, the other parts are observed all the same, "
             "the output without the input",
             "_get_default_qconfig_mapping: separate ops in a fused op must have the same qconfig",
@@ -154,7 +162,7 @@ REGISTER = Register(
         ),
         Deviation(
             "dynamic-on-no-tensor",
-            ("ENTRY-1",),
+            ("ENTRY-1", "PLACEMENT-7"),
             "_needs_obs_or_fq asserts that what is quantized dynamically has a dtype, and fails where "
             "it is known to have none",
             "prepare.py: dtypes to add no observer to",
@@ -162,7 +170,7 @@ REGISTER = Register(
         ),
         Deviation(
             "list-sharing-given-up",
-            ("SHARING-1", "PLACEMENT-5"),
+            ("PLACEMENT-5",),
             "if one value of a list has no observer behind it, the output observer is removed, and the "
             "values before it stay joined",
             "_maybe_make_input_output_share_observers: one observer for all input arguments as well as "
@@ -171,7 +179,7 @@ REGISTER = Register(
         ),
         Deviation(
             "sharing-with-first-argument-only",
-            ("SHARING-1", "PLACEMENT-5"),
+            ("PLACEMENT-5", "SHARING-1"),
             "unless the first argument is a list, it alone shares with the output; other inputs keep "
             "observers of their own",
             "_maybe_make_input_output_share_observers: one observer for all input arguments as well as "
@@ -195,14 +203,14 @@ REGISTER = Register(
         ),
         Deviation(
             "sharing-not-closed",
-            ("SHARING-1", "PLACEMENT-5"),
+            ("PLACEMENT-5", "PLACEMENT-6", "SHARING-1", "SHARING-3", "SHARING-6"),
             "an observer is replaced at one node; others that shared the replaced object keep it",
             "OUTPUT_SHARE_OBSERVER_WITH_INPUT: the same observer instance as input",
             sharing.NOT_CLOSED,
         ),
         Deviation(
             "shared-observer-for-others",
-            ("PLACEMENT-1", "PLACEMENT-5"),
+            ("PLACEMENT-1", "PLACEMENT-5", "PLACEMENT-6"),
             "a consumer that reads the same observer node as a sharing operator gets the shared object, "
             "whatever it asked for itself",
             "QConfig: settings for activations of the layer it is for",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch.ao.quantization.backend_config import ObservationType
@@ -117,13 +118,43 @@ def _owns_extras(original: Decision, tree: Any) -> list[Node]:
     return [tree] if isinstance(tree, Node) else [n for part in tree for n in _owns_extras(original, part)]
 
 
+def _flattens(original: Decision, tree: Any) -> Any:
+    """Give a backend's root finder the parts of a two-armed pattern in one flat list."""
+    if isinstance(tree, (Node, Extra)):
+        return original(tree)
+    node, *branches = tree
+    parts: list[Any] = []
+    for branch in branches:
+        found = _flattens(original, branch)
+        parts += found if isinstance(found, list) else [found]
+    if len(parts) == 1:
+        return [node, *parts]
+    return [node, tuple(parts)] if len(branches) == 1 else [node, *parts]
+
+
 def _forgets_masks(
     original: Decision, graph: Any, matches: Mapping[Node, Match], shapes: Any
 ) -> Any:
     """Forget what is known of a mask where its own operator stays float."""
     values = original(graph, matches, shapes)
-    kept = {node for node in values.never if node not in matches or _is_open(matches[node])}
-    return dtypes.Values(shapes, frozenset(kept))
+    lost = {node for node in values.never if node in matches and not _is_open(matches[node])}
+    return _Forgetful(shapes, values.never - lost, frozenset(lost))
+
+
+@dataclass(frozen=True)
+class _Forgetful(dtypes.Values):
+    """Values, and the masks that were known and are forgotten."""
+
+    forgotten: frozenset[Node] = frozenset()
+
+
+def _leaves_masks_float(
+    original: Decision, result: Plan, match: Match, assigned: Any, values: Any, reader: Any
+) -> Any:
+    """Leave a pattern float whose output was known to be a mask."""
+    if match.last in getattr(values, "forgotten", ()):
+        return {}
+    return original(result, match, assigned, values, reader)
 
 
 def _is_open(match: Match) -> bool:
@@ -168,6 +199,10 @@ KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)
 READ_TWICE = (Change("patterns.count_uses", _users_not_uses),)
 NOT_OBSERVED = (Change("placement.is_never_observed", _observed_all_the_same),)
 EXTRA_INPUTS = (Change("patterns._owned", _owns_extras),)
-FORGOTTEN_MASKS = (Change("prepare.read_values", _forgets_masks),)
+FLAT_TREES = (Change("patterns._plain", _flattens),)
+FORGOTTEN_MASKS = (
+    Change("prepare.read_values", _forgets_masks),
+    Change("prepare.select", _leaves_masks_float),
+)
 HALF_PATTERNS = (Change("prepare.select", _half_patterns),)
 DYNAMIC_NO_TENSOR = (Change("placement.why_not", _refuses_dynamic),)

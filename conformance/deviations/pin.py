@@ -1,0 +1,108 @@
+"""Find the smallest case of each known deviation and pin it: a maintainer's tool.
+
+    python -m observance.conformance.deviations.pin torch [ID ...]
+
+For every entry (or those named) it draws cases until one shows the deviation,
+shrinks it, writes it to the entry's folder, and prints the rules that it breaks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import warnings
+
+import torch
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import NoSuchExample
+
+import observance.conformance
+from observance.conformance.deviations.register import Deviation, Register, load
+from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.judge import Judge, reference_with
+from observance.conformance.observation import Observation, differences, observe
+from observance.conformance.outcomes import call
+from observance.conformance.rules import RULES
+from observance.strategies import Arguments, Case, build, cases
+
+_EXAMPLES = 6000
+
+
+def import_rules() -> None:
+    """Import all rules, so that `RULES` is complete."""
+    for module in pkgutil.iter_modules(observance.conformance.__path__):
+        if module.name.startswith("test_"):
+            importlib.import_module(f"observance.conformance.{module.name}")
+
+
+class Pinner:
+    """Looks for the smallest case of one deviation of an implementation."""
+
+    def __init__(self, register: Register, entry: Deviation, implementation: str) -> None:
+        self.full = reference_with(register)
+        self.others = reference_with(register.without(entry))
+        self.judge = Judge(resolve(implementation), 1, register.without(entry))
+
+    def shows(self, case: Case) -> bool:
+        """Whether the implementation deviates on a case, and this entry explains it."""
+        arguments = build(case)  # the reference changes nothing: one build serves both
+        wide, narrow = (_placement(other, arguments) for other in (self.full, self.others))
+        if wide is None or narrow is None:
+            if wide is narrow:
+                return False
+        elif not differences(narrow, wide):
+            return False
+        rules = (RULES["PLACEMENT-5"], RULES["ENTRY-1"])
+        return any(self.judge.unexplained(rule, case) for rule in rules)
+
+    def broken_rules(self, case: Case) -> list[str]:
+        """Return the rules that the case breaks for want of this entry."""
+        return [name for name, rule in RULES.items() if self.judge.unexplained(rule, case)]
+
+
+def _placement(implementation: Implementation, arguments: Arguments) -> Observation | None:
+    """Return what an implementation makes of some arguments; None if it raises."""
+    try:
+        return observe(arguments.model.graph, call(implementation, arguments))
+    except Exception:  # whatever it raises, it places nothing
+        return None
+
+
+def pin(register: Register, entry: Deviation, implementation: str) -> None:
+    """Find, write and print the smallest case of one entry."""
+    pinner = Pinner(register, entry, implementation)
+    try:
+        case = find(
+            cases(max_calls=4),
+            pinner.shows,
+            settings=settings(
+                max_examples=_EXAMPLES,
+                database=None,
+                deadline=None,
+                phases=(Phase.generate, Phase.shrink),
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    except NoSuchExample:
+        print(f"{entry.id}: not found in {_EXAMPLES} cases", flush=True)
+        return
+    entry.folder.mkdir(exist_ok=True)
+    (entry.folder / f"{entry.id}.json").write_text(case.to_json() + "\n")
+    print(f"{entry.id}: {len(case.calls)} calls, breaks {pinner.broken_rules(case)}", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Pin the entries of a register, all or those that are named."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    import_rules()
+    name, *wanted = arguments
+    register = load(name).at(torch.__version__)
+    for entry in register.entries:
+        if not wanted or entry.id in wanted:
+            pin(register, entry, name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
