@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -100,12 +101,14 @@ class Judge:
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
         self.prefused = implementation.shape == "prepare_fx"
-        self.calls = Calls(implementation, self.prefused)
+        self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference"), self.prefused)
         self.known = self._known(register) if register else None
         self.blocked: str | None = None
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
+        self.rules: list[Rule] = []
+        self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
         """Return the calls of the reference with all known deviations."""
@@ -143,34 +146,47 @@ class Judge:
         draw()
 
     def check(self, rule: Rule) -> None:
-        """Hold a rule against the cases; fail, or skip, as pytest understands it."""
+        """Hold a rule against the cases; fail, or skip, as pytest understands it.
+
+        The first rule that is checked lets all of `rules` see all cases.
+        """
         report.stop_unless_judged(self, rule)
-        verdict = self.verdicts[rule.id] = self.examine(rule)
+        if rule.id not in self.verdicts:
+            self.examine([rule, *(other for other in self.rules if other is not rule)])
+        verdict = self.verdicts[rule.id]
+        if verdict.case is not None:
+            verdict.case, verdict.findings = self.smallest(rule, verdict.case)
         report.conclude(self, verdict)
 
-    def examine(self, rule: Rule) -> Verdict:
-        """Return what a rule says of the implementation."""
-        verdict = Verdict(rule)
-        fine: set[Case] = set()
-        for case in self.sample(rule):
-            findings = self.findings(rule, case)
-            unexplained = self.unexplained(rule, case, findings)
-            verdict.cases += 1
-            verdict.places += len(findings)
-            verdict.excused += sum(f.broken for f in findings) - len(unexplained)
-            if unexplained:
-                verdict.case, verdict.findings = self.smallest(rule, case, fine)
-                break
-            fine.add(case)
-        return verdict
+    def examine(self, rules: Iterable[Rule]) -> None:
+        """Hold rules against all cases, case by case, and keep the verdicts.
 
-    def sample(self, rule: Rule) -> list[Case]:
-        """Return the cases that a rule sees."""
-        return self.corpus[:: COSTLY_SHARE if rule.costly and self.only is None else 1]
+        A rule that is broken sees no further case.
+        """
+        self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
+        for number, case in enumerate(self.corpus):
+            for rule in rules:
+                verdict = self.verdicts[rule.id]
+                skipped = rule.costly and self.only is None and number % COSTLY_SHARE
+                if verdict.case is None and not skipped:
+                    self._hold(verdict, case)
+
+    def _hold(self, verdict: Verdict, case: Case) -> None:
+        """Let one rule see one case, and enter what it says."""
+        findings = self.findings(verdict.rule, case)
+        unexplained = self.unexplained(verdict.rule, case, findings)
+        verdict.cases += 1
+        verdict.places += len(findings)
+        verdict.excused += sum(f.broken for f in findings) - len(unexplained)
+        if unexplained:
+            verdict.case, verdict.findings = case, unexplained
 
     def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
         """Return what a rule says of one case."""
-        return list(rule.check(Trial(case, calls or self.calls, self.standard)))
+        return list(rule.check(self.trial(case, calls or self.calls)))
+
+    def _trial(self, case: Case, calls: Calls) -> Trial:
+        return Trial(case, calls, self.standard)
 
     def unexplained(
         self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None
@@ -183,9 +199,10 @@ class Judge:
         known = Counter(f.key for f in self.findings(rule, case, self.known) if f.broken)
         return [finding for finding in broken if known[finding.key] == 0]
 
-    def smallest(self, rule: Rule, case: Case, fine: set[Case]) -> tuple[Case, list[Finding]]:
+    def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""
         best, steps = case, 0
+        fine = set(self.corpus[: self.corpus.index(case)])
         if self.only is not None:
             return case, self.unexplained(rule, case)
 

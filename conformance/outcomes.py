@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +45,9 @@ class Outcome:
     before: dict[str, str] = field(default_factory=dict)
 
 
-def run(implementation: Implementation, case: Case, prefused: bool = False) -> Outcome:
+def run(
+    implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False
+) -> Outcome:
     """Build the case's arguments, call the implementation with them, and look at the result.
 
     Parameters
@@ -58,10 +59,12 @@ def run(implementation: Implementation, case: Case, prefused: bool = False) -> O
     prefused
         Whether the model is fused first, as implementations of the user-facing
         shape fuse on their own (see `fused`).
+    watched
+        Whether the caller's objects are looked at before the call.
     """
     arguments = fused(build(case)) if prefused else build(case)
     float_graph = copy_graph(arguments.model.graph)
-    before = fingerprints(arguments)
+    before = fingerprints(arguments) if watched else {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -144,14 +147,19 @@ def _content(config: Any) -> str:
     return repr(config.to_dict() if hasattr(config, "to_dict") else config)
 
 
+_KEPT = 64
+"""How many outcomes are kept: all that the rules derive from one case, and some more."""
+
+
 class Calls:
     """The outcomes of one implementation, each computed once while it is among the newest."""
 
-    def __init__(self, implementation: Implementation, prefused: bool, size: int = 2048) -> None:
+    def __init__(
+        self, implementation: Implementation, prefused: bool = False, watched: bool = False
+    ) -> None:
         self.implementation = implementation
-        self.prefused = prefused
-        self.counts: Counter[str] = Counter()
-        self._run = functools.lru_cache(maxsize=size)(self._call)
+        self.prefused, self.watched = prefused, watched
+        self._run = functools.lru_cache(maxsize=_KEPT)(self._call)
 
     def outcome(self, case: Case) -> Outcome:
         """Return what the implementation does with a case."""
@@ -162,5 +170,4 @@ class Calls:
         return self._call(case)
 
     def _call(self, case: Case) -> Outcome:
-        self.counts["calls"] += 1
-        return run(self.implementation, case, self.prefused)
+        return run(self.implementation, case, self.prefused, self.watched)

@@ -118,6 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     dropped += [item for item in items if wanted and "deviation" in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in dropped]
+    judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
     items.sort(key=lambda item: "test_smoke" not in item.nodeid)
     config.hook.pytest_deselected(items=dropped)
 

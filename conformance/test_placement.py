@@ -212,7 +212,7 @@ def test_one_module_called_twice_is_observed_like_two(trial: Trial) -> Iterator[
     """Two calls of one module have the observers that two modules would have."""
     case = without_names(trial.case)
     other = separated(case)
-    if other is not None and not case.mapping.base:
+    if other is not None:
         because = "one module called twice is two operators of the graph"
         first, second = trial.calls.outcome(case), trial.calls.outcome(other)
         names = {

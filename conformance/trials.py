@@ -90,10 +90,10 @@ class Trial:
 
         An observer may fail on what is not finite, which says nothing of `prepare`.
         """
-        given = self.standard.fresh(self.case).arguments
+        given = self.expected.arguments
         recorder = _Recorder(given.model)
         with torch.no_grad():
-            recorder.run(*given.example_inputs)
+            recorder.run(*(value.clone() for value in given.example_inputs))
         flat = [v for v in recorder.values.values() if isinstance(v, torch.Tensor)]
         finite = all(bool(torch.isfinite(v).all()) for v in flat if v.is_floating_point())
         return recorder.values if finite else None

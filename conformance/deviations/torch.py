@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import torch_placement as placement
+from . import torch_qconfigs as qconfigs
 from . import torch_sharing as sharing
 from . import torch_values as values
 from .register import Deviation, Register
@@ -10,6 +11,23 @@ from .register import Deviation, Register
 REGISTER = Register(
     "torch",
     (
+        Deviation(
+            "observerless-qconfigs-fail",
+            ("ENTRY-1",),
+            "get_qconfig_dtypes reads the dtype of what a qconfig constructs, and fails for the "
+            "torch.nn.Identity in default_weight_only_qconfig and default_activation_only_qconfig",
+            "default_weight_only_qconfig: default qconfig for quantizing weights only",
+            qconfigs.NO_OBSERVER,
+        ),
+        Deviation(
+            "transposed-convolutions-refused-by-eager-rules",
+            ("ENTRY-1",),
+            "the refusal of per-channel weights for transposed convolutions comes from propagate_qconfig_, "
+            "which knows no regular expressions and no indexes and inherits from parents: it refuses "
+            "what is switched off or has another qconfig, and lets pass what should be refused",
+            "QConfigMapping: module name regex and order override the object type",
+            qconfigs.EAGER_REFUSAL,
+        ),
         Deviation(
             "integers-observed",
             ("DTYPES-1", "PLACEMENT-5"),

@@ -1,0 +1,61 @@
+"""How torch's `prepare` reads qconfigs, and where that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import nn
+
+from observance.conformance.variants import Change
+from observance.reference.qconfigs import is_per_channel_transposed
+
+Decision = Callable[..., Any]
+
+
+def _needs_observers(original: Decision, qconfig: Any) -> Any:
+    """Fail where a qconfig constructs something that has no dtype."""
+    for constructor in (qconfig.activation, qconfig.weight):
+        if constructor is not None and not hasattr(constructor(), "dtype"):
+            raise AttributeError("no dtype")
+    return original(qconfig)
+
+
+def _propagated(
+    module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any
+) -> Iterator[tuple[nn.Module, Any]]:
+    """Yield each module with the qconfig that eager mode's propagation gives it.
+
+    It knows types and names, and a module inherits what its parent has.
+    """
+    own = flat.get(path, flat.get(type(module), inherited))
+    yield module, own
+    for name, child in module.named_children():
+        yield from _propagated(child, f"{path}.{name}" if path else name, flat, own)
+
+
+def _refuses_by_propagation(
+    original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any
+) -> Any:
+    """Refuse per-channel transposed convolutions by what eager mode would give them."""
+    flat = {
+        "": mapping.global_qconfig,
+        **mapping.object_type_qconfigs,
+        **mapping.module_name_qconfigs,
+    }
+    for module, qconfig in _propagated(graph.owning_module, "", flat, None):
+        has_weight = qconfig is not None and qconfig.weight is not None
+        if has_weight and is_per_channel_transposed(module, qconfig):
+            raise AssertionError("per-channel weights for a transposed convolution")
+    return original(graph, modules, mapping, scopes)
+
+
+def _refuses_none(original: Decision, node: Any, qconfig: Any, modules: Any) -> None:
+    """Leave the refusal to `_refuses_by_propagation`."""
+
+
+NO_OBSERVER = (Change("dtypes.ask_of", _needs_observers),)
+EAGER_REFUSAL = (
+    Change("qconfigs.refuse_misfit", _refuses_none),
+    Change("qconfigs.assign", _refuses_by_propagation),
+)
