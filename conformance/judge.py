@@ -53,7 +53,7 @@ class Verdict:
 
     ``places`` counts the places that the rule spoke of, ``excused`` those of them
     that known deviations explain; ``case`` and ``findings`` are the smallest
-    unexplained failure.
+    unexplained failure; ``error`` is what the rule itself raised, if it did.
     """
 
     rule: Rule
@@ -62,6 +62,7 @@ class Verdict:
     excused: int = 0
     case: Case | None = None
     findings: list[Finding] = field(default_factory=list)
+    error: Exception | None = None
 
     @property
     def is_vacuous(self) -> bool:
@@ -86,6 +87,8 @@ class Judge:
         One case to try in place of drawn ones.
     folder
         Where scripts and cases of failures are written.
+    options
+        The options that asked for this judge, for the line that reruns a case.
     """
 
     def __init__(
@@ -96,10 +99,12 @@ class Judge:
         start: int = 0,
         only: Case | None = None,
         folder: Path = Path(".observance"),
+        options: str = "",
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
+        self.options = options or f"--impl={implementation.name}"
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference"), self.prefused)
@@ -154,6 +159,8 @@ class Judge:
         if rule.id not in self.verdicts:
             self.examine([rule, *(other for other in self.rules if other is not rule)])
         verdict = self.verdicts[rule.id]
+        if verdict.error is not None:
+            raise verdict.error
         if verdict.case is not None:
             verdict.case, verdict.findings = self.smallest(rule, verdict.case)
         report.conclude(self, verdict)
@@ -161,15 +168,18 @@ class Judge:
     def examine(self, rules: Iterable[Rule]) -> None:
         """Hold rules against all cases, case by case, and keep the verdicts.
 
-        A rule that is broken sees no further case.
+        A rule that is broken, or that itself fails, sees no further case.
         """
         self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
         for number, case in enumerate(self.corpus):
             for rule in rules:
                 verdict = self.verdicts[rule.id]
                 skipped = rule.costly and self.only is None and number % COSTLY_SHARE
-                if verdict.case is None and not skipped:
-                    self._hold(verdict, case)
+                if verdict.case is None and verdict.error is None and not skipped:
+                    try:
+                        self._hold(verdict, case)
+                    except Exception as error:  # told by this rule's own test, and by no other's
+                        verdict.error = error
 
     def _hold(self, verdict: Verdict, case: Case) -> None:
         """Let one rule see one case, and enter what it says."""

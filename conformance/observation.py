@@ -8,6 +8,7 @@ exactly when the two models have the same observers in the same places.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -16,14 +17,12 @@ import torch
 from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
+from observance.conformance.alignment import ObservationError as ObservationError
+from observance.conformance.alignment import Unobserved, align
 from observance.reference.graphs import operands
-from observance.reference.specs import is_observer, settings_of
+from observance.reference.specs import settings_of
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
-
-
-class ObservationError(ValueError):
-    """A prepared model that is not its float model plus observers; the text says where."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,22 @@ class Observation:
 
     def specs(self, edge: Edge) -> tuple[Settings, ...]:
         """Return what the observers on an edge are."""
-        return tuple(seen.settings for seen in self.edges[edge])
+        return _specs(self.edges[edge])
+
+    def unread(self) -> list[tuple[str, Chain]]:
+        """Return the chains that no edge has, each with its value: observers that nothing reads."""
+        read = {(edge.value, chain[:end]) for edge, chain in self.edges.items() for end in range(len(chain) + 1)}
+        return [
+            (value, chain)
+            for value, chains in self.values.items()
+            for chain in sorted(chains, key=lambda chain: words(_specs(chain)))
+            if (value, chain) not in read
+        ]
+
+
+def _specs(chain: Chain) -> tuple[Settings, ...]:
+    """Return what the observers of a chain are."""
+    return tuple(seen.settings for seen in chain)
 
 
 def describe(settings: Settings) -> str:
@@ -103,11 +117,7 @@ def describe(settings: Settings) -> str:
 
 def edges_of(graph: Graph) -> list[Edge]:
     """Return all edges of a float graph, in its order."""
-    return [
-        Edge(node.name, operand.keys, operand.value.name)
-        for node in graph.nodes
-        for operand in operands(node)
-    ]
+    return [Edge(node.name, operand.keys, operand.value.name) for node in graph.nodes for operand in operands(node)]
 
 
 def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
@@ -127,16 +137,14 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
     """
     reader = _Reader(float_graph, prepared)
     edges = {
-        Edge(node.name, operand.keys, operand.value.name): reader.chain(
-            _at(reader.copies[node], operand.keys)
-        )
+        Edge(node.name, operand.keys, operand.value.name): reader.chain(_at(reader.copies[node], operand.keys))
         for node in float_graph.nodes
         for operand in operands(node)
     }
     values: dict[str, set[Chain]] = {}
     for node in prepared.graph.nodes:
-        if reader.is_observer(node):
-            base = reader.names[reader.base(node)]
+        if reader.bare.is_observer(node):
+            base = reader.names[reader.bare.base(node)]
             values.setdefault(base, set()).add(reader.chain(node))
     names = {original.name: copy.name for original, copy in reader.copies.items()}
     frozen = {value: frozenset(chains) for value, chains in values.items()}
@@ -147,113 +155,27 @@ class _Reader:
     """A prepared graph, held against the float graph node by node."""
 
     def __init__(self, float_graph: Graph, prepared: GraphModule) -> None:
-        self.modules = dict(prepared.named_modules(remove_duplicate=False))
+        self.bare = Unobserved(prepared)
         self.groups: dict[int, int] = {}
         self.seen: dict[Node, Chain] = {}
-        self.copies = _align(self, float_graph, prepared.graph)
+        self.copies = align(float_graph, self.bare)
         self.names = {copy: original.name for original, copy in self.copies.items()}
-
-    def is_observer(self, node: Any) -> bool:
-        """Whether a node of the prepared graph observes a value."""
-        return (
-            isinstance(node, Node)
-            and node.op == "call_module"
-            and is_observer(self.modules.get(str(node.target)))
-        )
-
-    def base(self, node: Node) -> Node:
-        """Return the value below all observers."""
-        while self.is_observer(node):
-            below = next(iter(node.all_input_nodes), None)
-            if below is None:
-                raise ObservationError(f"observer {node.name!r} observes nothing")
-            node = below
-        return node
 
     def chain(self, node: Any) -> Chain:
         """Return the observers from the value below up to a node."""
         if not isinstance(node, Node):
             raise ObservationError("a value of the float graph was replaced by a constant")
         pending: list[Node] = []
-        while self.is_observer(node) and node not in self.seen:
+        while self.bare.is_observer(node) and node not in self.seen:
             pending.append(node)
             node = node.all_input_nodes[0]
         chain = self.seen.get(node, ())
         for observer in reversed(pending):
-            module = self.modules[str(observer.target)]
+            module = self.bare.modules[str(observer.target)]
             group = self.groups.setdefault(id(module), len(self.groups))
             chain = (*chain, Seen(group, settings_of(module)))
             self.seen[observer] = chain
         return chain
-
-
-def _align(reader: _Reader, float_graph: Graph, prepared: Graph) -> dict[Node, Node]:
-    """Return the node of the prepared graph for each node of the float graph.
-
-    Nodes are told by what they call and read; where several are alike, the one
-    of the same name is taken, else the first.
-    """
-    waiting = [node for node in prepared.nodes if not reader.is_observer(node)]
-    copies: dict[Node, Node] = {}
-    inputs = [node for node in waiting if node.op == "placeholder"]
-    for node in float_graph.nodes:
-        if node.op == "placeholder":
-            found = inputs.pop(0) if inputs else None
-        else:
-            alike = [other for other in waiting if _is_copy(reader, node, other, copies)]
-            found = next((o for o in alike if o.name == node.name), alike[0] if alike else None)
-        if found is None:
-            raise ObservationError(
-                f"node {node.name!r} of the float model is missing in the prepared one, "
-                "or reads something else"
-            )
-        copies[node] = found
-        waiting.remove(found)
-    if waiting:
-        raise ObservationError(f"the prepared model has a node {waiting[0].name!r} too many")
-    return copies
-
-
-def _is_copy(reader: _Reader, node: Node, other: Node, copies: Mapping[Node, Node]) -> bool:
-    """Whether a prepared node does what a float node does, observers aside."""
-    if node.op != other.op or (node.op != "output" and not _same_target(node, other)):
-        return False
-    same_args = _same(reader, tuple(node.args), tuple(other.args), copies)
-    return same_args and _same(reader, dict(node.kwargs), dict(other.kwargs), copies)
-
-
-def _same_target(node: Node, other: Node) -> bool:
-    """Whether two nodes call the same thing; functions made twice are told by their names."""
-    mine, theirs = node.target, other.target
-    if mine == theirs:
-        return True
-    if isinstance(mine, str) or isinstance(theirs, str):
-        return False
-    return (mine.__module__, mine.__qualname__) == (theirs.__module__, theirs.__qualname__)
-
-
-def _same(reader: _Reader, mine: Any, theirs: Any, copies: Mapping[Node, Node]) -> bool:
-    """Whether an argument is the same, with the observers taken away."""
-    match mine:
-        case Node():
-            return isinstance(theirs, Node) and reader.base(theirs) is copies.get(mine)
-        case list() | tuple():
-            return (
-                isinstance(theirs, (list, tuple))
-                and isinstance(mine, list) == isinstance(theirs, list)
-                and len(mine) == len(theirs)
-                and all(_same(reader, a, b, copies) for a, b in zip(mine, theirs, strict=True))
-            )
-        case dict():
-            return (
-                isinstance(theirs, dict)
-                and list(mine) == list(theirs)
-                and all(_same(reader, mine[key], theirs[key], copies) for key in mine)
-            )
-        case slice():
-            ends = [(s.start, s.stop, s.step) for s in (mine, theirs) if isinstance(s, slice)]
-            return len(ends) == 2 and _same(reader, ends[0], ends[1], copies)
-    return type(mine) is type(theirs) and bool(mine == theirs)
 
 
 def _at(node: Node, keys: tuple[int | str, ...]) -> Any:
@@ -278,8 +200,8 @@ class Difference:
 def differences(expected: Observation, found: Observation) -> list[Difference]:
     """Return where two observations of one float graph differ; nothing if they are equal.
 
-    First the observers on each edge are compared, then those that nothing reads,
-    then which of them are one object.
+    First the observers on each edge are compared, then those on each value, which
+    include those that nothing reads, then which of them are one object.
     """
     return [*_edge_differences(expected, found), *_sharing_differences(expected, found)]
 
@@ -289,25 +211,51 @@ def _edge_differences(expected: Observation, found: Observation) -> Iterator[Dif
     for edge in expected.edges:
         mine, theirs = expected.specs(edge), found.specs(edge)
         if mine != theirs:
-            yield Difference(edge, str(edge), words(mine), words(theirs))
+            yield Difference(edge, str(edge), *_told(mine, theirs))
     for value in dict.fromkeys([*expected.values, *found.values]):
-        mine_all, theirs_all = _on_value(expected, value), _on_value(found, value)
-        if mine_all != theirs_all:
-            yield Difference(None, f"on {value}", " | ".join(mine_all), " | ".join(theirs_all))
+        mine_all, theirs_all = (_on_value(seen, value) for seen in (expected, found))
+        if Counter(mine_all) != Counter(theirs_all):
+            texts = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
+            yield Difference(None, f"on {value}", *texts)
 
 
-def _on_value(observation: Observation, value: str) -> list[str]:
-    """Return all chains of observers on a value, in words, sorted."""
-    chains = observation.values.get(value, frozenset())
-    return sorted(words(tuple(seen.settings for seen in chain)) for chain in chains)
+def _on_value(observation: Observation, value: str) -> list[tuple[Settings, ...]]:
+    """Return what all chains of observers on a value are."""
+    return [_specs(chain) for chain in observation.values.get(value, ())]
+
+
+def _told(mine: tuple[Settings, ...], theirs: tuple[Settings, ...]) -> tuple[str, str]:
+    """Return two chains in words; where these are the same, with the settings that differ."""
+    texts = words(mine), words(theirs)
+    if texts[0] != texts[1]:
+        return texts
+    pairs = [(dict(a), dict(b)) for a, b in zip(mine, theirs, strict=True)]
+    names = [(a, b, name) for a, b in pairs for name in {**a, **b} if a.get(name) != b.get(name)]
+    own, other = (", ".join(f"{name} {pair[side].get(name)}" for *pair, name in names) for side in (0, 1))
+    return f"{texts[0]} with {own}", f"{texts[1]} with {other}"
+
+
+def _pairs(expected: Observation, found: Observation) -> Iterator[tuple[Edge | None, str, Chain, Chain]]:
+    """Yield the places that both observations have, with the chain that each has there.
+
+    A chain that nothing reads is paired where it is the only one of its kind on its value.
+    """
+    for edge, chain in expected.edges.items():
+        yield edge, str(edge), chain, found.edges[edge]
+    unread = found.unread()
+    for value, chain in expected.unread():
+        mine = [own for where, own in expected.unread() if where == value and _specs(own) == _specs(chain)]
+        theirs = [other for where, other in unread if where == value and _specs(other) == _specs(chain)]
+        if len(mine) == len(theirs) == 1:
+            yield None, f"on {value}", chain, theirs[0]
 
 
 def _sharing_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
-    """Yield the edges whose observers are one object in one model only."""
+    """Yield the places whose observers are one object in one model only."""
     forth: dict[int, int] = {}
     back: dict[int, int] = {}
-    for edge, chain in expected.edges.items():
-        for mine, theirs in zip(chain, found.edges[edge], strict=False):
+    for edge, place, chain, other in _pairs(expected, found):
+        for mine, theirs in zip(chain, other, strict=False):
             if mine.settings != theirs.settings:
                 continue
             right = forth.setdefault(mine.group, theirs.group)
@@ -315,7 +263,7 @@ def _sharing_differences(expected: Observation, found: Observation) -> Iterator[
             if (right, left) != (theirs.group, mine.group):
                 yield Difference(
                     edge,
-                    f"{edge}, sharing",
+                    f"{place}, sharing",
                     f"{mine.kind} #{mine.group}",
                     f"{theirs.kind} #{theirs.group}, which is "
                     + ("another object" if right != theirs.group else "shared with others"),

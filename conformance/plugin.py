@@ -6,12 +6,14 @@ nothing heavy until a rule is collected or ``--impl`` is given.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from observance.conformance.deviations import Register
     from observance.conformance.judge import Judge
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
@@ -65,6 +67,8 @@ def _judge(config: pytest.Config) -> Judge:
             f"{implementation.name} does not claim torch {torch.__version__}; "
             "run the suite with a release of torch that it claims."
         )
+    # What torch says of its own plans while a case is built is no concern of the one who is judged.
+    config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
     name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
     register = None if option("--no-known-deviations") or not name else load(name)
     count = option("--cases") if option("--cases") is not None else EFFORTS[option("--effort")]
@@ -72,21 +76,53 @@ def _judge(config: pytest.Config) -> Judge:
         raise UsageError("--cases must be 1 or more.")
     only = _read_case(option("--case")) if option("--case") else None
     active = register.at(torch.__version__) if register else None
-    folder = Path(option("--failures-in"))
-    return Judge(implementation, count, active, option("--draw-seed"), only, folder)
+    if active:
+        _check_register(active)
+    folder, options = Path(option("--failures-in")), _options(config)
+    return Judge(implementation, count, active, option("--draw-seed"), only, folder, options)
+
+
+def _options(config: pytest.Config) -> str:
+    """Return the options that say who is judged by which register, as they were given."""
+    option = config.getoption
+    given = [f"--impl={option('--impl')}"]
+    if option("--deviations"):
+        given.append(f"--deviations={option('--deviations')}")
+    if option("--no-known-deviations"):
+        given.append("--no-known-deviations")
+    return shlex.join(given)
+
+
+def _check_register(register: Register) -> None:
+    """Stop with a usage error unless every entry has a pinned case, and changes decisions that are made."""
+    from observance.conformance.usage import UsageError
+    from observance.conformance.variants import changed
+
+    for entry in register.entries:
+        entry.pinned  # noqa: B018 - it is read from its file here, and kept
+        try:
+            with changed(entry.changes):
+                pass
+        except (AttributeError, ImportError) as error:
+            raise UsageError(
+                f"the deviation {entry.id!r} of the register {register.name!r} changes what is not there "
+                f"({error}); name a function of the reference, such as 'placement.fitting'."
+            ) from error
 
 
 def _read_case(path: str) -> Any:
     """Return the case in a JSON file."""
-    from observance.conformance.usage import UsageError
+    from observance.conformance.usage import UsageError, told
     from observance.strategies import Case, CaseError
     from observance.strategies.source import definitions
 
     try:
-        case = Case.from_json(Path(path).read_text())
+        case = Case.from_json(Path(path).read_text(encoding="utf-8"))
         definitions(case)
     except (OSError, UnicodeDecodeError, CaseError) as error:
-        raise UsageError(f"the case {path} cannot be read: {error}") from error
+        raise UsageError(f"the case {path} cannot be read: {error}.") from error
+    except Exception as error:  # a file that was written by hand may hold anything
+        raise UsageError(f"the case {path} cannot be built ({told(error)}); write it with Case.to_json().") from error
     return case
 
 
@@ -116,7 +152,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item, rule in rules.items()
         if rule and (wanted and rule.id != wanted or (level == "must" and rule.level != "MUST" and not wanted))
     ]
-    dropped += [item for item in items if wanted and "deviation" in getattr(item, "fixturenames", ())]
+    entries = [item for item in items if "deviation" in getattr(item, "fixturenames", ())]
+    if wanted or judge.register is None or judge.only is not None:
+        dropped += entries
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
     items.sort(key=lambda item: "test_smoke" not in item.nodeid)
@@ -133,7 +171,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     """Tell vacuous, unclaimed and blocked rules from skipped ones."""
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return None
-    reason = report.longrepr[2].removeprefix("Skipped: ")
+    reason = _reason(report)
     for word, letter in (("vacuous", "v"), ("not claimed", "n"), ("blocked", "b")):
         if reason.startswith(word):
             return word, letter, word.upper()
@@ -143,17 +181,38 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say what was judged, on how many cases, and what known deviations excused."""
     judge = config.stash.get(_JUDGE, None)
-    if judge is None or not judge.verdicts:
-        return
-    write = terminalreporter.write_line
-    terminalreporter.section("observance")
+    lines = [*_verdict_lines(judge), *_skipped_lines(terminalreporter.stats)] if judge else []
+    if lines:
+        terminalreporter.section("observance")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+def _verdict_lines(judge: Judge) -> list[str]:
+    """Return what was judged, on how many cases, and what was excused."""
+    if not judge.verdicts:
+        return []
     name, version = judge.implementation.name, judge.implementation.version
-    write(f"{name} {version}: {len(judge.corpus)} cases, seed {judge.start}")
+    what = "1 case from a file" if judge.only else f"{len(judge.corpus)} cases, seed {judge.start}"
+    lines = [f"{name} {version}: {what}"]
     if judge.unclaimed:
-        write(f"not claimed: {judge.unclaimed} cases")
+        lines.append(f"not claimed: {judge.unclaimed} cases")
     excused = {v.rule.id: v for v in judge.verdicts.values() if v.excused}
-    for rule, verdict in sorted(excused.items()):
-        write(f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}")
-    for word in ("vacuous", "not claimed", "blocked"):
-        for report in terminalreporter.stats.get(word, ()):
-            write(f"{report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")
+    return lines + [
+        f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}"
+        for rule, verdict in sorted(excused.items())
+    ]
+
+
+def _skipped_lines(stats: Any) -> list[str]:
+    """Return which rules nothing is said of, and why; blocked ones have one reason in common."""
+    lines = [
+        f"{report.nodeid}: {_reason(report)}" for word in ("vacuous", "not claimed") for report in stats.get(word, ())
+    ]
+    blocked = stats.get("blocked", ())
+    return lines + ([f"{len(blocked)} rules and entries {_reason(blocked[0])}"] if blocked else [])
+
+
+def _reason(report: Any) -> str:
+    """Return why a test was skipped."""
+    return str(report.longrepr[2]).removeprefix("Skipped: ")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from observance.conformance.observation import Chain
 from observance.conformance.rules import Finding, Rule
 from observance.conformance.trials import Trial
 from observance.strategies import Case, script
@@ -47,11 +50,10 @@ def failure(judge: Judge, verdict: Verdict) -> str:
     stem.with_suffix(".json").write_text(case.to_json() + "\n")
     stem.with_suffix(".py").write_text(script(case))
     parts = [
-        f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} "
-        f"{judge.implementation.version}.",
+        f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} {judge.implementation.version}.",
         f"{rule.sentence}\nOrigin: {rule.origin}",
-        f"Case {case.digest}, {len(case.calls)} calls:\n" + _indented(readable(case)),
-        "The graph, with what was found on its edges:\n" + _indented(graph_text(judge, case)),
+        f"Case {case.digest}, {len(case.calls)} call{'s' * (len(case.calls) != 1)}:\n" + _indented(readable(case)),
+        "The graph, with what was found on its edges:\n" + _indented(graph_text(judge, case, verdict.findings)),
         "\n".join(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
         f"Rerun:  {rerun(judge, rule, stem.with_suffix('.json').as_posix())}\n"
         f"Script: {stem.with_suffix('.py').as_posix()}",
@@ -69,35 +71,44 @@ def readable(case: Case) -> str:
     return source[start:].rstrip()
 
 
-def graph_text(judge: Judge, case: Case) -> str:
-    """Return the prepared graph as text: a line for each edge, with the observers on it."""
+def graph_text(judge: Judge, case: Case, findings: Sequence[Finding] = ()) -> str:
+    """Return the prepared graph as text: a line for each edge, with the observers on it.
+
+    An edge at which there is a finding is marked.  Observers that nothing reads come last.
+    """
     trial = Trial(case, judge.calls, judge.standard)
     if trial.outcome.error is not None:
         return f"prepare raised {type(trial.outcome.error).__name__}: {trial.outcome.error}"
     if trial.seen is None:
         return f"it cannot be compared with the float graph: {trial.outcome.misshapen}"
+    places = {finding.place.partition(", sharing")[0] for finding in findings}
     lines = []
     for edge, chain in trial.seen.edges.items():
-        observers = " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
-        lines.append(f"{edge}: {observers}")
+        mark = ">" if str(edge) in places else " "
+        lines.append(f"{mark} {edge}: {chain_text(chain)}")
+    for value, chain in trial.seen.unread():
+        mark = ">" if places & {value, f"on {value}"} else " "
+        lines.append(f"{mark} {value}, read by nothing: {chain_text(chain)}")
     return "\n".join(lines) or "it has no edges"
+
+
+def chain_text(chain: Chain) -> str:
+    """Return the observers on an edge in words, with the number of the object that each is."""
+    return " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
 
 
 def finding_text(finding: Finding) -> str:
     """Return one broken place: expected, found, and why."""
+    where = finding.place if finding.place.startswith("on ") else f"at {finding.place}"
     return (
-        f"At {finding.place}\n    expected: {finding.expected}\n    found:    {finding.found}\n"
+        f"{where[0].upper()}{where[1:]}\n    expected: {finding.expected}\n    found:    {finding.found}\n"
         + textwrap.fill(finding.because, 96, initial_indent="    because: ", subsequent_indent="    ")
     )
 
 
 def rerun(judge: Judge, rule: Rule, path: str) -> str:
     """Return the command that tries one case against one rule."""
-    known = "" if judge.known else " --no-known-deviations"
-    return (
-        f"pytest --pyargs observance.conformance --impl={judge.implementation.name} "
-        f"--level={rule.level.lower()} --case={path} --rule={rule.id}{known}"
-    )
+    return f"pytest --pyargs observance.conformance {judge.options} --rule={rule.id} --case={shlex.quote(path)}"
 
 
 def _indented(text: str) -> str:

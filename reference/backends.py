@@ -181,12 +181,14 @@ def _broken_scale(observer: Any, constraint: DTypeWithConstraints) -> str | None
 
 
 def _broken_parameters(instance: Any, observer: Any, constraint: DTypeWithConstraints) -> str | None:
-    """Check that fixed parameters are those of the backend's operator."""
+    """Check that fixed parameters are those of the backend's operator, each by itself."""
     scale, zero_point = constraint.scale_exact_match, constraint.zero_point_exact_match
-    if scale is None or zero_point is None:
+    if scale is None and zero_point is None:
         return None
     if not isinstance(instance, (FixedQParamsObserver, FixedQParamsFakeQuantize)):
         return "must be an observer with fixed parameters for this operator, so it is ignored"
-    if float(observer.scale) != scale or int(observer.zero_point) != zero_point:
-        return f"must have scale {scale} and zero point {zero_point}, so it is ignored"
+    if scale is not None and float(observer.scale) != scale:
+        return f"must have the scale {scale}, so it is ignored"
+    if zero_point is not None and int(observer.zero_point) != zero_point:
+        return f"must have the zero point {zero_point}, so it is ignored"
     return None

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, ObserverBase
-from torch.ao.quantization.observer import AffineQuantizedObserverBase
+from torch.ao.quantization import observer
 
 OBSERVED_DTYPES = frozenset(
     {
@@ -30,6 +30,14 @@ OBSERVED_DTYPES = frozenset(
     }
 )
 """The dtypes for which an observer stands in the graph."""
+
+OBSERVERS: tuple[type, ...] = (ObserverBase, FakeQuantizeBase) + (
+    # Newer releases have a second family, which is not exported.
+    (observer.AffineQuantizedObserverBase,)
+    if hasattr(observer, "AffineQuantizedObserverBase")
+    else ()
+)
+"""The base classes of all that observes."""
 
 _SETTINGS = (bool, int, float, str, torch.dtype, torch.qscheme, type(None))
 _LARGEST_BUFFER = 8
@@ -64,7 +72,7 @@ class Spec:
 
 def is_observer(module: Any) -> bool:
     """Whether a module observes or fake-quantizes what passes through it."""
-    return isinstance(module, (ObserverBase, FakeQuantizeBase, AffineQuantizedObserverBase))
+    return isinstance(module, OBSERVERS)
 
 
 def spec_of(constructor: Callable[[], Any] | None) -> Spec | None:
@@ -90,20 +98,20 @@ def spec_of(constructor: Callable[[], Any] | None) -> Spec | None:
     return Spec(dtype, dynamic, settings_of(instance), constructor, instance)
 
 
-def settings_of(observer: nn.Module) -> tuple[tuple[str, Any], ...]:
+def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
     """Return the class and the settings of an observer, those of its parts included.
 
     Buffers count as settings (``eps``, a fixed scale): read them before the
     first tensor passes through.
     """
-    kind = type(observer)
+    kind = type(module)
     found: list[tuple[str, Any]] = [("class", f"{kind.__module__}.{kind.__qualname__}")]
-    for name, value in sorted(vars(observer).items()):
+    for name, value in sorted(vars(module).items()):
         if not name.startswith("_") and name != "training" and isinstance(value, _SETTINGS):
             found.append((name, value))
-    for name, buffer in observer.named_buffers(recurse=False):
+    for name, buffer in module.named_buffers(recurse=False):
         if buffer.numel() <= _LARGEST_BUFFER:
             found.append((name, tuple(buffer.flatten().tolist())))
-    for name, part in observer.named_children():
+    for name, part in module.named_children():
         found.append((name, settings_of(part)))
     return tuple(found)

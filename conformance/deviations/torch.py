@@ -29,6 +29,15 @@ REGISTER = Register(
             qconfigs.EAGER_REFUSAL,
         ),
         Deviation(
+            "one-sided-constraints-ignored",
+            ("BACKENDS-1",),
+            "a bound of the quantization range counts only if the other bound is given too, and so do "
+            "the exact scale and the exact zero point",
+            "DTypeWithConstraints: lower and upper bounds for the minimum and maximum quantized values "
+            "respectively; outside, the QConfig will be ignored",
+            qconfigs.ONE_SIDED,
+        ),
+        Deviation(
             "integers-observed",
             ("DTYPES-1", "PLACEMENT-5"),
             "all_node_args_have_no_tensors knows size, shape and ndim alone; what dim, numel, a "

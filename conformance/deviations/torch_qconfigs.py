@@ -54,6 +54,24 @@ def _refuses_none(original: Decision, node: Any, qconfig: Any, modules: Any) -> 
     """Leave the refusal to `_refuses_by_propagation`."""
 
 
+def _both_bounds(original: Decision, observer: Any, constraint: Any) -> Any:
+    """Look at the range only where both of its bounds are given."""
+    if constraint.quant_min_lower_bound is None or constraint.quant_max_upper_bound is None:
+        return None
+    return original(observer, constraint)
+
+
+def _both_parameters(original: Decision, instance: Any, observer: Any, constraint: Any) -> Any:
+    """Look at fixed parameters only where both of them are given."""
+    if constraint.scale_exact_match is None or constraint.zero_point_exact_match is None:
+        return None
+    return original(instance, observer, constraint)
+
+
+ONE_SIDED = (
+    Change("backends._broken_range", _both_bounds),
+    Change("backends._broken_parameters", _both_parameters),
+)
 NO_OBSERVER = (Change("dtypes.ask_of", _needs_observers),)
 EAGER_REFUSAL = (
     Change("qconfigs.refuse_misfit", _refuses_none),
