@@ -26,8 +26,8 @@ from observance.strategies.features import features
 EFFORTS = {"quick": 60, "default": 300, "thorough": 5000}
 """How many cases each effort draws."""
 
-COSTLY_SHARE = 5
-"""Rules that call the implementation again see one in this many cases."""
+COSTLY_SHARE, COSTLY_CASES = 5, 500
+"""Rules that call the implementation again see one in so many cases, and about so many at most."""
 
 SHRINKING_STEPS = 300
 """The most cases that are tried to make a failing one smaller."""
@@ -171,10 +171,11 @@ class Judge:
         A rule that is broken, or that itself fails, sees no further case.
         """
         self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
+        share = 1 if self.only else max(COSTLY_SHARE, len(self.corpus) // COSTLY_CASES)
         for number, case in enumerate(self.corpus):
             for rule in rules:
                 verdict = self.verdicts[rule.id]
-                skipped = rule.costly and self.only is None and number % COSTLY_SHARE
+                skipped = rule.costly and number % share
                 if verdict.case is None and verdict.error is None and not skipped:
                     try:
                         self._hold(verdict, case)

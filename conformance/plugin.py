@@ -94,12 +94,21 @@ def _options(config: pytest.Config) -> str:
 
 
 def _check_register(register: Register) -> None:
-    """Stop with a usage error unless every entry has a pinned case, and changes decisions that are made."""
-    from observance.conformance.usage import UsageError
+    """Stop with a usage error unless every entry has a pinned case, names rules, and changes what is there."""
+    from observance.conformance.deviations.pin import import_rules
+    from observance.conformance.rules import RULES
+    from observance.conformance.usage import UsageError, names
     from observance.conformance.variants import changed
 
+    import_rules()
     for entry in register.entries:
         entry.pinned  # noqa: B018 - it is read from its file here, and kept
+        unknown = [name for name in entry.rules if name not in RULES]
+        if unknown:
+            raise UsageError(
+                f"the deviation {entry.id!r} of the register {register.name!r} names {names(unknown)}, "
+                "which is no rule; docs/rules.md lists them."
+            )
         try:
             with changed(entry.changes):
                 pass
@@ -136,9 +145,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rules that are asked for, and put the smoke tests first."""
-    rules = {item: getattr(getattr(item, "function", None), "rule", None) for item in items}
-    if not any(rules.values()):
+    here = Path(__file__).resolve().parent
+    ours = [item for item in items if item.path.resolve().parent == here]
+    if not ours:
         return
+    rules = {item: getattr(getattr(item, "function", None), "rule", None) for item in ours}
     judge = config.stash.get(_JUDGE, None)
     if judge is None:
         raise pytest.UsageError("say what to judge with --impl, such as --impl=torch or --impl=mypkg.")
@@ -150,14 +161,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [
         item
         for item, rule in rules.items()
-        if rule and (wanted and rule.id != wanted or (level == "must" and rule.level != "MUST" and not wanted))
+        if rule and ((wanted and rule.id != wanted) or (level == "must" and rule.level != "MUST" and not wanted))
     ]
-    entries = [item for item in items if "deviation" in getattr(item, "fixturenames", ())]
+    entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
     if wanted or judge.register is None or judge.only is not None:
         dropped += entries
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
-    items.sort(key=lambda item: "test_smoke" not in item.nodeid)
+    items.sort(key=lambda item: item not in ours or item.path.name != "test_smoke.py")
     config.hook.pytest_deselected(items=dropped)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -22,6 +23,14 @@ VACUOUS, UNCLAIMED, BLOCKED = "vacuous", "not claimed", "blocked"
 """How the reason of a skipped rule begins, where it is not simply skipped."""
 
 _SHOWN = 4
+
+_OBVIOUS = re.compile(
+    r"def make_model\(\):.*"
+    r"|def make_backend\(\):\s+return None"
+    r"|def make_custom_config\(\):\s+return (PrepareCustomConfig\(\)|\{\})",
+    re.DOTALL,
+)
+"""The functions of a script that say nothing of the case."""
 
 
 def stop_unless_judged(judge: Judge, rule: Rule) -> None:
@@ -54,7 +63,7 @@ def failure(judge: Judge, verdict: Verdict) -> str:
         f"{rule.sentence}\nOrigin: {rule.origin}",
         f"Case {case.digest}, {len(case.calls)} call{'s' * (len(case.calls) != 1)}:\n" + _indented(readable(case)),
         "The graph, with what was found on its edges:\n" + _indented(graph_text(judge, case, verdict.findings)),
-        "\n".join(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
+        *(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
         f"Rerun:  {rerun(judge, rule, stem.with_suffix('.json').as_posix())}\n"
         f"Script: {stem.with_suffix('.py').as_posix()}",
     ]
@@ -65,10 +74,10 @@ def failure(judge: Judge, verdict: Verdict) -> str:
 
 
 def readable(case: Case) -> str:
-    """Return the model and the configs of a case as code, without the boilerplate."""
+    """Return the model and the configs of a case as code, without what every case has; the script has it all."""
     source = definitions(case)
-    start = source.index("class ")
-    return source[start:].rstrip()
+    parts = [part.strip() for part in source[source.index("class ") :].split("\n\n\n")]
+    return "\n\n\n".join(part for part in parts if not _OBVIOUS.fullmatch(part))
 
 
 def graph_text(judge: Judge, case: Case, findings: Sequence[Finding] = ()) -> str:
@@ -100,10 +109,11 @@ def chain_text(chain: Chain) -> str:
 def finding_text(finding: Finding) -> str:
     """Return one broken place: expected, found, and why."""
     where = finding.place if finding.place.startswith("on ") else f"at {finding.place}"
-    return (
-        f"{where[0].upper()}{where[1:]}\n    expected: {finding.expected}\n    found:    {finding.found}\n"
-        + textwrap.fill(finding.because, 96, initial_indent="    because: ", subsequent_indent="    ")
-    )
+    lines = [f"{where[0].upper()}{where[1:]}", f"    expected: {finding.expected}", f"    found:    {finding.found}"]
+    if finding.because:
+        because = textwrap.fill(finding.because, 96, initial_indent="    because:  ", subsequent_indent=" " * 14)
+        lines.append(because)
+    return "\n".join(lines)
 
 
 def rerun(judge: Judge, rule: Rule, path: str) -> str:

@@ -11,7 +11,7 @@ from .features import features
 from .graphs import Graph, descriptors, outputs, resolve_output
 from .layout import block_tree, join, scopes
 from .operators import OPERATORS
-from .qconfigs import mappings
+from .qconfigs import dtypes_of, mappings
 from .source import member
 
 MAX_CALLS = 30
@@ -35,7 +35,9 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     case = draw(_graphs(max_calls))
     chains = target_chains(case)
     mapping = draw(mappings(*selectable(case)))
-    backend = draw(backends(chains))
+    chosen = [entry.qconfig for entry in mapping.entries if entry.qconfig is not None]
+    asked = [dtypes_of(qconfig) for qconfig in chosen or ["default_qconfig"]]
+    backend = draw(backends(chains, asked))
     floats = [index for index, kind in enumerate(case.inputs) if kind in "tud"]
     quantized = ()
     if floats and not draw(st.integers(0, 7)):

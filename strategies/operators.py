@@ -360,7 +360,12 @@ _SHAPES = (
     Operator("view_as_size", ".view", ("t", "z"), "t", "{0}.view({1})", "{0}.view(size={1})"),
     Operator("reshape_as_size", ".reshape", ("t", "z"), "t", "{0}.reshape({1})"),
     Operator(
-        "constant", "torch.full", ("z",), "t", "torch.full({0}, 1.0)", "torch.full(size={0}, fill_value=1.0)"
+        "constant",
+        ".new_full",
+        ("t", "z"),
+        "t",
+        "{0}.new_full({1}, 1.0)",
+        "{0}.new_full(size={1}, fill_value=1.0)",
     ),
 )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 
+import torch
+import torch.ao.quantization as tq
 from hypothesis import strategies as st
 
 from .case import Entry, Mapping, Observer, QConfig, QConfigChoice
@@ -26,6 +30,9 @@ DYNAMIC = ("default_dynamic_qconfig", "per_channel_dynamic_qconfig", "float16_dy
 
 WEIGHT_ONLY = ("float_qparams_weight_only_qconfig", "float_qparams_weight_only_qconfig_4bit")
 """Those for the quantization of weights alone."""
+
+OBSERVERLESS = ("default_weight_only_qconfig", "default_activation_only_qconfig")
+"""Those that leave activations or weights alone by constructing what observes nothing."""
 
 _RANGES: dict[str, tuple[tuple[int, int] | None, ...]] = {
     "torch.quint8": (None, (0, 127), (0, 255)),
@@ -112,11 +119,38 @@ def weight_observers(draw: st.DrawFn) -> Observer:
 
 def qconfigs() -> st.SearchStrategy[str | QConfig]:
     """Draw a qconfig: one that torch exports, or one of its own."""
+    exported = STATIC[:3] * 3 + STATIC * 2 + DYNAMIC * 3 + WEIGHT_ONLY * 2 + OBSERVERLESS
     return st.one_of(
-        st.sampled_from(STATIC[:3]),
-        st.sampled_from(STATIC + DYNAMIC + WEIGHT_ONLY),
+        st.sampled_from(exported),
         st.builds(QConfig, activation_observers(), weight_observers()),
     )
+
+
+@functools.cache
+def dtypes_of(qconfig: str | QConfig) -> tuple[str, str, bool]:
+    """Return what a qconfig quantizes to: its activation's dtype, its weight's, and whether dynamic.
+
+    What observes nothing leaves its values ``torch.float32``.
+    """
+    if isinstance(qconfig, str):
+        exported = getattr(tq.qconfig, qconfig)
+        makers = (exported.activation, exported.weight)
+    else:
+        makers = tuple(_maker(part) for part in (qconfig.activation, qconfig.weight))
+    activation, weight = (make() for make in makers)
+    names = [str(getattr(made, "dtype", torch.float32)) for made in (activation, weight)]
+    return names[0], names[1], bool(getattr(activation, "is_dynamic", False))
+
+
+def _maker(observer: Observer) -> Callable[[], object]:
+    """Return the constructor that an observer of a case stands for."""
+    factory = getattr(tq, observer.factory)
+    arguments = {
+        name: getattr(torch, value.removeprefix("torch.")) if isinstance(value, str) else value
+        for name, value in observer.arguments
+    }
+    made: Callable[[], object] = factory.with_args(**arguments)
+    return made
 
 
 @st.composite
