@@ -54,9 +54,10 @@ _DEVIATIONS_HEAD = """\
 # What torch's prepare is known to do otherwise
 
 Each entry of the register says what torch does, what its own documentation says instead, and how a decision of the
-reference is changed to do as torch does. A failure is excused if the reference with all of these changes breaks the same
-rule at the same place with the same result, and not otherwise (see [architecture](architecture.md#the-register)). The
-case of each entry is the smallest that shows it; every run of the suite tries it, and it must still fail.
+reference is changed to do as torch does. A failure is excused if the reference with all of these changes breaks the
+same rule at the same place with the same result, and not otherwise (see [architecture](architecture.md#the-register)).
+The case of each entry is the smallest that was found to show it; every run of the suite tries it, and it must still
+fail. The command below a case shows all rules that it breaks.
 """
 
 
@@ -73,7 +74,7 @@ def rules_text(rules: Iterable[Rule], register: Register) -> str:
 
 
 def chapters_of(rules: Iterable[Rule]) -> list[str]:
-    """Return the chapters that rules belong to, in order; a chapter that is not known is a `ValueError`."""
+    """Return the chapters that rules belong to, in order."""
     return sorted({chapter_of(rule) for rule in rules}, key=CHAPTERS.index)
 
 
@@ -117,7 +118,7 @@ def _rule_text(rule: Rule, register: Register) -> str:
     breaking = [entry.id for entry in register.entries if rule.id in entry.rules]
     if breaking:
         links = ", ".join(f"[{name}](deviations.md#{name})" for name in breaking)
-        facts.append(f"Known to be broken by torch: {links}.")
+        facts.append(f"Torch is known to break it: {links}.")
     facts.append(f"Test: `conformance/{module}.py::{rule.check.__name__}`.")
     listed = "\n".join(f"- {fact}" for fact in facts)
     text = f"**{rule.sentence}**" + (f"\n\n{rest}" if rest else "")

@@ -7,8 +7,17 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from observance.strategies.case import Backend, Call, Case, Entry, Mapping, QConfigChoice
-from observance.strategies.case import map_operand, map_tree, operand_values
+from observance.strategies.case import (
+    Backend,
+    Call,
+    Case,
+    Entry,
+    Mapping,
+    QConfigChoice,
+    map_operand,
+    map_tree,
+    operand_values,
+)
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
@@ -86,9 +95,7 @@ def separated(case: Case) -> Case | None:
 
 def without_names(case: Case) -> Case:
     """Return the case with no selector that depends on a module's name or index."""
-    entries = tuple(
-        entry for entry in case.mapping.entries if entry.selector in ("global", "object_type")
-    )
+    entries = tuple(entry for entry in case.mapping.entries if entry.selector in ("global", "object_type"))
     return replace(case, mapping=Mapping(case.mapping.base, entries))
 
 
@@ -140,8 +147,7 @@ def with_scopes_renamed(case: Case) -> Case:
     """Return the case with every submodule under another name."""
     turned = {"a": "first", "b": "second"}
     calls = tuple(
-        replace(call, scope=".".join(turned.get(part, part) for part in call.scope.split(".")))
-        for call in case.calls
+        replace(call, scope=".".join(turned.get(part, part) for part in call.scope.split("."))) for call in case.calls
     )
     return replace(case, calls=calls)
 
@@ -177,7 +183,5 @@ def names_of_calls(before: Any, after: Any) -> dict[str, str]:
 def fields_changed(first: Case, second: Case) -> list[str]:
     """Return the names of the fields in which two cases differ."""
     return [
-        field.name
-        for field in dataclasses.fields(Case)
-        if getattr(first, field.name) != getattr(second, field.name)
+        field.name for field in dataclasses.fields(Case) if getattr(first, field.name) != getattr(second, field.name)
     ]

@@ -199,9 +199,7 @@ class Judge:
     def _trial(self, case: Case, calls: Calls) -> Trial:
         return Trial(case, calls, self.standard)
 
-    def unexplained(
-        self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None
-    ) -> list[Finding]:
+    def unexplained(self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None) -> list[Finding]:
         """Return the broken findings that the known deviations do not have as well."""
         found = self.findings(rule, case) if findings is None else findings
         broken = [finding for finding in found if finding.broken]

@@ -7,8 +7,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch.ao.quantization.quantize_fx import fuse_fx
 from torch.ao.quantization.fx.tracer import QuantizationTracer
+from torch.ao.quantization.quantize_fx import fuse_fx
 from torch.fx import Graph, GraphModule
 
 from observance.conformance.implementations import Implementation
@@ -45,9 +45,7 @@ class Outcome:
     before: dict[str, str] = field(default_factory=dict)
 
 
-def run(
-    implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False
-) -> Outcome:
+def run(implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False) -> Outcome:
     """Build the case's arguments, call the implementation with them, and look at the result.
 
     Parameters
@@ -154,9 +152,7 @@ _KEPT = 64
 class Calls:
     """The outcomes of one implementation, each computed once while it is among the newest."""
 
-    def __init__(
-        self, implementation: Implementation, prefused: bool = False, watched: bool = False
-    ) -> None:
+    def __init__(self, implementation: Implementation, prefused: bool = False, watched: bool = False) -> None:
         self.implementation = implementation
         self.prefused, self.watched = prefused, watched
         self._run = functools.lru_cache(maxsize=_KEPT)(self._call)

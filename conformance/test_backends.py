@@ -28,10 +28,7 @@ def test_an_observer_needs_a_quantized_pattern_next_to_it(trial: Trial) -> Itera
         if makers or readers or node.op == "output":
             continue
         found = ", ".join(s.kind for chain in seen.values.get(node.name, ()) for s in chain)
-        because = (
-            f"the backend supports neither {node.name} nor what reads it "
-            "with the dtypes of their qconfigs"
-        )
+        because = f"the backend supports neither {node.name} nor what reads it with the dtypes of their qconfigs"
         yield judged(not found, node.name, "no observer", found, because)
 
 
@@ -54,8 +51,7 @@ def test_a_dtype_config_that_nothing_agrees_with_changes_nothing(trial: Trial) -
         return
     odd = Constraint("torch.float64")
     patterns = tuple(
-        replace(pattern, dtypes=(DTypes(odd, odd, odd), *reversed(pattern.dtypes)))
-        for pattern in backend.patterns
+        replace(pattern, dtypes=(DTypes(odd, odd, odd), *reversed(pattern.dtypes))) for pattern in backend.patterns
     )
     more = trial.again(backend=Backend(patterns))
     yield from same_placement(trial.outcome, more, "no qconfig asks for float64")

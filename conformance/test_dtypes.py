@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from observance.conformance.rules import MUST, Finding, broken, judged, kept, ru
 from observance.conformance.trials import Trial, edge_of
 from observance.reference import dtypes
 from observance.reference.placement import is_never_observed
+from observance.reference.specs import Spec
 
 
 @rule("DTYPES-1", MUST, "the list of dtypes to add no observer to: int, float, bool, None")
@@ -108,9 +110,9 @@ def test_every_observer_was_asked_for(trial: Trial) -> Iterator[Finding]:
             yield judged(known, value, "an observer of some qconfig", observer.kind, because)
 
 
-def _asks(qconfig: object) -> list[object]:
+def _asks(qconfig: Any) -> list[Spec | None]:
     """Return all that a qconfig may ask for: for activations, weights, and the bias."""
-    ask = dtypes.ask_of(qconfig)  # type: ignore[arg-type]
+    ask = dtypes.ask_of(qconfig)
     return [ask.activation, ask.weight, ask.bias]
 
 
@@ -168,4 +170,3 @@ def test_a_qconfig_that_observes_nothing_is_served(trial: Trial) -> Iterator[Fin
                 yield broken(value, "no observer", observer.kind, because)
             else:
                 yield kept(value)
-

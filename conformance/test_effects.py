@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.ao.quantization import FakeQuantizeBase
+from torch.fx import Node
 
 from observance.conformance.derived import (
     names_of_calls,
@@ -128,26 +129,29 @@ def test_the_order_of_independent_operators_carries_no_meaning(trial: Trial) -> 
 
 def _matched(first: Outcome, second: Outcome) -> dict[str, str] | None:
     """Return the names in the second graph of the first one's nodes; None if it is not plain."""
-    mine = [node for node in first.float_graph.nodes if node.op != "get_attr"]
-    theirs = [node for node in second.float_graph.nodes if node.op != "get_attr"]
+    waiting = [node for node in second.float_graph.nodes if node.op != "get_attr"]
     names: dict[str, str] = {}
-    taken: set[str] = set()
-    for node in mine:
-        reads = [names.get(n.name, n.name) for n in node.all_input_nodes if n.op != "get_attr"]
-        alike = [
-            other
-            for other in theirs
-            if other.name not in taken
-            and other.op == node.op
-            and (other.op != "call_module" or str(other.target).rstrip("0123456789") == str(node.target).rstrip("0123456789"))
-            and (other.op == "call_module" or getattr(other.target, "__name__", other.target) == getattr(node.target, "__name__", node.target))
-            and [n.name for n in other.all_input_nodes if n.op != "get_attr"] == reads
-        ]
+    for node in first.float_graph.nodes:
+        if node.op == "get_attr":
+            continue
+        reads = [names[name] for name in _reads(node)]
+        alike = [other for other in waiting if _called(other) == _called(node) and _reads(other) == reads]
         if len(alike) != 1:
             return None
         names[node.name] = alike[0].name
-        taken.add(alike[0].name)
+        waiting.remove(alike[0])
     return names
+
+
+def _called(node: Node) -> tuple[str, str]:
+    """Return what a node does, without the number that a module's name ends in."""
+    name = getattr(node.target, "__name__", node.target)
+    return node.op, str(name).rstrip("0123456789") if node.op == "call_module" else str(name)
+
+
+def _reads(node: Node) -> list[str]:
+    """Return the names of the values that a node reads, parameters aside."""
+    return [other.name for other in node.all_input_nodes if other.op != "get_attr"]
 
 
 @rule("EFFECTS-7", MUST, "locality: what is not connected does not matter", costly=True)

@@ -87,4 +87,3 @@ def test_the_weights_come_from_the_model_and_not_from_its_first_preparation(
     """Other weights change no placement: nothing is remembered from one model to the next."""
     other = trial.again(seed=trial.case.seed + 1000)
     yield from same_placement(trial.outcome, other, "only the weights differ")
-

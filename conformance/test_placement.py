@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +30,8 @@ def test_every_operand_stands_behind_the_observer_that_is_asked_for(
     trial: Trial,
 ) -> Iterator[Finding]:
     """Coverage: each activation that a quantized operator reads is behind exactly the observer
-    that the operator asks for, or comes from a value that is quantized that way already."""
+    that the operator asks for, or comes from a value that is quantized that way already.
+    """
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed
@@ -61,7 +63,7 @@ def test_a_value_that_is_quantized_already_is_not_observed_again(trial: Trial) -
     if trial.seen is None:
         return
     for edge, chain in trial.seen.edges.items():
-        for below, above in zip(chain, chain[1:], strict=False):
+        for below, above in itertools.pairwise(chain):
             dtype, upper = dict(below.settings).get("dtype"), dict(above.settings)
             again = dtype == upper.get("dtype") and not upper.get("is_dynamic")
             static = not dict(below.settings).get("is_dynamic")
@@ -126,8 +128,9 @@ def _observes_output(trial: Trial, quantized: Quantized) -> bool:
     site, ask = trial.site, quantized.ask
     if site is None or ask.reuse or is_never_observed(quantized) or shares_with_inputs(quantized):
         return False
-    observed = ask.activation is not None and ask.activation.is_observed
-    return observed and not ask.activation.is_dynamic and site.values.is_observable(quantized.match.last)
+    if ask.activation is None or not ask.activation.is_observed or ask.activation.is_dynamic:
+        return False
+    return site.values.is_observable(quantized.match.last)
 
 
 @rule("PLACEMENT-5", MUST, "the reference, edge by edge")
@@ -199,9 +202,15 @@ def _told_apart(trial: Trial, before: str, after: str) -> bool:
     backend = own_backend(trial.case)
     if backend is None:
         pair = {before, after}
-        alike = ({"torch.sigmoid", ".sigmoid"}, {"torch.tanh", ".tanh"}, {"torch.transpose", ".transpose"},
-                 {"torch.squeeze", ".squeeze"}, {"torch.unsqueeze", ".unsqueeze"}, {"torch.clamp", ".clamp"},
-                 {"torch.mean", ".mean"})
+        alike = (
+            {"torch.sigmoid", ".sigmoid"},
+            {"torch.tanh", ".tanh"},
+            {"torch.transpose", ".transpose"},
+            {"torch.squeeze", ".squeeze"},
+            {"torch.unsqueeze", ".unsqueeze"},
+            {"torch.clamp", ".clamp"},
+            {"torch.mean", ".mean"},
+        )
         return pair not in alike or trial.case.backend not in (None, "native", "x86", "fbgemm", "qnnpack")
     mentioned = [p for p in backend.patterns if {before, after} & set(p.targets)]
     return bool(mentioned)

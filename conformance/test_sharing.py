@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from observance.conformance.observation import Observation, Seen
@@ -90,9 +91,7 @@ def test_nothing_else_is_shared(trial: Trial) -> Iterator[Finding]:
             yield judged(holds, value, f"not the object on {owner[0]}", found, because)
 
 
-def _joined_spots(
-    site: Site, seen: Observation
-) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
+def _joined_spots(site: Site, seen: Observation) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
     """Yield pairs of places, a value and an object on it, that some operator makes one."""
     for node, quantized in site.quantized.items():
         shares = shares_with_inputs(quantized) or quantized.ask.reuse
@@ -106,7 +105,7 @@ def _joined_spots(
         spots += _further_back(site, seen, quantized) if quantized.ask.reuse else []
         for chain in seen.values.get(node.name, ()):
             spots.append((node.name, chain[0].group))
-        yield from zip(spots, spots[1:], strict=False)
+        yield from itertools.pairwise(spots)
 
 
 def _further_back(site: Site, seen: Observation, quantized: Quantized) -> list[tuple[str, int]]:

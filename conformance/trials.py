@@ -55,9 +55,7 @@ class Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                configs = read_configs(
-                    given.qconfig_mapping, given.custom_config, given.backend_config
-                )
+                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config)
                 return survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None
@@ -117,9 +115,7 @@ def edge_of(operand: Operand) -> Edge:
     return Edge(operand.node.name, operand.keys, operand.value.name)
 
 
-def same_placement(
-    first: Outcome, second: Outcome, because: str, names: dict[str, str] | None = None
-) -> list[Finding]:
+def same_placement(first: Outcome, second: Outcome, because: str, names: dict[str, str] | None = None) -> list[Finding]:
     """Compare two results of one implementation, edge by edge; `names` maps readers and values.
 
     Edges are matched by reader, value and place among the reader's operands, so
@@ -128,7 +124,7 @@ def same_placement(
     if first.observation is None or second.observation is None:
         if (first.error is None) != (second.error is None):
             outcomes = [type(o.error).__name__ if o.error else "accepted" for o in (first, second)]
-            return [broken("the call", *outcomes, because)]
+            return [broken("the call", outcomes[0], outcomes[1], because)]
         return []
     renamed = names or {}
     theirs = _by_reader(second.observation)
@@ -142,8 +138,7 @@ def same_placement(
         for edge, other in zip(edges, others, strict=True):
             mine, yours = first.observation.edges[edge], second.observation.edges[other]
             same = [s.settings for s in mine] == [s.settings for s in yours] and all(
-                forth.setdefault(a.group, b.group) == b.group
-                and back.setdefault(b.group, a.group) == a.group
+                forth.setdefault(a.group, b.group) == b.group and back.setdefault(b.group, a.group) == a.group
                 for a, b in zip(mine, yours, strict=True)
             )
             if same:

@@ -22,6 +22,7 @@ from .graphs import operands
 from .patterns import Match
 from .specs import Spec
 
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a match is quantized, why, and what is said aloud about it."""
@@ -128,9 +129,7 @@ def _output_objections(config: DTypeConfig, ask: Ask) -> list[str]:
 _ALOUD = "QConfig "
 
 
-def broken_constraints(
-    spec: Spec | None, constraint: DTypeWithConstraints, name: str
-) -> list[str]:
+def broken_constraints(spec: Spec | None, constraint: DTypeWithConstraints, name: str) -> list[str]:
     """Return the constraints that an observer breaks, each as a sentence for a warning.
 
     Parameters

@@ -18,7 +18,7 @@ from torch.fx import Graph, Node
 from .graphs import Operand, operands
 from .qconfigs import reuses_input
 from .specs import Spec, spec_of
-from .values import Kind, Shape, classify as classify
+from .values import Kind, Shape
 
 FLOAT = torch.float32
 """The dtype of a value that nobody quantizes."""
@@ -111,12 +111,7 @@ def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]
     values on (DTYPES-6).
     """
     never: set[Node] = set()
-    pending = [
-        operand.value
-        for node in graph.nodes
-        for operand in operands(node)
-        if is_never_tensor(operand)
-    ]
+    pending = [operand.value for node in graph.nodes for operand in operands(node) if is_never_tensor(operand)]
     while pending:
         value = pending.pop()
         if value not in never:

@@ -54,9 +54,7 @@ def _as_object(config: Any, kind: type, name: str) -> Any:
     if isinstance(config, kind):
         return config
     if not isinstance(config, dict):
-        raise RefusalError(
-            f"{name} is a {type(config).__name__}; pass a {kind.__name__} or, deprecated, a dict"
-        )
+        raise RefusalError(f"{name} is a {type(config).__name__}; pass a {kind.__name__} or, deprecated, a dict")
     warnings.warn(
         f"{name} is a dict, which is deprecated; pass a {kind.__name__}",
         FutureWarning,
@@ -77,9 +75,7 @@ def refuse_unspecified(is_qat: bool, equalization: Any, standalone: bool, custom
         "quantization-aware training": is_qat,
         "equalization": bool(equalization) and not _is_empty(equalization),
         "preparing a standalone module": standalone,
-        "standalone modules": bool(
-            custom.standalone_module_names or custom.standalone_module_classes
-        ),
+        "standalone modules": bool(custom.standalone_module_names or custom.standalone_module_classes),
         "custom modules": any(custom.float_to_observed_mapping.values()),
         "quantized outputs": bool(custom.output_quantized_indexes),
     }

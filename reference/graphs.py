@@ -29,17 +29,11 @@ class Operand:
 
 def operands(node: Node) -> list[Operand]:
     """Return all places where a node reads values: positional ones first, in order."""
-    arguments = [*enumerate(node.args), *node.kwargs.items()]
-    return [
-        Operand(node, keys, value)
-        for key, argument in arguments
-        for keys, value in _leaves((key,), argument)
-    ]
+    arguments: list[tuple[int | str, Any]] = [*enumerate(node.args), *node.kwargs.items()]
+    return [Operand(node, keys, value) for key, argument in arguments for keys, value in _leaves((key,), argument)]
 
 
-def _leaves(
-    keys: tuple[int | str, ...], argument: Any
-) -> Iterator[tuple[tuple[int | str, ...], Node]]:
+def _leaves(keys: tuple[int | str, ...], argument: Any) -> Iterator[tuple[tuple[int | str, ...], Node]]:
     """Yield the nodes in an argument, with the keys that lead to them."""
     pending = [(keys, argument)]
     while pending:

@@ -79,9 +79,7 @@ def _length(pattern: Any) -> int:
     return sum(map(_length, pattern)) if isinstance(pattern, tuple) else 1
 
 
-def find(
-    graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig
-) -> dict[Node, Match]:
+def find(graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig) -> dict[Node, Match]:
     """Return the match of each node that has one."""
     known = candidates(backend)
     uses = count_uses(graph)
@@ -110,9 +108,7 @@ def operator_of(node: Node, modules: Mapping[str, nn.Module]) -> Any:
     return node.target
 
 
-def fit(
-    node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counter[Node]
-) -> Any | None:
+def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counter[Node]) -> Any | None:
     """Fit a pattern to a node and what it reads.
 
     Returns
@@ -195,7 +191,8 @@ def observation_type(match: Match, values: Values) -> ObservationType:
     """
     by_count = match.config.to_dict().get("num_tensor_args_to_observation_type", {})
     count = len(tensor_arguments(match.root, values))
-    return by_count.get(count, match.config.observation_type)
+    found: ObservationType = by_count.get(count, match.config.observation_type)
+    return found
 
 
 def tensor_arguments(root: Node, values: Values) -> list[Node]:

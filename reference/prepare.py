@@ -14,7 +14,7 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, patterns, placement, qconfigs
+from . import backends, dtypes, entry, patterns, placement, qconfigs, values
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -22,6 +22,7 @@ from .patterns import Match
 from .placement import Quantized, Site
 from .plan import Plan
 from .rewrite import rewrite
+from .values import Shape
 
 
 def prepare(
@@ -104,27 +105,21 @@ def survey(
     graph, modules = model.graph, dict(model.named_modules(remove_duplicate=False))
     assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
     matches = patterns.find(graph, modules, configs.backend)
-    values = read_values(graph, matches, dtypes.classify(graph, modules, example_inputs))
+    known = read_values(graph, matches, values.classify(graph, modules, example_inputs))
     result = Plan()
     reader = backends.Reader(modules, role_positions(configs.backend))
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):
-        quantized |= select(result, match, assigned, values, reader)
+        quantized |= select(result, match, assigned, known, reader)
     declared = quantized_inputs(graph, configs)
-    return Site(result, graph, values, quantized, declared, reader.positions, assigned, matches)
+    return Site(result, graph, known, quantized, declared, reader.positions, assigned, matches)
 
 
-def read_values(
-    graph: Graph, matches: Mapping[Node, Match], shapes: Mapping[Node, dtypes.Shape]
-) -> Values:
+def read_values(graph: Graph, matches: Mapping[Node, Match], shapes: Mapping[Node, Shape]) -> Values:
     """Return what is known of the graph's values, from their kinds and from how they are read."""
-    values = Values(shapes, frozenset())
+    known = Values(shapes, frozenset())
     shares = ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
-    passes_on = {
-        node
-        for node, match in matches.items()
-        if patterns.observation_type(match, values) is shares
-    }
+    passes_on = {node for node, match in matches.items() if patterns.observation_type(match, known) is shares}
     return Values(shapes, dtypes.never_observed(graph, passes_on))
 
 
@@ -132,7 +127,7 @@ def select(
     result: Plan,
     match: Match,
     assigned: Mapping[Node, QConfig | None],
-    values: Values,
+    known: Values,
     reader: backends.Reader,
 ) -> dict[Node, Quantized]:
     """Return how a match is quantized, for each of its nodes; nothing if it stays float.
@@ -144,7 +139,7 @@ def select(
     if qconfig is None or any(assigned[node] is None for node in match.nodes):
         result.decide(match.last, "pattern", "QCONFIGS-4", "a part of it is switched off")
         return {}
-    if not takes_and_gives_tensors(match, values):
+    if not takes_and_gives_tensors(match, known):
         result.decide(match.last, "pattern", "DTYPES-7", "it takes or gives no tensor")
         return {}
     ask = dtypes.ask_of(qconfig)
@@ -155,14 +150,14 @@ def select(
     if not verdict.supported:
         return {}
     result.observed.update(match.nodes)
-    quantized = Quantized(match, ask, patterns.observation_type(match, values))
+    quantized = Quantized(match, ask, patterns.observation_type(match, known))
     return dict.fromkeys(match.nodes, quantized)
 
 
-def takes_and_gives_tensors(match: Match, values: Values) -> bool:
+def takes_and_gives_tensors(match: Match, known: Values) -> bool:
     """Whether a pattern computes tensors from tensors: what does not asks for nothing."""
-    takes = any(values.is_tensor(operand.value) for operand in operands(match.root))
-    return takes and values.is_tensor(match.last)
+    takes = any(known.is_tensor(operand.value) for operand in operands(match.root))
+    return takes and known.is_tensor(match.last)
 
 
 def quantized_inputs(graph: Graph, configs: Configs) -> frozenset[Node]:

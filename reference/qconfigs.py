@@ -47,9 +47,7 @@ def assign(
         if node.op == "call_module" and is_observer(modules[node.target]):
             continue
         if node.name not in scopes:
-            raise RefusalError(
-                f"node {node.name!r} has no scope; give node_name_to_scope an entry for it"
-            )
+            raise RefusalError(f"node {node.name!r} has no scope; give node_name_to_scope an entry for it")
         assigned[node] = _select(node, modules, mapping, scopes[node.name], seen)
         refuse_misfit(node, assigned[node], modules)
     return assigned
@@ -67,6 +65,7 @@ def _select(
     if node.op == "call_module":
         # A module's own scope is itself: occurrences are counted in its parent.
         parent, counted = path.rpartition(".")[0], scope_type
+        types: tuple[Any, ...]
         types, name = (type(modules[str(node.target)]),), str(node.target)
     else:
         parent, counted = path, node.target
@@ -100,9 +99,7 @@ def by_name(mapping: QConfigMapping, name: str, types: tuple[Any, ...]) -> QConf
     return mapping.global_qconfig
 
 
-def refuse_misfit(
-    node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]
-) -> None:
+def refuse_misfit(node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]) -> None:
     """Refuse per-channel weights for transposed convolutions, which have no kernel.
 
     Raises
@@ -128,6 +125,4 @@ def is_per_channel_transposed(module: nn.Module, qconfig: QConfig) -> bool:
 
 def reuses_input(qconfig: QConfig) -> bool:
     """Whether a qconfig says "reuse the input's observer" (SHARING-4)."""
-    return isinstance(qconfig.activation(), ReuseInputObserver) and isinstance(
-        qconfig.weight(), NoopObserver
-    )
+    return isinstance(qconfig.activation(), ReuseInputObserver) and isinstance(qconfig.weight(), NoopObserver)

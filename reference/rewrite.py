@@ -46,9 +46,7 @@ def _insert(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict
     return nodes
 
 
-def _rewire(
-    old: Graph, new: Graph, plan: Plan, copies: dict[Node, Node], nodes: dict[Slot, Node]
-) -> None:
+def _rewire(old: Graph, new: Graph, plan: Plan, copies: dict[Node, Node], nodes: dict[Slot, Node]) -> None:
     """Let every operand read the observer that the plan gives it."""
     output = next(node for node in new.nodes if node.op == "output")
     for node in old.nodes:

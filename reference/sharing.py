@@ -87,8 +87,7 @@ def sources(site: Site, match: Match) -> list[Slot]:
     found = [
         source(site, operand)
         for operand in operands(match.root)
-        if dtypes.role(operand, site.positions) == "activation"
-        and site.values.is_observable(operand.value)
+        if dtypes.role(operand, site.positions) == "activation" and site.values.is_observable(operand.value)
     ]
     return [slot for slot in found if slot is not None]
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.ao.quantization import FakeQuantizeBase, ObserverBase
-from torch.ao.quantization import observer
+from torch.ao.quantization import FakeQuantizeBase, ObserverBase, observer
 
 OBSERVED_DTYPES = frozenset(
     {
@@ -33,9 +32,7 @@ OBSERVED_DTYPES = frozenset(
 
 OBSERVERS: tuple[type, ...] = (ObserverBase, FakeQuantizeBase) + (
     # Newer releases have a second family, which is not exported.
-    (observer.AffineQuantizedObserverBase,)
-    if hasattr(observer, "AffineQuantizedObserverBase")
-    else ()
+    (observer.AffineQuantizedObserverBase,) if hasattr(observer, "AffineQuantizedObserverBase") else ()
 )
 """The base classes of all that observes."""
 

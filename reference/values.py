@@ -30,29 +30,55 @@ class Kind(Enum):
 Shape = Kind | tuple[Any, ...]
 """The kind of a value; a tuple of kinds for an operator with several outputs."""
 
-_QUERIES = frozenset(
-    "size dim ndim ndimension numel nelement shape dtype device item tolist stride "
-    "is_floating_point is_complex is_contiguous element_size get_device".split()
+
+def _names(text: str) -> frozenset[str]:
+    """Return the names in a text."""
+    return frozenset(text.split())
+
+
+_QUERIES = _names(
+    """
+    size dim ndim ndimension numel nelement shape dtype device item tolist stride
+    is_floating_point is_complex is_contiguous element_size get_device
+    """
 )
-_PREDICATES = frozenset(
-    "gt ge lt le eq ne greater less greater_equal less_equal equal not_equal logical_not "
-    "logical_and logical_or logical_xor isnan isinf isfinite bool long int short "
-    "argmax argmin argsort nonzero any all".split()
+_PREDICATES = _names(
+    """
+    gt ge lt le eq ne greater less greater_equal less_equal equal not_equal logical_not
+    logical_and logical_or logical_xor isnan isinf isfinite bool long int short argmax argmin
+    argsort nonzero any all
+    """
 )
-_PRESERVING = frozenset(
-    "view reshape flatten unflatten squeeze squeeze_ unsqueeze unsqueeze_ transpose t permute "
-    "contiguous detach detach_ clone repeat repeat_interleave expand expand_as narrow select "
-    "index_select gather roll flip cat concat stack clamp clamp_ relu relu_ masked_fill "
-    "masked_fill_ where add add_ sub mul mul_ neg abs floordiv max min maximum minimum sum "
-    "pixel_shuffle pixel_unshuffle max_pool1d max_pool2d max_pool3d Identity Dropout Flatten "
-    "ReLU bitwise_and bitwise_or bitwise_not and_ or_ invert xor".split()
+_PRESERVING = _names(
+    """
+    view reshape flatten unflatten squeeze squeeze_ unsqueeze unsqueeze_ transpose t permute
+    contiguous detach detach_ clone repeat repeat_interleave expand expand_as narrow select
+    index_select gather roll flip cat concat stack clamp clamp_ relu relu_ masked_fill
+    masked_fill_ where add add_ sub mul mul_ neg abs floordiv max min maximum minimum sum
+    pixel_shuffle pixel_unshuffle max_pool1d max_pool2d max_pool3d Identity Dropout Flatten ReLU
+    bitwise_and bitwise_or bitwise_not and_ or_ invert xor
+    """
 )
-_CONSTRUCTORS = frozenset(
-    "zeros ones full rand randn empty tensor as_tensor zeros_like ones_like".split()
+_CONSTRUCTORS = _names(
+    """
+    zeros ones full rand randn empty tensor as_tensor zeros_like ones_like
+    """
 )
-_INTEGER_CONSTRUCTORS = frozenset("arange randint randperm".split())
-_SPLITTERS = frozenset("chunk split tensor_split unbind split_with_sizes hsplit vsplit".split())
-_RANKERS = frozenset("topk sort kthvalue mode".split())
+_INTEGER_CONSTRUCTORS = _names(
+    """
+    arange randint randperm
+    """
+)
+_SPLITTERS = _names(
+    """
+    chunk split tensor_split unbind split_with_sizes hsplit vsplit
+    """
+)
+_RANKERS = _names(
+    """
+    topk sort kthvalue mode
+    """
+)
 _RECURRENT: dict[type, tuple[Any, ...]] = {
     nn.LSTM: (Kind.FLOAT, (Kind.FLOAT, Kind.FLOAT)),
     nn.GRU: (Kind.FLOAT, Kind.FLOAT),
@@ -62,9 +88,7 @@ _RECURRENT: dict[type, tuple[Any, ...]] = {
 }
 
 
-def classify(
-    graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Sequence[Any]
-) -> dict[Node, Shape]:
+def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Sequence[Any]) -> dict[Node, Shape]:
     """Return the kind of every node's value.
 
     Parameters

@@ -115,9 +115,7 @@ def _pattern(draw: st.DrawFn, targets: tuple[str, ...], dtypes: tuple[DTypes, ..
     return Pattern(targets, observation, dtypes, counts, positions)
 
 
-def backends(
-    chains: list[tuple[str, ...]], asked: list[Asked]
-) -> st.SearchStrategy[str | Backend | None]:
+def backends(chains: list[tuple[str, ...]], asked: list[Asked]) -> st.SearchStrategy[str | Backend | None]:
     """Draw a backend config.
 
     Parameters

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 Operand: TypeAlias = "int | tuple[Operand, ...]"
 """A value's number, or a sequence of operands (an operator that takes a list)."""
 
-Tree: TypeAlias = "int | None | tuple[Any, ...]"
+Tree: TypeAlias = "int | tuple[Any, ...] | None"
 """What the graph returns: a value's number, None, or ``("list", t, ...)``,
 ``("tuple", t, ...)``, ``("dict", ("key", t), ...)``."""
 
@@ -187,9 +187,7 @@ class Case:
         try:
             case = _from_plain(json.loads(text))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise CaseError(
-                f"this is not the JSON of a case ({error}); write it with Case.to_json()"
-            ) from error
+            raise CaseError(f"this is not the JSON of a case ({error}); write it with Case.to_json()") from error
         if not isinstance(case, Case):
             raise CaseError("this is JSON but not a case; write it with Case.to_json()")
         return case

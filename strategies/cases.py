@@ -39,7 +39,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     asked = [dtypes_of(qconfig) for qconfig in chosen or ["default_qconfig"]]
     backend = draw(backends(chains, asked))
     floats = [index for index, kind in enumerate(case.inputs) if kind in "tud"]
-    quantized = ()
+    quantized: tuple[int, ...] = ()
     if floats and not draw(st.integers(0, 7)):
         quantized = (draw(st.sampled_from(floats)),)
     case = Case(case.inputs, case.calls, case.output, mapping, backend, quantized)
@@ -78,7 +78,7 @@ def target_chains(case: Case) -> list[tuple[str, ...]]:
     ending: list[list[tuple[str, ...]]] = []
     for call in case.calls:
         target = OPERATORS[call.operator].target
-        here = [(target,)]
+        here: list[tuple[str, ...]] = [(target,)]
         first = next((v for operand in call.operands for v in operand_values(operand)), -1)
         if first >= 0:
             here += [(*chain, target) for chain in ending[first] if len(chain) < 3]

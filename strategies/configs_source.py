@@ -39,6 +39,7 @@ SHIPPED_BACKENDS = {
 DEFAULT_MAPPINGS = ("x86", "fbgemm", "qnnpack", "onednn")
 """The backends for which torch has a default qconfig mapping."""
 
+
 @functools.cache
 def known_targets() -> frozenset[str]:
     """Return all targets that a case may name."""
@@ -121,10 +122,7 @@ def _entry_source(entry: Entry, classes: dict[str, str]) -> str:
             return f"set_module_name({entry.name!r}, {qconfig})"
         case "order":
             target = target_source(entry.target, classes)
-            return (
-                f"set_module_name_object_type_order({entry.name!r}, {target}, "
-                f"{int(entry.index)}, {qconfig})"
-            )
+            return f"set_module_name_object_type_order({entry.name!r}, {target}, {int(entry.index)}, {qconfig})"
     raise CaseError(f"{entry.selector!r} is no selector of a qconfig mapping")
 
 

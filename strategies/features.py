@@ -7,7 +7,7 @@ from collections import Counter
 from .case import Backend, Case, QConfig, operand_values, tree_values
 from .layout import scopes
 from .operators import OPERATORS
-from .qconfigs import DYNAMIC, OBSERVERLESS, STATIC, WEIGHT_ONLY
+from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
 
 FEATURES: dict[str, str] = {
     "fan-out": "a value that three or more operands read",

@@ -102,8 +102,7 @@ class Graph:
             return self._value(kind, picks[0], scope)
         length = 1 + picks[0] % 3
         return tuple(
-            self._operand(kind[:-1], picks[1 + index :] + picks[: 1 + index], scope)
-            for index in range(length)
+            self._operand(kind[:-1], picks[1 + index :] + picks[: 1 + index], scope) for index in range(length)
         )
 
     def _value(self, kind: str, pick: int, scope: str) -> int:
@@ -123,9 +122,7 @@ class Graph:
         if not reuse or not (entry.module or entry.parameters):
             return None, None
         earlier = [
-            number
-            for number, call in enumerate(self.calls)
-            if call.operator == entry.name and call.shares is None
+            number for number, call in enumerate(self.calls) if call.operator == entry.name and call.shares is None
         ]
         if not earlier:
             return None, None
@@ -138,11 +135,7 @@ _NAMES = _COMMON * (1 + len(OPERATORS) // len(_COMMON)) + tuple(OPERATORS)
 
 _NEAR = (0, 0, 0, 1, 0, 1, 2, 0, 3, FRESH_INPUT)
 
-_PICKS = tuple(
-    (first, second, (first + second) % 3, first)
-    for second in _NEAR
-    for first in _NEAR
-)
+_PICKS = tuple((first, second, (first + second) % 3, first) for second in _NEAR for first in _NEAR)
 """Operand choices; those early in the table, which is where shrinking goes, are near."""
 
 _MANNERS = tuple(

@@ -39,9 +39,7 @@ def block_tree(case: Case) -> Block:
     for number, call in enumerate(case.calls):
         wanted = call.scope.split(".") if call.scope else []
         depth = 0
-        while depth < min(len(wanted), len(open_blocks)) and (
-            open_blocks[depth][0] == wanted[depth]
-        ):
+        while depth < min(len(wanted), len(open_blocks)) and (open_blocks[depth][0] == wanted[depth]):
             depth += 1
         del open_blocks[depth:]
         for name in wanted[depth:]:
@@ -108,8 +106,7 @@ def check(case: Case) -> None:
             for value in operand_values(operand):
                 if kinds.get(value) != kind.rstrip("*"):
                     raise CaseError(
-                        f"call {number}: {entry.name} needs a {kind!r}, "
-                        f"but value {value} is {kinds.get(value)!r}"
+                        f"call {number}: {entry.name} needs a {kind!r}, but value {value} is {kinds.get(value)!r}"
                     )
         _check_sharing(case, number, call)
         kinds[number] = entry.gives
@@ -124,6 +121,4 @@ def _check_sharing(case: Case, number: int, call: Call) -> None:
         if other is None:
             continue
         if not 0 <= other < number or case.calls[other].operator != call.operator:
-            raise CaseError(
-                f"call {number}: it can share only with an earlier call of {call.operator!r}"
-            )
+            raise CaseError(f"call {number}: it can share only with an earlier call of {call.operator!r}")

@@ -69,14 +69,10 @@ def _function(
     """Return an entry for a function of one tensor and constants, `rest` and `keyword`."""
     positional = f"{target}({{0}}{rest})"
     name = f"{target}_{kinds}".replace(".", "_")
-    return Operator(
-        name, target, (kinds[0],), kinds[-1], positional, f"{target}({keyword})", family=family
-    )
+    return Operator(name, target, (kinds[0],), kinds[-1], positional, f"{target}({keyword})", family=family)
 
 
-def _method(
-    name: str, kinds: str, rest: str = "", keyword: str | None = None, family: str | None = None
-) -> Operator:
+def _method(name: str, kinds: str, rest: str = "", keyword: str | None = None, family: str | None = None) -> Operator:
     """Return an entry for a method of one tensor; `rest` and `keyword` are its arguments."""
     spelled = None if keyword is None else f"{{0}}.{name}({keyword})"
     return Operator(
@@ -246,9 +242,7 @@ _ARITHMETIC = (
     *_binary("torch.mul", "mul"),
     Operator("add_method", ".add", ("t", "t"), "t", "{0}.add({1})", "{0}.add(other={1})"),
     Operator("sub", "operator.sub", ("t", "t"), "t", "operator.sub({0}, {1})"),
-    Operator(
-        "number_first", "operator.add", ("t",), "t", "operator.add(2, {0})"
-    ),
+    Operator("number_first", "operator.add", ("t",), "t", "operator.add(2, {0})"),
     Operator(
         "matmul",
         "torch.matmul",
@@ -285,9 +279,7 @@ _LISTS = (
         "torch.mean(torch.stack(tensors={0}, dim=0), 0)",
     ),
     Operator("fold", "fold", ("t**",), "t", "fold({0})", "fold(groups={0})"),
-    Operator(
-        "where", "torch.where", ("b", "t", "t"), "t", "torch.where({0}, {1}, {2})"
-    ),
+    Operator("where", "torch.where", ("b", "t", "t"), "t", "torch.where({0}, {1}, {2})"),
 )
 
 _FUNCTIONS = (

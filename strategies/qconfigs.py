@@ -10,7 +10,7 @@ import torch
 import torch.ao.quantization as tq
 from hypothesis import strategies as st
 
-from .case import Entry, Mapping, Observer, QConfig, QConfigChoice
+from .case import Entry, Mapping, Observer, QConfig, QConfigChoice, Scalar
 from .configs_source import DEFAULT_MAPPINGS
 
 STATIC = (
@@ -44,9 +44,9 @@ _RANGES: dict[str, tuple[tuple[int, int] | None, ...]] = {
 _EPSILONS = (None, 2**-12, 2**-20)
 
 
-def _observer(factory: str, *arguments: tuple[str, object] | None) -> Observer:
+def _observer(factory: str, *arguments: tuple[str, Scalar] | None) -> Observer:
     """Return an observer with those arguments that are given."""
-    return Observer(factory, tuple(pair for pair in arguments if pair is not None))  # type: ignore[arg-type]
+    return Observer(factory, tuple(pair for pair in arguments if pair is not None))
 
 
 @st.composite
@@ -134,9 +134,9 @@ def dtypes_of(qconfig: str | QConfig) -> tuple[str, str, bool]:
     """
     if isinstance(qconfig, str):
         exported = getattr(tq.qconfig, qconfig)
-        makers = (exported.activation, exported.weight)
+        makers = [exported.activation, exported.weight]
     else:
-        makers = tuple(_maker(part) for part in (qconfig.activation, qconfig.weight))
+        makers = [_maker(part) for part in (qconfig.activation, qconfig.weight)]
     activation, weight = (make() for make in makers)
     names = [str(getattr(made, "dtype", torch.float32)) for made in (activation, weight)]
     return names[0], names[1], bool(getattr(activation, "is_dynamic", False))

@@ -15,6 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.ao.quantization import MinMaxObserver, QConfigMapping
+from torch.ao.quantization.backend_config import BackendConfig, get_native_backend_config
+from torch.fx import GraphModule
+
 from observance.conformance.deviations import torch_placement, torch_sharing
 from observance.conformance.variants import Change
 from observance.reference import dtypes
@@ -25,9 +29,6 @@ from observance.reference.graphs import Operand, operands
 from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
-from torch.ao.quantization import MinMaxObserver, QConfigMapping
-from torch.ao.quantization.backend_config import BackendConfig, get_native_backend_config
-from torch.fx import GraphModule
 
 SABOTEURS: dict[str, tuple[Change, ...]] = {}
 """The changes that break each rule, by the rule's id."""
@@ -120,9 +121,7 @@ SABOTEURS["QCONFIGS-3"] = (
         _by_name(regexes=lambda m: dict(reversed(m.module_name_regex_qconfigs.items()))),
     ),
 )
-SABOTEURS["QCONFIGS-4"] = (
-    Change("qconfigs.by_name", _by_name(fallback=torch.ao.quantization.default_qconfig)),
-)
+SABOTEURS["QCONFIGS-4"] = (Change("qconfigs.by_name", _by_name(fallback=torch.ao.quantization.default_qconfig)),)
 
 
 @breaks("QCONFIGS-5", "qconfigs.by_name")
@@ -193,7 +192,7 @@ def drops_the_first_pattern(original: Saboteur, backend: Any) -> Any:
     return {key: [c for c in group if c.config not in first] for key, group in found.items()}
 
 
-@breaks("DTYPES-1", "dtypes.classify")
+@breaks("DTYPES-1", "values.classify")
 def everything_is_float(original: Saboteur, *args: Any) -> Any:
     """Take every value for a float tensor."""
     return dict.fromkeys(original(*args), Kind.FLOAT)

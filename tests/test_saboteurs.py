@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
+
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Claims, Implementation
 from observance.conformance.judge import Judge

@@ -71,8 +71,7 @@ REGISTER = Register(
         Deviation(
             "dynamic-by-keyword",
             ("DTYPES-8", "PLACEMENT-5", "PLACEMENT-6"),
-            "is_zeroth_arg asks for node.args[0]; an input that is passed by keyword is never "
-            "quantized dynamically",
+            "is_zeroth_arg asks for node.args[0]; an input that is passed by keyword is never quantized dynamically",
             "_needs_obs_or_fq: we only dynamically quantize the first arg of the node",
             placement.DYNAMIC_BY_KEYWORD,
         ),

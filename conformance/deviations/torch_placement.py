@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
 from observance.conformance.variants import Change
@@ -14,7 +13,7 @@ from observance.reference import backends, dtypes
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Extra, Match
 from observance.reference.placement import Quantized, Site
-from observance.reference.plan import Plan, Slot
+from observance.reference.plan import Plan
 from observance.reference.specs import Spec
 
 Decision = Callable[..., Any]
@@ -45,9 +44,8 @@ def _dynamic_is_quantized(original: Decision, site: Site, value: Node) -> Any:
 def _absent_is_quantized(original: Decision, site: Site, value: Node) -> Any:
     """Believe that a value is quantized whose observer was taken away again."""
     asked = _asked_by(site, value)
-    if asked and value not in site.outputs and asked.ask.activation:
-        if not asked.ask.activation.is_dynamic:
-            return asked.ask.activation.dtype
+    if asked and value not in site.outputs and asked.ask.activation and not asked.ask.activation.is_dynamic:
+        return asked.ask.activation.dtype
     return original(site, value)
 
 
@@ -132,9 +130,7 @@ def _flattens(original: Decision, tree: Any) -> Any:
     return [node, tuple(parts)] if len(branches) == 1 else [node, *parts]
 
 
-def _forgets_masks(
-    original: Decision, graph: Any, matches: Mapping[Node, Match], shapes: Any
-) -> Any:
+def _forgets_masks(original: Decision, graph: Any, matches: Mapping[Node, Match], shapes: Any) -> Any:
     """Forget what is known of a mask where its own operator stays float."""
     values = original(graph, matches, shapes)
     lost = {node for node in values.never if node in matches and not _is_open(matches[node])}
@@ -148,9 +144,7 @@ class _Forgetful(dtypes.Values):
     forgotten: frozenset[Node] = frozenset()
 
 
-def _leaves_masks_float(
-    original: Decision, result: Plan, match: Match, assigned: Any, values: Any, reader: Any
-) -> Any:
+def _leaves_masks_float(original: Decision, result: Plan, match: Match, assigned: Any, values: Any, reader: Any) -> Any:
     """Leave a pattern float whose output was known to be a mask."""
     if match.last in getattr(values, "forgotten", ()):
         return {}
@@ -176,9 +170,7 @@ def _half_patterns(
     return {node: found for node, found in chosen.items() if assigned.get(node) is not None}
 
 
-def _refuses_dynamic(
-    original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized
-) -> Any:
+def _refuses_dynamic(original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized) -> Any:
     """Fail where an operand that is to be quantized dynamically is no float tensor."""
     dynamic = spec is not None and spec.is_observed and spec.is_dynamic
     if dynamic and not site.values.is_observable(operand.value):

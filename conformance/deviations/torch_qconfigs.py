@@ -21,9 +21,7 @@ def _needs_observers(original: Decision, qconfig: Any) -> Any:
     return original(qconfig)
 
 
-def _propagated(
-    module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any
-) -> Iterator[tuple[nn.Module, Any]]:
+def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
     """Yield each module with the qconfig that eager mode's propagation gives it.
 
     It knows types and names, and a module inherits what its parent has.
@@ -34,9 +32,7 @@ def _propagated(
         yield from _propagated(child, f"{path}.{name}" if path else name, flat, own)
 
 
-def _refuses_by_propagation(
-    original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any
-) -> Any:
+def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
     """Refuse per-channel transposed convolutions by what eager mode would give them."""
     flat = {
         "": mapping.global_qconfig,

@@ -65,9 +65,7 @@ def _all_or_nothing(original: Decision, site: Site, match: Match) -> list[Slot]:
     return joined
 
 
-def _source(
-    site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_first_node: bool
-) -> Slot | None:
+def _source(site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_first_node: bool) -> Slot | None:
     """Look back for an observer, through first arguments or through first nodes."""
     while isinstance(value, Node):
         slot = _slot_at(site, node, keys, value)

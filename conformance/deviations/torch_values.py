@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from torch.fx import Graph, Node
@@ -53,9 +53,7 @@ def _is_number(argument: Any, known: dict[Node, bool]) -> bool:
     return isinstance(argument, int)
 
 
-def _takes_integers_for_floats(
-    original: Decision, graph: Graph, modules: Any, example_inputs: Any
-) -> dict[Node, Any]:
+def _takes_integers_for_floats(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
     """Classify as torch does what it takes for a float tensor and is none."""
     shapes = original(graph, modules, example_inputs)
     known: dict[Node, bool] = {}
@@ -70,9 +68,7 @@ def holds_no_tensor_or_input(node: Node, known: dict[Node, bool]) -> bool:
     return node.op.startswith("call") and holds_no_tensor(node, known)
 
 
-def _takes_floats_for_numbers(
-    original: Decision, graph: Graph, modules: Any, example_inputs: Any
-) -> dict[Node, Any]:
+def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
     """Classify as torch does what it takes for a number and is a float tensor."""
     shapes = original(graph, modules, example_inputs)
     known: dict[Node, bool] = {}
@@ -92,9 +88,9 @@ def _knows_positions_only(original: Decision, operand: Operand) -> bool:
     return isinstance(operand.keys[0], int) and bool(original(operand))
 
 
-INTEGERS_OBSERVED = (Change("dtypes.classify", _takes_integers_for_floats),)
+INTEGERS_OBSERVED = (Change("values.classify", _takes_integers_for_floats),)
 NEW_TENSORS_IGNORED = (
-    Change("dtypes.classify", _takes_floats_for_numbers),
+    Change("values.classify", _takes_floats_for_numbers),
     Change("prepare.takes_and_gives_tensors", _gives_tensors),
 )
 MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)
