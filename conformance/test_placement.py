@@ -135,7 +135,25 @@ def _observes_output(trial: Trial, quantized: Quantized) -> bool:
 
 @rule("PLACEMENT-5", MUST, "the reference, edge by edge")
 def test_observers_stand_where_the_reference_puts_them(trial: Trial) -> Iterator[Finding]:
-    """On every edge the observers are those of the reference, and the same ones are one object."""
+    """On every edge the observers are those of the reference, and the same ones are one object.
+
+    It says nothing of a case in which a choice matters that nothing promises (see PLACEMENT-13).
+    """
+    if not trial.choices:
+        yield from _compared(trial)
+
+
+@rule("PLACEMENT-13", UPSTREAM, "the reference, edge by edge")
+def test_what_nothing_promises_is_decided_as_torch_decides_it(trial: Trial) -> Iterator[Finding]:
+    """Where parts of a pattern have different qconfigs, or observers of different settings are
+    to be one, the choice is torch's: the last node's qconfig, the first input's observer.
+    """
+    if trial.choices:
+        yield from _compared(trial)
+
+
+def _compared(trial: Trial) -> Iterator[Finding]:
+    """Compare a result with the reference's, edge by edge."""
     mine, reference = trial.outcome.observation, trial.expected.observation
     if mine is None or reference is None:
         return
@@ -145,22 +163,8 @@ def test_observers_stand_where_the_reference_puts_them(trial: Trial) -> Iterator
         if str(edge) not in different:
             yield kept(edge)
     for difference in found:
-        because = _argument(trial, difference.edge.reader if difference.edge else difference.place)
-        yield broken(difference.place, difference.expected, difference.found, because)
-
-
-def _argument(trial: Trial, name: str) -> str:
-    """Return what the reference says of the node at which a difference is."""
-    from observance.reference import placement
-
-    if trial.site is None:
-        return ""
-    site = trial.site
-    if not site.plan.shares:
-        placement.place(site)
-    name = name.removeprefix("on ")
-    nodes = [node for node in site.graph.nodes if node.name == name]
-    return "; ".join(site.plan.explain(node).replace("\n", "; ") for node in nodes)
+        name = difference.edge.reader if difference.edge else difference.place.removeprefix("on ")
+        yield broken(difference.place, difference.expected, difference.found, trial.explain(name))
 
 
 @rule("PLACEMENT-6", MUST, "Python: an argument may be passed by position or by keyword", costly=True)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch.fx import Interpreter, Node
 
+from observance.conformance import choices
 from observance.conformance.observation import Edge, Observation
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
-from observance.reference import RefusalError, survey
+from observance.reference import RefusalError, placement, survey
 from observance.reference.entry import read_configs
 from observance.reference.graphs import Operand, operands
 from observance.reference.placement import Quantized, Site
@@ -45,20 +46,41 @@ class Trial:
         return self.outcome.observation
 
     @cached_property
-    def site(self) -> Site | None:
-        """Who asks for what, by the reference's chapters up to *backends*; None if it refuses.
-
-        Its graph is that of the reference's own build: its names are those of
-        the edges.
-        """
+    def _survey(self) -> tuple[Site, list[str], list[str]] | None:
+        """Who asks for what, and the choices in it and in what is shared; None if it is refused."""
         given = self.expected.arguments
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config)
-                return survey(given.model, configs, given.scopes, given.example_inputs)
+                site = survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None
+        asking = choices.of_asking(site, configs.qconfigs, given.scopes)
+        placement.place(site)
+        return site, asking, choices.of_sharing(site)
+
+    @property
+    def site(self) -> Site | None:
+        """Who asks for what, and what the reference plans; None if it refuses.
+
+        None, too, where who asks for what is a choice that nothing promises.  The
+        names of the graph's nodes are those of the edges.
+        """
+        return None if self._survey is None or self._survey[1] else self._survey[0]
+
+    @property
+    def choices(self) -> list[str]:
+        """The choices that nothing promises, and that matter in this case."""
+        return [] if self._survey is None else self._survey[1] + self._survey[2]
+
+    def explain(self, name: str) -> str:
+        """Return what the reference says of a node: why it has observers or none."""
+        if self._survey is None:
+            return ""
+        site = self._survey[0]
+        nodes = [node for node in site.graph.nodes if node.name == name]
+        return "; ".join(site.plan.explain(node).replace("\n", "; ") for node in nodes)
 
     @property
     def surveyed(self) -> tuple[Site, Observation] | None:

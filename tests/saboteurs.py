@@ -315,6 +315,12 @@ def counts_one(original: Saboteur, root: Any, values: Any) -> Any:
     return original(root, values)[:1]
 
 
+@breaks("PLACEMENT-13", "sharing.Groups.join")
+def last_leads(original: Saboteur, groups: Any, first: Any, other: Any) -> None:
+    """Let the later of two observers be the one that is shared."""
+    original(groups, other, first)
+
+
 SABOTEURS["PLACEMENT-6"] = torch_placement.KEYWORD_TENSORS
 
 

@@ -53,7 +53,7 @@ class Pinner:
                 return False
         elif not differences(narrow, wide):
             return False
-        rules = (RULES["PLACEMENT-5"], RULES["ENTRY-1"])
+        rules = (RULES["PLACEMENT-5"], RULES["PLACEMENT-13"], RULES["ENTRY-1"])
         return any(self.judge.unexplained(rule, case) for rule in rules)
 
     def broken_rules(self, case: Case) -> list[str]:

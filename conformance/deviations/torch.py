@@ -21,7 +21,7 @@ REGISTER = Register(
         ),
         Deviation(
             "transposed-convolutions-refused-by-eager-rules",
-            ("ENTRY-1",),
+            ("ENTRY-1", "QCONFIGS-1"),
             "the refusal of per-channel weights for transposed convolutions comes from propagate_qconfig_, "
             "which knows no regular expressions and no indexes and inherits from parents: it refuses "
             "what is switched off or has another qconfig, and lets pass what should be refused",
@@ -30,7 +30,7 @@ REGISTER = Register(
         ),
         Deviation(
             "one-sided-constraints-ignored",
-            ("BACKENDS-1",),
+            ("BACKENDS-1", "BACKENDS-2", "PLACEMENT-5"),
             "a bound of the quantization range counts only if the other bound is given too, and so do "
             "the exact scale and the exact zero point",
             "DTypeWithConstraints: lower and upper bounds for the minimum and maximum quantized values "
@@ -236,7 +236,7 @@ REGISTER = Register(
         ),
         Deviation(
             "shared-observer-for-others",
-            ("PLACEMENT-1", "PLACEMENT-5", "PLACEMENT-6"),
+            ("PLACEMENT-1", "PLACEMENT-13", "PLACEMENT-6"),
             "a consumer that reads the same observer node as a sharing operator gets the shared object, "
             "whatever it asked for itself",
             "QConfig: settings for activations of the layer it is for",

@@ -1,0 +1,57 @@
+"""Where another implementation may lawfully differ: the choices that nothing promises.
+
+The reference decides these as torch does.  Rules of the level MUST say nothing
+of a case in which one of them matters; PLACEMENT-13, of the level UPSTREAM, does.
+"""
+
+from __future__ import annotations
+
+from torch.ao.quantization import QConfigMapping
+
+from observance.reference import dtypes
+from observance.reference.graphs import operands
+from observance.reference.placement import Site
+from observance.reference.qconfigs import Scopes
+
+
+def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
+    """Return the choices about who asks for what, each in words.
+
+    Parameters
+    ----------
+    site
+        Who asks for what, as the reference has it.
+    mapping, scopes
+        The qconfig mapping and the scopes that were given.
+    """
+    found = []
+    by_type = mapping.object_type_qconfigs
+    for node, qconfig in site.assigned.items():
+        if node.op == "call_module":
+            continue
+        scope_type = scopes[node.name][1]
+        both = scope_type in by_type and node.target in by_type
+        if both and by_type[scope_type] is not by_type[node.target] and qconfig is by_type[scope_type]:
+            found.append(f"{node.name} is selected by what it calls and by the type of its submodule")
+    for match in dict.fromkeys(site.matches.values()):
+        parts = [site.assigned[node] for node in match.nodes]
+        asks = {dtypes.ask_of(qconfig) for qconfig in parts if qconfig is not None}
+        if None not in parts and len(asks) > 1:
+            found.append(f"the parts of the pattern that ends in {match.last.name} have different qconfigs")
+    return found
+
+
+def of_sharing(site: Site) -> list[str]:
+    """Return the choices about shared observers, each in words; observers must have been placed."""
+    plan = site.plan
+    found = [
+        f"the observers that {slot.value.name} shares were asked for with different settings"
+        for slot in plan.slots
+        if plan.shares[slot].spec != slot.spec
+    ]
+    for node, quantized in site.quantized.items():
+        first = next(iter(operands(quantized.match.root)), None)
+        far = first is not None and plan.read_at(first) is None
+        if quantized.ask.reuse and far and node in site.outputs:
+            found.append(f"{node.name} reuses an observer that is further back than its input")
+    return found
