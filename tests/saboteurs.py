@@ -315,10 +315,10 @@ def counts_one(original: Saboteur, root: Any, values: Any) -> Any:
     return original(root, values)[:1]
 
 
-@breaks("PLACEMENT-13", "sharing.Groups.join")
-def last_leads(original: Saboteur, groups: Any, first: Any, other: Any) -> None:
-    """Let the later of two observers be the one that is shared."""
-    original(groups, other, first)
+@breaks("PLACEMENT-13", "prepare.select")
+def root_decides(original: Saboteur, result: Any, match: Any, assigned: Any, *rest: Any) -> Any:
+    """Give a pattern the qconfig of its root instead of its last node."""
+    return original(result, match, {**assigned, match.last: assigned[match.root]}, *rest)
 
 
 SABOTEURS["PLACEMENT-6"] = torch_placement.KEYWORD_TENSORS
