@@ -108,7 +108,7 @@ def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]
     """Return the values that are read as a mask, a dimension or a number.
 
     The knowledge travels back through the nodes that pass their first operand's
-    values on (DTYPES-6).
+    values on (DTYPES-1).
     """
     never: set[Node] = set()
     pending = [operand.value for node in graph.nodes for operand in operands(node) if is_never_tensor(operand)]

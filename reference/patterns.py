@@ -185,7 +185,7 @@ def _plain(tree: Any) -> Any:
 
 
 def observation_type(match: Match, values: Values) -> ObservationType:
-    """Return how a match is observed; it may depend on the number of tensors (PATTERNS-5).
+    """Return how a match is observed; it may depend on the number of tensors (SHARING-1, SHARING-2).
 
     Tensor operands count however they are spelled; numbers do not count.
     """

@@ -1,7 +1,7 @@
 """Chapter *placement*: where observers go.
 
 A quantized pattern's inputs are observed at its root, its output behind its
-last node, and nothing inside (PLACEMENT-4).  A value that is quantized that way
+last node (PLACEMENT-4), and nothing inside (PATTERNS-1).  A value that is quantized that way
 already is not observed again (PLACEMENT-2).
 """
 

@@ -140,7 +140,7 @@ def select(
         result.decide(match.last, "pattern", "QCONFIGS-4", "a part of it is switched off")
         return {}
     if not takes_and_gives_tensors(match, known):
-        result.decide(match.last, "pattern", "DTYPES-7", "it takes or gives no tensor")
+        result.decide(match.last, "pattern", "DTYPES-1", "it takes or gives no tensor")
         return {}
     ask = dtypes.ask_of(qconfig)
     verdict = backends.judge(match, ask, reader)

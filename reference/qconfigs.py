@@ -1,6 +1,6 @@
 """Chapter *qconfigs*: which qconfig each node gets.
 
-The closest selector wins (QCONFIGS-1): a module name with an object type and an
+The closest selector wins (QCONFIGS-6): a module name with an object type and an
 index, then a module name, then a regular expression, then an object type, then
 the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).
 """
@@ -100,7 +100,7 @@ def by_name(mapping: QConfigMapping, name: str, types: tuple[Any, ...]) -> QConf
 
 
 def refuse_misfit(node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]) -> None:
-    """Refuse per-channel weights for transposed convolutions, which have no kernel.
+    """Refuse per-channel weights for transposed convolutions, which have no kernel (ENTRY-5).
 
     Raises
     ------

@@ -63,7 +63,7 @@ def output_slot(site: Site, quantized: Quantized, spec: Spec) -> Slot | None:
         return Slot(last, None, spec, "PLACEMENT-4", text)
     if is_outside(site, match):
         text = f"the observer of {match.root.name}'s input is outside this graph"
-        return Slot(last, None, spec, "SHARING-5", text)
+        return Slot(last, None, spec, "SHARING-6", text)
     return _joined(site, last, sources(site, match), "SHARING-1")
 
 
@@ -110,7 +110,7 @@ def is_outside(site: Site, match: Match) -> bool:
     """Whether a pattern reads a graph input that is quantized already, and nothing observed.
 
     What that input was quantized with is not known here, so there is nothing to
-    share (SHARING-5).
+    share (SHARING-6).
     """
     read = operands(match.root)
     declared = any(operand.value in site.quantized_inputs for operand in read)

@@ -10,12 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from observance.conformance.claims import release
+from observance.conformance.plugin import SHIPPED_REGISTERS as SHIPPED
 from observance.conformance.usage import UsageError
 from observance.conformance.variants import Change
 from observance.strategies import Case, CaseError
-
-SHIPPED = ("torch",)
-"""The implementations whose register comes with the suite."""
 
 
 @dataclass(frozen=True)

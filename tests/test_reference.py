@@ -1,0 +1,144 @@
+"""The reference explains itself, leaves its arguments alone, and grows with the graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.ao.quantization import QConfigMapping, default_qconfig, get_default_qconfig_mapping
+from torch.fx import Graph, GraphModule
+
+from observance.reference import RefusalError, plan, prepare, survey
+from observance.reference.entry import read_configs
+from observance.strategies import Case, build
+from observance.strategies.case import Call, Entry, Mapping
+
+EVERYTHING = Mapping(None, (Entry("global", "default_qconfig"),))
+CHAIN = Case(("t",), (Call("linear", (-1,)), Call("relu", (0,)), Call("size", (1,))), ("tuple", 1, 2), EVERYTHING)
+
+
+def prepared(case: Case, **changes: Any) -> GraphModule:
+    """Return what the reference makes of a case, some of its arguments changed."""
+    given = build(case)
+    arguments: dict[str, Any] = {
+        "model": given.model,
+        "qconfig_mapping": given.qconfig_mapping,
+        "is_qat": False,
+        "node_name_to_scope": given.scopes,
+        "example_inputs": given.example_inputs,
+        "prepare_custom_config": given.custom_config,
+        "backend_config": given.backend_config,
+    }
+    return prepare(**(arguments | changes))
+
+
+def chain(operators: int) -> tuple[GraphModule, dict[str, tuple[str, Any]]]:
+    """Return a graph of one operator behind another, and its scopes."""
+    graph = Graph()
+    value = graph.placeholder("x")
+    for number in range(operators):
+        function = nn.functional.hardswish if number % 2 else torch.flatten
+        value = graph.call_function(function, (value,))
+    graph.output(value)
+    return GraphModule(nn.Module(), graph), {node.name: ("", None) for node in graph.nodes}
+
+
+def test_the_plan_says_why_an_observer_stands_where_it_does() -> None:
+    given = build(CHAIN)
+    configs = read_configs(given.qconfig_mapping, None, None)
+    decided = plan(given.model, configs, given.scopes, given.example_inputs)
+    root = next(node for node in given.model.graph.nodes if node.name == "linear_0")
+    assert "x0 is torch.float32; linear_0 asks for MinMaxObserver(quint8)" in decided.explain(root)
+    assert "[PLACEMENT-1]" in decided.explain(root)
+
+
+def test_the_plan_says_why_there_is_no_observer() -> None:
+    given = build(CHAIN)
+    decided = plan(given.model, read_configs(given.qconfig_mapping, None, None), given.scopes, given.example_inputs)
+    size = next(node for node in given.model.graph.nodes if node.name == "size")
+    assert "no tensor" in decided.explain(size)
+
+
+def test_every_decision_names_a_rule_of_the_rule_book() -> None:
+    from observance.conformance.deviations.pin import import_rules
+    from observance.conformance.rules import RULES
+
+    import_rules()
+    given = build(CHAIN)
+    decided = plan(given.model, read_configs(given.qconfig_mapping, None, None), given.scopes, given.example_inputs)
+    assert {decision.rule for decision in decided.decisions} <= set(RULES)
+
+
+def test_the_survey_places_no_observer() -> None:
+    given = build(CHAIN)
+    site = survey(given.model, read_configs(given.qconfig_mapping, None, None), given.scopes, given.example_inputs)
+    assert site.quantized
+    assert not site.plan.slots
+
+
+def test_the_model_that_is_given_keeps_its_graph() -> None:
+    given = build(CHAIN)
+    before = str(given.model.graph)
+    prepare(given.model, given.qconfig_mapping, False, given.scopes, given.example_inputs)
+    assert str(given.model.graph) == before
+
+
+def test_a_call_that_is_refused_leaves_everything_as_it_was() -> None:
+    given = build(CHAIN)
+    before = str(given.model.graph)
+    with pytest.raises(RefusalError, match="has no scope; give node_name_to_scope an entry"):
+        prepare(given.model, given.qconfig_mapping, False, {}, given.example_inputs)
+    assert str(given.model.graph) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"is_qat": True}, "quantization-aware training"),
+        ({"is_standalone_module": True}, "standalone module"),
+        ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "equalization"),
+        ({"qconfig_mapping": 3}, "qconfig_mapping is a int; pass a QConfigMapping"),
+        ({"backend_config": "x86"}, "backend_config is a str; pass a BackendConfig"),
+    ],
+)
+def test_what_is_not_specified_or_not_understood_is_refused_in_one_sentence(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RefusalError, match=words) as caught:
+        prepared(CHAIN, **changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_dict_draws_a_future_warning() -> None:
+    with pytest.warns(FutureWarning, match="qconfig_mapping is a dict"):
+        prepared(CHAIN, qconfig_mapping=get_default_qconfig_mapping("x86").to_dict())
+
+
+def test_three_thousand_operators_in_a_chain_meet_no_recursion_limit() -> None:
+    model, scopes = chain(3000)
+    result = prepare(model, QConfigMapping().set_global(default_qconfig), False, scopes, (torch.zeros(2),))
+    observers = [node for node in result.graph.nodes if node.name.startswith("activation_post_process")]
+    assert len(observers) == 3001
+
+
+def test_the_number_of_observers_that_are_constructed_grows_with_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    from observance.reference import dtypes
+
+    def constructed(operators: int) -> int:
+        made = 0
+        original = dtypes.spec_of
+
+        def counting(constructor: Any) -> Any:
+            nonlocal made
+            made += 1
+            return original(constructor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(dtypes, "spec_of", counting)
+            model, scopes = chain(operators)
+            prepare(model, QConfigMapping().set_global(default_qconfig), False, scopes, (torch.zeros(2),))
+        return made
+
+    assert constructed(200) <= 2 * constructed(100)
