@@ -114,7 +114,7 @@ def _rule_text(rule: Rule, register: Register) -> str:
     if rule.needs:
         facts.append(f"Needs: {', '.join(rule.needs)}.")
     if rule.costly:
-        facts.append(f"Effort: it calls the implementation again, so it sees one case in {COSTLY_SHARE}.")
+        facts.append(f"Effort: it calls the implementation again, so it sees one case in {COSTLY_SHARE} at most.")
     breaking = [entry.id for entry in register.entries if rule.id in entry.rules]
     if breaking:
         links = ", ".join(f"[{name}](deviations.md#{name})" for name in breaking)

@@ -10,8 +10,8 @@ from torch.ao.quantization import QConfigMapping
 
 from observance.reference import dtypes
 from observance.reference.graphs import operands
-from observance.reference.placement import Site
 from observance.reference.qconfigs import Scopes
+from observance.reference.site import Site
 
 
 def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:

@@ -19,8 +19,9 @@ from observance.conformance.observation import differences
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of, same_placement
 from observance.reference import dtypes
-from observance.reference.placement import Quantized, is_never_observed
+from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
+from observance.reference.site import Quantized
 from observance.strategies.case import Backend
 from observance.strategies.operators import OPERATORS
 

@@ -11,8 +11,8 @@ from observance.conformance.trials import Trial, edge_of
 from observance.reference import dtypes
 from observance.reference.graphs import operands
 from observance.reference.patterns import Match
-from observance.reference.placement import Quantized, Site
 from observance.reference.sharing import shares_with_inputs
+from observance.reference.site import Quantized, Site
 
 
 def _members(site: Site, seen: Observation, quantized: Quantized) -> list[tuple[str, Seen]]:

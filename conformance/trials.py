@@ -17,7 +17,7 @@ from observance.conformance.rules import Finding, broken, kept
 from observance.reference import RefusalError, placement, survey
 from observance.reference.entry import read_configs
 from observance.reference.graphs import Operand, operands
-from observance.reference.placement import Quantized, Site
+from observance.reference.site import Quantized, Site
 from observance.strategies import Case
 
 

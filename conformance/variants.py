@@ -22,7 +22,7 @@ class Change:
     """One decision of the reference, made in another way.
 
     ``decision`` is a function of a chapter, such as ``placement.dtype_of`` or
-    ``sharing.Groups.join``.  ``instead`` is called with the decision as it was,
+    ``site.Groups.join``.  ``instead`` is called with the decision as it was,
     and the arguments.
     """
 

@@ -7,52 +7,16 @@ already is not observed again (PLACEMENT-2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import torch
 from torch.ao.quantization.backend_config import ObservationType
-from torch.fx import Graph, Node
+from torch.fx import Node
 
 from . import dtypes, sharing
-from .dtypes import FLOAT, Ask, Values
+from .dtypes import FLOAT
 from .graphs import Operand, operands
-from .patterns import Match
-from .plan import Plan, Slot
+from .plan import Slot
+from .site import Quantized, Site
 from .specs import OBSERVED_DTYPES, Spec
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """A match that is to be quantized: what it asks for and how it is observed."""
-
-    match: Match
-    ask: Ask
-    observation: ObservationType
-
-
-@dataclass
-class Site:
-    """The graph being planned, and what is known so far.
-
-    ``assigned`` has the qconfig of each node, ``matches`` the pattern of each node
-    that is in one, ``quantized`` those that are to be quantized.  While observers
-    are placed, ``outputs`` has the slot through which each value is read, ``inputs`` all
-    slots that consumers asked for on each value, ``groups`` who shares with whom.
-    """
-
-    plan: Plan
-    graph: Graph
-    values: Values
-    quantized: Mapping[Node, Quantized]
-    quantized_inputs: frozenset[Node]
-    positions: Mapping[Any, Mapping[str, int]]
-    assigned: Mapping[Node, Any]
-    matches: Mapping[Node, Match]
-    outputs: dict[Node, Slot] = field(default_factory=dict)
-    inputs: dict[Node, list[Slot]] = field(default_factory=dict)
-    groups: sharing.Groups = field(default_factory=sharing.Groups)
 
 
 def place(site: Site) -> None:

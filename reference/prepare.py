@@ -19,9 +19,9 @@ from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
 from .patterns import Match
-from .placement import Quantized, Site
 from .plan import Plan
 from .rewrite import rewrite
+from .site import Quantized, Site
 from .values import Shape
 
 

@@ -8,9 +8,6 @@ of a group shares with the whole group (SHARING-3), and nothing else does
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
@@ -18,32 +15,8 @@ from . import dtypes
 from .graphs import Operand, operands
 from .patterns import Match
 from .plan import Slot
+from .site import Quantized, Site
 from .specs import Spec
-
-if TYPE_CHECKING:
-    from .placement import Quantized, Site
-
-
-@dataclass
-class Groups:
-    """Disjoint sets of slots that have one observer; the leader's spec is the group's."""
-
-    parents: dict[Slot, Slot] = field(default_factory=dict)
-
-    def leader(self, slot: Slot) -> Slot:
-        """Return the slot whose observer the given one has."""
-        root = slot
-        while root in self.parents:
-            root = self.parents[root]
-        while slot is not root:
-            self.parents[slot], slot = root, self.parents[slot]
-        return root
-
-    def join(self, first: Slot, other: Slot) -> None:
-        """Let two groups be one, led by the first one's leader."""
-        leader, joining = self.leader(first), self.leader(other)
-        if leader is not joining:
-            self.parents[joining] = leader
 
 
 def output_slot(site: Site, quantized: Quantized, spec: Spec) -> Slot | None:

@@ -386,12 +386,12 @@ def fills_an_empty_backend(original: Saboteur, *args: Any) -> Any:
     return dataclasses.replace(configs, backend=get_native_backend_config())
 
 
-@breaks("SHARING-1", "sharing.Groups.join")
+@breaks("SHARING-1", "site.Groups.join")
 def never_joins(original: Saboteur, groups: Any, first: Any, other: Any) -> None:
     """Share nothing."""
 
 
-@breaks("SHARING-2", "sharing.Groups.leader")
+@breaks("SHARING-2", "site.Groups.leader")
 def shares_all_alike(original: Saboteur, groups: Any, slot: Any) -> Any:
     """Let all observers that are alike be one."""
     leader = original(groups, slot)

@@ -14,7 +14,7 @@ from observance.conformance.implementations import resolve
 from observance.conformance.observation import differences
 from observance.conformance.outcomes import run
 from observance.conformance.variants import Change, changed, variant
-from observance.reference import placement, sharing
+from observance.reference import placement, site
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 from .saboteurs import SABOTEURS
@@ -50,8 +50,8 @@ def test_the_decision_that_is_replaced_is_handed_over() -> None:
 
 def test_a_method_stays_a_method() -> None:
     seen: list[Any] = []
-    groups = sharing.Groups()
-    with changed([Change("sharing.Groups.join", lambda original, *args: seen.append(args))]):
+    groups = site.Groups()
+    with changed([Change("site.Groups.join", lambda original, *args: seen.append(args))]):
         groups.join("first", "other")  # type: ignore[arg-type]
     assert seen == [(groups, "first", "other")]
 
@@ -85,7 +85,7 @@ def test_a_change_that_cannot_be_made_undoes_those_before_it() -> None:
     assert placement.fitting is original
 
 
-@pytest.mark.parametrize("decision", ["absent.place", "sharing.Absent.join", "sharing.Groups.absent"])
+@pytest.mark.parametrize("decision", ["absent.place", "sharing.Absent.join", "site.Groups.absent"])
 def test_a_decision_that_is_not_there_is_an_error(decision: str) -> None:
     with pytest.raises((ImportError, AttributeError)), changed([Change(decision, answers("changed"))]):
         pass

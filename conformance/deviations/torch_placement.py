@@ -12,8 +12,8 @@ from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Extra, Match
-from observance.reference.placement import Quantized, Site
 from observance.reference.plan import Plan
+from observance.reference.site import Quantized, Site
 from observance.reference.specs import Spec
 
 Decision = Callable[..., Any]

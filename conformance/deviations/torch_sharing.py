@@ -11,8 +11,8 @@ from observance.conformance.variants import Change
 from observance.reference import sharing
 from observance.reference.graphs import Operand
 from observance.reference.patterns import Match
-from observance.reference.placement import Site
 from observance.reference.plan import Slot
+from observance.reference.site import Site
 
 Decision = Callable[..., Any]
 
@@ -110,7 +110,7 @@ FIRST_ONLY = (Change("sharing.sources", _first_source),)
 ALL_OR_NOTHING = (Change("sharing.sources", _all_or_nothing),)
 OUTSIDE_IN_LIST = (Change("sharing.is_outside", _outside_directly),)
 NOT_CLOSED = (
-    Change("sharing.Groups.join", _pointer_join),
-    Change("sharing.Groups.leader", _pointer_leader),
+    Change("site.Groups.join", _pointer_join),
+    Change("site.Groups.leader", _pointer_leader),
 )
 NOT_SEPARATED = (Change("sharing.separate", _no_separation),)
