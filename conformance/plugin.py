@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from observance.conformance.deviations import Register
+    from observance.conformance.deviations import Deviation, Register
     from observance.conformance.judge import Judge
 
 SHIPPED_REGISTERS = ("torch",)
@@ -139,18 +139,23 @@ def _read_case(path: str) -> Any:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of each known deviation.
+    """Make one test of each known deviation."""
+    if "deviation" in metafunc.fixturenames:
+        entries = _demanded(metafunc.config)
+        metafunc.parametrize("deviation", entries, ids=[entry.id for entry in entries])
+
+
+def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
+    """Return the entries of the register that must still be there.
 
     A register that is lent to another implementation excuses what that one has of
     it, and demands nothing: a fork may have mended some of it.
     """
-    if "deviation" in metafunc.fixturenames:
-        judge = metafunc.config.stash.get(_JUDGE, None)
-        option = metafunc.config.getoption
-        lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
-        register = judge.register if judge and not judge.only and not lent else None
-        entries = register.entries if register else ()
-        metafunc.parametrize("deviation", entries, ids=[entry.id for entry in entries])
+    judge, option = config.stash.get(_JUDGE, None), config.getoption
+    lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
+    if judge is None or judge.register is None or judge.only or lent or option("--rule"):
+        return ()
+    return tuple(judge.register.entries)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -174,7 +179,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if rule and ((wanted and rule.id != wanted) or (level == "must" and rule.level != "MUST" and not wanted))
     ]
     entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
-    if wanted or judge.register is None or judge.only is not None:
+    if not _demanded(config):
         dropped += entries
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]

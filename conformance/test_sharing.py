@@ -45,7 +45,8 @@ def _sharing(trial: Trial) -> Iterator[tuple[Quantized, list[tuple[str, Seen]]]]
     site, seen = trial.surveyed
     for node, quantized in site.quantized.items():
         static = quantized.ask.activation is not None and not quantized.ask.activation.is_dynamic
-        if node is quantized.match.last and shares_with_inputs(quantized) and static:
+        observed = static and site.values.is_observable(node)
+        if node is quantized.match.last and shares_with_inputs(quantized) and observed:
             yield quantized, _members(site, seen, quantized)
 
 
@@ -160,7 +161,7 @@ def _first_input(trial: Trial, quantized: Quantized) -> Seen | None:
 
 @rule("SHARING-4", MUST, "ReuseInputObserver: we'll reuse the observer instance for x0 for x1")
 def test_an_operator_that_reuses_its_input_observer_has_no_other(trial: Trial) -> Iterator[Finding]:
-    """A reusing operator's output has the object of its input; if that is not observed, nor is it."""
+    """Where the input of a reusing operator is observed, its output has the same object."""
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed
@@ -169,11 +170,12 @@ def test_an_operator_that_reuses_its_input_observer_has_no_other(trial: Trial) -
         if not quantized.ask.reuse or node is not quantized.match.last or first is None:
             continue
         chain = seen.edges[edge_of(first)]
+        if not chain:  # an observer on the output is then some reader's
+            continue
         output = _output(seen, quantized.match)
-        allowed = {chain[-1].group} if chain else {None} | {g for _, g in _further_back(site, seen, quantized)}
-        found = output.group if output else None
-        because = f"{node.name} reuses the observer of {first.value.name}"
-        yield judged(found in allowed, node.name, sorted(map(str, allowed)), str(found), because)
+        found = f"#{output.group}" if output else "no observer"
+        because = f"{node.name} reuses the observer of {first.value.name}, which is {chain[-1].kind} #{chain[-1].group}"
+        yield judged(found == f"#{chain[-1].group}", node.name, f"#{chain[-1].group}", found, because)
 
 
 @rule("SHARING-5", MUST, "_is_observer_in_same_graph: a quantized input is observed elsewhere", ("quantized-inputs",))
