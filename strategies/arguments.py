@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType
@@ -47,11 +48,14 @@ def build(case: Case) -> Arguments:
     tracer = QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
     model = GraphModule(float_model, tracer.trace(float_model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
+        mapping = make["make_mapping"]()
     return Arguments(
         float_model,
         model,
         dict(tracer.node_name_to_scope),
-        make["make_mapping"](),
+        mapping,
         make["make_inputs"](),
         make["make_custom_config"](),
         make["make_backend"](),

@@ -1,48 +1,183 @@
-"""Drawing backend configs: the shipped ones, and ones of their own."""
+"""Drawing backend configs: the shipped ones, and ones of their own.
+
+As with mappings, what is drawn is resolved when the graph and the qconfigs are
+known: a drawn pattern is one of the graph's chains of targets, and most of its
+dtype configs fit one of the qconfigs, so that most drawn backends quantize
+something.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import product
+from typing import TypeAlias
 
 from hypothesis import strategies as st
 
-from .case import Backend, Constraint, DTypes, Pattern
-from .configs_source import SHIPPED_BACKENDS
+from .case import Backend, Constraint, DTypes, Observer, Pattern, QConfig
+from .configs_source import dtypes_of
+
+SUITED: dict[str, str | QConfig] = {
+    "qnnpack": "default_symmetric_qnnpack_qconfig",
+    "tensorrt": QConfig(
+        Observer("HistogramObserver", (("dtype", "torch.qint8"), ("qscheme", "torch.per_tensor_symmetric"))),
+        Observer("default_weight_observer"),
+    ),
+}
+"""A qconfig for each shipped backend config that supports next to nothing else."""
 
 _POSITIONS = {
     "F.linear": (("weight", 1), ("bias", 2)),
     "F.conv1d": (("weight", 1), ("bias", 2)),
     "F.conv2d": (("weight", 1), ("bias", 2)),
+    "F.conv3d": (("weight", 1), ("bias", 2)),
     "F.conv_transpose1d": (("weight", 1), ("bias", 2)),
+    "F.conv_transpose2d": (("weight", 1), ("bias", 2)),
+    "F.conv_transpose3d": (("weight", 1), ("bias", 2)),
     "F.layer_norm": (("weight", 2), ("bias", 3)),
     "F.group_norm": (("weight", 2), ("bias", 3)),
+    "F.instance_norm": (("weight", 3), ("bias", 4)),
+    "F.embedding": (("weight", 1),),
 }
 """Where the functions of the operator table have their weight and their bias."""
 
-_OBSERVATIONS = (
+_BINARY = ("torch.add", "operator.add", "torch.mul", "operator.mul", "torch.sub", "operator.sub")
+"""The targets that take one tensor or two."""
+
+_OWN, _SHARED, _NEVER = (
     "OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT",
     "OUTPUT_SHARE_OBSERVER_WITH_INPUT",
     "INPUT_OUTPUT_NOT_OBSERVED",
 )
 
+_COUNTS = ((0, _OWN), (1, _SHARED), (2, _OWN))
+"""What shipped configs say of binary operators: a number is added without a new observer."""
+
 _FLOAT = Constraint("torch.float32")
-_STATIC_DTYPES = ("torch.quint8", "torch.qint8", "torch.uint8", "torch.int8", "torch.float16")
+
+_LIMITS = {"torch.quint8": (0, 255), "torch.uint8": (0, 255), "torch.qint8": (-128, 127), "torch.int8": (-128, 127)}
 
 
-_LIMITS = {"torch.quint8": (0, 255), "torch.uint8": (0, 255)}
-_BOUNDED = ("torch.quint8", "torch.qint8", "torch.uint8", "torch.int8")
+DrawnDTypes: TypeAlias = "tuple[tuple[str, int, str], tuple[str, str, str | None]]"
+DrawnPattern: TypeAlias = "tuple[tuple[tuple[str, bool], tuple[int, bool], int], list[DrawnDTypes]]"
+DrawnBackend: TypeAlias = "tuple[str | None, bool] | list[DrawnPattern]"
+"""A shipped config and whether it gets a qconfig that suits it, or patterns."""
 
-_CONSTRAINTS = ("free",) * 6 + ("range", "range", "narrow", "scale", "fixed", "floor", "ceiling", "zero")
-"""Kinds of constraints; the free one first, and most often."""
+# How a dtype config comes to be: "fitting" the qconfig with that number in the palette, "open" to all dtypes,
+# "static" or "dynamic" with a dtype, or for a "weight" alone.
+_KINDS = (
+    *((("fitting", 0, ""),) * 4),
+    *((("fitting", 1, ""),) * 2),
+    ("fitting", 2, ""),
+    *((("open", 0, ""),) * 2),
+    *(("static", 0, dtype) for dtype in ("torch.quint8", "torch.qint8", "torch.uint8", "torch.int8", "torch.float16")),
+    *(("dynamic", 0, dtype) for dtype in ("torch.quint8", "torch.float16")),
+    ("weight", 0, ""),
+)
 
-Asked = tuple[str, str, bool]
-"""The dtypes of a qconfig's activation and weight, and whether it is dynamic."""
+# The constraint of the input, that of the weight, and the dtype of the bias.
+_LIMITED = tuple(
+    (given, weight, bias)
+    for bias, weight, given in product(
+        (None, None, "torch.float32", "torch.float16"),
+        ("free", "free", "free", "any", "range", "narrow", "scale", "ceiling"),
+        (*("free",) * 8, "range", "range", "narrow", "scale", "fixed", "floor", "ceiling", "zero"),
+    )
+)
+
+_OBSERVED = (*((_OWN, False), (_OWN, True), (_SHARED, False)) * 2, (_NEVER, False))
+
+# How a pattern is observed, how many targets it has and whether each of them is a pattern alone too, and which of the
+# chains of that length it is.
+_LENGTHS = ((1, False), (1, False), (1, False), (2, False), (2, True), (3, False), (3, True), (3, True))
+_HEADS = tuple(product(_OBSERVED, _LENGTHS, range(16)))
+
+_DTYPES = st.sampled_from(tuple(product(_KINDS, _LIMITED)))
+
+# The smallest pattern is five choices with those that make up the lists: as many as Hypothesis can delete at a stroke.
+_PATTERNS = st.tuples(st.sampled_from(_HEADS), st.lists(_DTYPES, min_size=1, max_size=3))
+
+_USUAL = ((None, False), ("native", False), ("x86", False), ("fbgemm", False), ("onednn", False))
+_OTHERS = (("executorch", False), *((name, suits) for name in SUITED for suits in (True, True, False)))
+
+BACKENDS: st.SearchStrategy[DrawnBackend] = st.one_of(
+    st.sampled_from((*_USUAL[:3], *_USUAL)),
+    st.sampled_from((*_USUAL, *_OTHERS)),
+    st.lists(_PATTERNS, min_size=1, max_size=6),
+)
+"""Draws a shipped backend config, or patterns, before they are resolved."""
 
 
-def constraint(dtype: str, kind: str) -> Constraint:
+def suited(drawn: DrawnBackend, palette: Sequence[str | QConfig]) -> list[str | QConfig]:
+    """Return the palette, with a qconfig in front that suits the drawn backend if it wants one."""
+    match drawn:
+        case (str() as name, True):
+            return [SUITED[name], *palette]
+    return [*palette]
+
+
+def resolve_backend(
+    drawn: DrawnBackend, chains: Sequence[tuple[str, ...]], palette: Sequence[str | QConfig]
+) -> str | Backend | None:
+    """Return the backend config for a graph.
+
+    Parameters
+    ----------
+    drawn
+        What `BACKENDS` drew.
+    chains
+        The targets of the graph, alone and in the pairs and triples in which they
+        follow one another: what drawn patterns are made of.  A pattern with
+        ``getattr`` would have to name the attribute, and is not drawn.
+    palette
+        The qconfigs of the case.
+    """
+    if isinstance(drawn, tuple):
+        return drawn[0]
+    usable = [chain for chain in chains if "getattr" not in chain]
+    found = [pattern for one in drawn for pattern in _patterns(one, usable, palette)] if usable else []
+    return Backend(tuple({pattern.targets: pattern for pattern in found}.values()))
+
+
+def _patterns(
+    drawn: DrawnPattern, chains: Sequence[tuple[str, ...]], palette: Sequence[str | QConfig]
+) -> list[Pattern]:
+    """Return what a backend says of one chain of targets, and perhaps of each of them alone."""
+    ((observation, by_count), (length, with_parts), which), configs = drawn
+    candidates = [chain for chain in chains if len(chain) == length] or chains
+    whole = candidates[which % len(candidates)]
+    dtypes = tuple(_dtypes(kind, limits, palette) for kind, limits in configs)
+    found = []
+    for targets in (whole, *((target,) for target in whole if with_parts)):
+        counts = _COUNTS if by_count and targets[0] in _BINARY else ()
+        positions = _POSITIONS.get(targets[0], ()) if len(targets) == 1 else ()
+        found.append(Pattern(targets, observation, dtypes, counts, positions))
+    return found
+
+
+def _dtypes(
+    kind: tuple[str, int, str], limits: tuple[str, str, str | None], palette: Sequence[str | QConfig]
+) -> DTypes:
+    """Return one dtype config."""
+    (name, number, dtype), (given, weight, bias) = kind, limits
+    dynamic, weights = name == "dynamic", "torch.qint8"
+    match name:
+        case "open":
+            return DTypes()
+        case "weight":
+            return DTypes(_FLOAT, _FLOAT, _constraint(weights, weight), bias)
+        case "fitting":
+            dtype, weights, dynamic = dtypes_of(palette[number % len(palette)])
+    source = _constraint(dtype, given)
+    return DTypes(source, _FLOAT if dynamic else source, _constraint(weights, weight), bias, dynamic or None)
+
+
+def _constraint(dtype: str, kind: str) -> Constraint:
     """Return a dtype that is free, or limited in its range, its scale or its parameters."""
-    low, high = _LIMITS.get(dtype, (-128, 127))
-    if dtype not in _BOUNDED:
+    low, high = _LIMITS.get(dtype, (0, 0))
+    if kind == "any":
+        return Constraint()
+    if kind == "free" or low == high:
         return Constraint(dtype)
     match kind:
         case "range":
@@ -55,82 +190,6 @@ def constraint(dtype: str, kind: str) -> Constraint:
             return Constraint(dtype, quant_max=high // 2)
         case "scale":
             return Constraint(dtype, scale_min=2**-12)
-        case "fixed":
-            return Constraint(dtype, scale_exact=1.0 / 256.0, zero_point_exact=0)
         case "zero":
             return Constraint(dtype, zero_point_exact=0)
-    return Constraint(dtype)
-
-
-def matching(asked: Asked, kinds: tuple[str, str], with_weight: bool) -> DTypes:
-    """Return a dtype config that agrees with a qconfig, its constraints aside."""
-    activation, weight, dynamic = asked
-    limits = constraint(activation, kinds[0])
-    return DTypes(
-        limits,
-        _FLOAT if dynamic else limits,
-        constraint(weight, kinds[1]) if with_weight else Constraint(),
-        is_dynamic=True if dynamic else None,
-    )
-
-
-def dtype_configs(asked: list[Asked]) -> st.SearchStrategy[DTypes]:
-    """Draw one combination of dtypes: one that some qconfig asks for, any other, or an open one."""
-    kinds = st.tuples(st.sampled_from(_CONSTRAINTS), st.sampled_from(_CONSTRAINTS))
-    agreed = st.builds(matching, st.sampled_from(asked), kinds, st.booleans())
-    other = st.builds(
-        matching,
-        st.tuples(
-            st.sampled_from((*_STATIC_DTYPES, "torch.float32")),
-            st.sampled_from(("torch.qint8", "torch.float32")),
-            st.booleans(),
-        ),
-        kinds,
-        st.booleans(),
-    )
-    biased = st.builds(replace, agreed, bias=st.sampled_from(("torch.float32", "torch.float16")))
-    return st.one_of(agreed, agreed, biased, other, st.just(DTypes()))
-
-
-@st.composite
-def patterns(draw: st.DrawFn, chains: list[tuple[str, ...]], asked: list[Asked]) -> list[Pattern]:
-    """Draw what a backend says of one chain of targets and, often, of its parts alone."""
-    targets = draw(st.sampled_from(chains))
-    dtypes = draw(st.lists(dtype_configs(asked), min_size=1, max_size=3).map(tuple))
-    groups = [targets]
-    if len(targets) > 1 and draw(st.booleans()):
-        groups += [(target,) for target in dict.fromkeys(targets)]
-    return [draw(_pattern(group, dtypes)) for group in groups]
-
-
-@st.composite
-def _pattern(draw: st.DrawFn, targets: tuple[str, ...], dtypes: tuple[DTypes, ...]) -> Pattern:
-    """Draw how one chain of targets is observed."""
-    observation = draw(st.sampled_from(_OBSERVATIONS[:2] * 3 + _OBSERVATIONS[2:]))
-    counts: tuple[tuple[int, str], ...] = ()
-    if targets[0] in ("torch.add", "operator.add", "torch.mul", "operator.mul"):
-        counts = ((0, _OBSERVATIONS[0]), (1, _OBSERVATIONS[1]), (2, _OBSERVATIONS[0]))
-        counts = draw(st.sampled_from(((), counts)))
-    positions = _POSITIONS.get(targets[0], ()) if len(targets) == 1 else ()
-    return Pattern(targets, observation, dtypes, counts, positions)
-
-
-def backends(chains: list[tuple[str, ...]], asked: list[Asked]) -> st.SearchStrategy[str | Backend | None]:
-    """Draw a backend config.
-
-    Parameters
-    ----------
-    chains
-        The targets of a graph, alone and in the pairs and triples in which they
-        follow one another: what drawn patterns are made of.
-    asked
-        The dtypes that the qconfigs ask for: what most drawn dtype configs agree with.
-    """
-    own = st.lists(patterns(chains, asked), min_size=1, max_size=5).map(_backend)
-    shipped = ("native", "x86", "native", "x86", *SHIPPED_BACKENDS, "onednn", "qnnpack")
-    return st.one_of(st.none(), st.sampled_from(shipped), own, own)
-
-
-def _backend(drawn: list[list[Pattern]]) -> Backend:
-    """Return a backend config; of two patterns with the same targets the later one counts."""
-    return Backend(tuple({p.targets: p for group in drawn for p in group}.values()))
+    return Constraint(dtype, scale_exact=2**-7 if low else 2**-8, zero_point_exact=0)

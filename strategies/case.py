@@ -51,7 +51,8 @@ class QConfig:
 
 
 QConfigChoice: TypeAlias = "str | QConfig | None"
-"""The name of a qconfig that torch exports, a qconfig of its own, or None (off)."""
+"""The name of a qconfig that torch exports or of the backend whose default it is, a
+qconfig of its own, or None (off)."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class Case:
         """
         try:
             case = _from_plain(json.loads(text))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise CaseError(f"this is not the JSON of a case ({error}); write it with Case.to_json()") from error
         if not isinstance(case, Case):
             raise CaseError("this is JSON but not a case; write it with Case.to_json()")
@@ -214,11 +215,11 @@ def tree_values(tree: Tree) -> list[int]:
             return [tree]
         case None:
             return []
-        case ("dict", *items):
+        case ("dict", *items) if all(isinstance(item, tuple) and len(item) == 2 for item in items):
             return [value for _, part in items for value in tree_values(part)]
-        case (_, *parts):
+        case ("list" | "tuple", *parts):
             return [value for part in parts for value in tree_values(part)]
-    raise CaseError(f"{tree!r} is no output structure")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
 
 
 def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
@@ -237,40 +238,77 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
 
 _NOUNS: dict[str, type] = {
     noun.__name__: noun
-    for noun in (
-        Backend,
-        Call,
-        Case,
-        Constraint,
-        DTypes,
-        Entry,
-        Mapping,
-        Observer,
-        Pattern,
-        QConfig,
-    )
+    for noun in (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
 }
+
+_ALIASES: dict[str, str] = {name: globals()[name] for name in ("Operand", "Tree", "Scalar", "QConfigChoice")}
+"""The texts of the type aliases that annotations of nouns use."""
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "None": (type(None),),
+    "Any": (str, int, float, bool, type(None), tuple),
+}
+"""For each plain type in an annotation, the types that a value may have exactly."""
 
 
 def _to_plain(value: Any) -> Any:
     """Turn nouns into JSON objects that leave defaults out, tuples into arrays."""
-    if dataclasses.is_dataclass(value):
-        plain = {"": type(value).__name__}
-        for field in dataclasses.fields(value):
-            content = getattr(value, field.name)
-            if field.default is dataclasses.MISSING or content != field.default:
-                plain[field.name] = _to_plain(content)
-        return plain
     if isinstance(value, tuple):
         return [_to_plain(part) for part in value]
-    return value
+    if type(value).__name__ not in _NOUNS:
+        return value
+    plain = {"": type(value).__name__}
+    for field in dataclasses.fields(value):
+        content = getattr(value, field.name)
+        if field.default is dataclasses.MISSING or content != field.default:
+            plain[field.name] = _to_plain(content)
+    return plain
 
 
 def _from_plain(plain: Any) -> Any:
-    """Undo `_to_plain`."""
-    if isinstance(plain, dict):
-        fields = {key: _from_plain(part) for key, part in plain.items() if key}
-        return _NOUNS[plain[""]](**fields)
+    """Undo `_to_plain`; a ValueError or TypeError says what is wrong."""
     if isinstance(plain, list):
         return tuple(_from_plain(part) for part in plain)
-    return plain
+    if not isinstance(plain, dict):
+        return plain
+    noun = _NOUNS.get(plain.get("", ""))
+    if noun is None:
+        raise ValueError(f"there is no noun {plain.get('')!r}")
+    made = noun(**{key: _from_plain(part) for key, part in plain.items() if key})
+    for field in dataclasses.fields(made):
+        if not _fits(getattr(made, field.name), str(field.type)):
+            raise ValueError(f"{noun.__name__}.{field.name} is no {field.type}")
+    return made
+
+
+def _fits(value: Any, wanted: str) -> bool:
+    """Whether a value is what an annotation of a noun says."""
+    wanted = _ALIASES.get(wanted, wanted)
+    choices = _split(wanted, " | ")
+    if len(choices) > 1:
+        return any(_fits(value, choice) for choice in choices)
+    if wanted in _NOUNS:
+        return isinstance(value, _NOUNS[wanted])
+    if wanted in _PLAIN:
+        return type(value) in _PLAIN[wanted]
+    parts = _split(wanted.removeprefix("tuple[")[:-1], ", ")
+    if not isinstance(value, tuple):
+        return False
+    if parts[-1] == "...":
+        return all(_fits(part, parts[0]) for part in value)
+    return len(value) == len(parts) and all(map(_fits, value, parts))
+
+
+def _split(annotation: str, separator: str) -> list[str]:
+    """Split an annotation at a separator, but not inside brackets."""
+    found = [""]
+    for piece in annotation.split(separator):
+        if found[-1].count("[") > found[-1].count("]"):
+            found[-1] += separator + piece
+        else:
+            found.append(piece)
+    return found[1:]

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections import Counter
+from typing import Any
+
 from hypothesis import event
 from hypothesis import strategies as st
 
-from .backends import backends
+from .backends import BACKENDS, resolve_backend, suited
 from .case import Case, Mapping, operand_values
 from .features import features
-from .graphs import Graph, descriptors, outputs, resolve_output
+from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
-from .operators import OPERATORS
-from .qconfigs import dtypes_of, mappings
+from .operators import FLOAT_KINDS, OPERATORS
+from .qconfigs import CHOICES, PALETTES, Selectable, resolve_mapping, resolve_palette
 from .source import member
 
 MAX_CALLS = 30
 """The most operators that are drawn for one graph."""
+
+_QUANTIZED = st.sampled_from((None, None, None, None, None, None, 0, 1))
+"""Draws which float input is declared as quantized."""
+
+
+@functools.cache
+def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
+    """Draw all that a case is made of, as the one element of a list.
+
+    Strategies are made once and depend on nothing drawn: to make and check one
+    costs more than to draw from it.  The list is there because Hypothesis makes
+    six variants of each example by copying parts of it over one another, so
+    that of 2,000 graphs some 300 would be its own and a quarter of the cases
+    equal to another; it spares what is inside of a list of unique elements.
+    """
+    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED)
+    return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
 @st.composite
@@ -32,30 +54,32 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    case = draw(_graphs(max_calls))
-    chains = target_chains(case)
-    mapping = draw(mappings(*selectable(case)))
-    chosen = [entry.qconfig for entry in mapping.entries if entry.qconfig is not None]
-    asked = [dtypes_of(qconfig) for qconfig in chosen or ["default_qconfig"]]
-    backend = draw(backends(chains, asked))
-    floats = [index for index, kind in enumerate(case.inputs) if kind in "tud"]
-    quantized: tuple[int, ...] = ()
-    if floats and not draw(st.integers(0, 7)):
-        quantized = (draw(st.sampled_from(floats)),)
-    case = Case(case.inputs, case.calls, case.output, mapping, backend, quantized)
+    operators, output, qconfigs, mapping, backend, quantized = draw(_drawn(max_calls))[0]
+    graph = resolve_graph(operators)
+    case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
+    palette = suited(backend, resolve_palette(qconfigs))
+    floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
+    case = dataclasses.replace(
+        case,
+        mapping=resolve_mapping(mapping, palette, parts(case)),
+        backend=resolve_backend(backend, target_chains(case), palette),
+        quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
+    )
     for feature in features(case):
         event(feature)
     return case
 
 
-@st.composite
-def _graphs(draw: st.DrawFn, max_calls: int) -> Case:
-    """Draw a graph, as a case without configs."""
-    graph = Graph()
-    for descriptor in draw(st.lists(descriptors(), min_size=1, max_size=max_calls)):
-        graph.add(descriptor)
-    output = resolve_output(graph, draw(outputs()))
-    return Case(tuple(graph.inputs), tuple(graph.calls), output, Mapping())
+def parts(case: Case) -> Selectable:
+    """Return what a mapping can select in the graph of a case."""
+    places, seen = scopes(case), Counter[tuple[str, str]]()
+    occurrences = []
+    for place, call in zip(places, case.calls, strict=True):
+        target = OPERATORS[call.operator].target
+        occurrences.append((place, target, seen[place, target]))
+        seen[place, target] += 1
+    names, targets, blocks = selectable(case)
+    return Selectable(names, targets, blocks[1:], occurrences)
 
 
 def selectable(case: Case) -> tuple[list[str], list[str], list[str]]:

@@ -7,9 +7,14 @@ exports or in the operator table before it becomes code.
 from __future__ import annotations
 
 import functools
+import inspect
 import re
+import warnings
+from typing import Any
 
+import torch
 import torch.ao.quantization as tq
+from torch.ao.quantization.backend_config import ObservationType
 
 from .case import (
     Backend,
@@ -20,6 +25,7 @@ from .case import (
     Mapping,
     Observer,
     Pattern,
+    QConfig,
     QConfigChoice,
     Scalar,
 )
@@ -37,7 +43,7 @@ SHIPPED_BACKENDS = {
 """The backend configs that torch ships, and the functions that return them."""
 
 DEFAULT_MAPPINGS = ("x86", "fbgemm", "qnnpack", "onednn")
-"""The backends for which torch has a default qconfig mapping."""
+"""The backends for which torch has a default qconfig and a default qconfig mapping."""
 
 
 @functools.cache
@@ -64,24 +70,47 @@ def target_source(target: str, classes: dict[str, str]) -> str:
 def scalar_source(value: Scalar) -> str:
     """Return the expression of a number, a bool, None, or a torch constant."""
     if isinstance(value, str):
-        if not re.fullmatch(r"torch\.[a-z_0-9]+", value):
-            raise CaseError(f"{value!r} is no torch constant such as 'torch.qint8'")
+        _constant(value)
         return value
     return repr(value)
 
 
+def _constant(text: str) -> Any:
+    """Return the dtype or qscheme that a text such as ``"torch.qint8"`` names."""
+    constant = getattr(torch, text.removeprefix("torch."), None) if text.startswith("torch.") else None
+    if not isinstance(constant, (torch.dtype, torch.qscheme)):
+        raise CaseError(f"{text!r} is no torch constant such as 'torch.qint8'")
+    return constant
+
+
 def observer_source(observer: Observer) -> str:
     """Return the expression of an observer's constructor."""
-    if not observer.factory.isidentifier() or not hasattr(tq, observer.factory):
-        raise CaseError(f"torch.ao.quantization exports no {observer.factory!r}")
+    example_observer(observer)
     if not observer.arguments:
         return f"tq.{observer.factory}"
-    pairs = []
-    for name, value in observer.arguments:
-        if not name.isidentifier():
-            raise CaseError(f"{name!r} is no argument name")
-        pairs.append(f"{name}={scalar_source(value)}")
+    pairs = [f"{name}={scalar_source(value)}" for name, value in observer.arguments]
     return f"tq.{observer.factory}.with_args({', '.join(pairs)})"
+
+
+@functools.lru_cache(maxsize=4096)
+def example_observer(observer: Observer) -> Any:
+    """Construct the observer once, to see whether it can be, and what it asks for.
+
+    Raises
+    ------
+    CaseError
+        If torch exports no such observer, or it refuses the arguments.
+    """
+    factory: Any = getattr(tq, observer.factory, None)
+    if not hasattr(factory, "with_args") or inspect.isabstract(factory):
+        raise CaseError(f"torch.ao.quantization exports no observer {observer.factory!r}")
+    arguments = {name: _constant(value) if isinstance(value, str) else value for name, value in observer.arguments}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return factory(**arguments)
+    except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        raise CaseError(f"{observer.factory} refuses its arguments: {error}") from error
 
 
 def qconfig_source(qconfig: QConfigChoice) -> str:
@@ -89,11 +118,31 @@ def qconfig_source(qconfig: QConfigChoice) -> str:
     if qconfig is None:
         return "None"
     if isinstance(qconfig, str):
-        if not qconfig.isidentifier() or not hasattr(tq.qconfig, qconfig):
-            raise CaseError(f"torch.ao.quantization.qconfig has no {qconfig!r}")
+        if qconfig in DEFAULT_MAPPINGS:
+            return f"tq.get_default_qconfig({qconfig!r})"
+        if not isinstance(getattr(tq.qconfig, qconfig, None), tq.QConfig):
+            raise CaseError(f"torch.ao.quantization.qconfig has no qconfig {qconfig!r}")
         return f"tq.qconfig.{qconfig}"
     activation, weight = observer_source(qconfig.activation), observer_source(qconfig.weight)
     return f"tq.QConfig(activation={activation}, weight={weight})"
+
+
+@functools.lru_cache(maxsize=4096)
+def dtypes_of(qconfig: str | QConfig) -> tuple[str, str, bool]:
+    """Return what a qconfig quantizes to: its activation's dtype, its weight's, and whether dynamic.
+
+    What observes nothing leaves its values ``torch.float32``.
+    """
+    if isinstance(qconfig, QConfig):
+        activation, weight = example_observer(qconfig.activation), example_observer(qconfig.weight)
+    else:
+        qconfig_source(qconfig)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made: Any = tq.get_default_qconfig(qconfig) if qconfig in DEFAULT_MAPPINGS else getattr(tq.qconfig, qconfig)
+            activation, weight = made.activation(), made.weight()
+    names = [str(getattr(observer, "dtype", torch.float32)) for observer in (activation, weight)]
+    return names[0], names[1], bool(getattr(activation, "is_dynamic", False))
 
 
 def mapping_lines(mapping: Mapping, as_dict: bool, classes: dict[str, str]) -> list[str]:
@@ -117,6 +166,7 @@ def _entry_source(entry: Entry, classes: dict[str, str]) -> str:
         case "object_type":
             return f"set_object_type({target_source(entry.target, classes)}, {qconfig})"
         case "regex":
+            _check_regex(entry.name)
             return f"set_module_name_regex({entry.name!r}, {qconfig})"
         case "name":
             return f"set_module_name({entry.name!r}, {qconfig})"
@@ -124,6 +174,14 @@ def _entry_source(entry: Entry, classes: dict[str, str]) -> str:
             target = target_source(entry.target, classes)
             return f"set_module_name_object_type_order({entry.name!r}, {target}, {int(entry.index)}, {qconfig})"
     raise CaseError(f"{entry.selector!r} is no selector of a qconfig mapping")
+
+
+def _check_regex(pattern: str) -> None:
+    """Check that a text is a regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise CaseError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 def backend_lines(backend: str | Backend | None, as_dict: bool) -> list[str]:
@@ -143,6 +201,8 @@ def backend_lines(backend: str | Backend | None, as_dict: bool) -> list[str]:
 
 def _pattern_lines(pattern: Pattern) -> list[str]:
     """Return the statement that adds one pattern to a backend config."""
+    if not pattern.targets:
+        raise CaseError("a backend pattern has no target; give it one at least")
     targets = [target_source(target, {}) for target in pattern.targets]
     shown = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
     fields = [
@@ -156,6 +216,9 @@ def _pattern_lines(pattern: Pattern) -> list[str]:
         counts = ", ".join(f"{int(n)}: {_observation(kind)}" for n, kind in pattern.by_tensor_count)
         fields.append(f'"num_tensor_args_to_observation_type": {{{counts}}},')
     if pattern.positions:
+        strange = [role for role, _ in pattern.positions if role not in ("weight", "bias")]
+        if strange:
+            raise CaseError(f"{strange[0]!r} is no role of an argument; it is 'weight' or 'bias'")
         positions = ", ".join(f"{role!r}: {int(index)}" for role, index in pattern.positions)
         fields.append(f'"input_type_to_index": {{{positions}}},')
     return [
@@ -167,7 +230,7 @@ def _pattern_lines(pattern: Pattern) -> list[str]:
 
 def _observation(name: str) -> str:
     """Return the expression of an observation type."""
-    if not re.fullmatch(r"[A-Z_]+", name):
+    if name not in ObservationType.__members__:
         raise CaseError(f"{name!r} is no ObservationType")
     return f"tb.ObservationType.{name}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .case import Backend, Case, QConfig, operand_values, tree_values
+from .case import Backend, Case, Constraint, QConfig, operand_values, tree_values
 from .layout import scopes
 from .operators import OPERATORS
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
@@ -144,6 +144,6 @@ def _of_backend(case: Case) -> set[str]:
         if pattern.observation == "INPUT_OUTPUT_NOT_OBSERVED":
             found.add("input never observed")
         limits = [limit for dtypes in pattern.dtypes for limit in (dtypes.input, dtypes.weight)]
-        if any(limit.quant_min is not None or limit.scale_min or limit.scale_exact for limit in limits):
+        if any(limit != Constraint(limit.dtype) for limit in limits):
             found.add("constraint")
     return found

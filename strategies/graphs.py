@@ -9,12 +9,14 @@ descriptors out shrinks it.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from hypothesis import strategies as st
 
 from .case import Call, Operand, Tree
-from .operators import INPUT_SHAPES, OPERATORS, Operator
+from .operators import INPUT_SHAPES, OPERATORS, TIEABLE
 
 FRESH_INPUT = 7
 """The operand choice that asks for one more graph input, if there is room."""
@@ -23,8 +25,6 @@ _INPUTS_PER_KIND = 3
 
 _MAKERS = {"n": "size", "z": "sizes", "m": "chunk", "r": "lstm", "c": "lstm_cell"}
 """What makes a value of a kind that cannot be an input."""
-
-_TIEABLE = ("nn.Linear", "nn.Conv1d", "nn.Conv2d", "nn.Embedding")
 
 _COMMON = (
     "linear",
@@ -40,6 +40,7 @@ _COMMON = (
     "operator_add_number",
     "cat_narrow",
     "cat",
+    "embedding",
     "stack",
     "view_method_tt",
     "reshape_method_tt",
@@ -56,15 +57,26 @@ _COMMON = (
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How a call is written, where it stands, and whether it uses an earlier call's module.
+
+    With ``reuse`` it is that call's operator once more: ``share`` uses the same
+    module or parameters, ``tie`` a module of its own with the same weight.
+    """
+
+    scope: str = ""
+    keyword: bool = False
+    as_tuple: bool = False
+    reuse: str = ""
+
+
+@dataclass(frozen=True)
 class Descriptor:
     """One operator to be, before its operands are resolved."""
 
     operator: str
     picks: tuple[int, ...] = (0, 0, 0, 0)
-    keyword: bool = False
-    as_tuple: bool = False
-    scope: str = ""
-    reuse: str = ""
+    manner: Manner = Manner()
 
 
 @dataclass
@@ -77,24 +89,28 @@ class Graph:
 
     def add(self, descriptor: Descriptor) -> None:
         """Resolve a descriptor and append its call."""
-        entry = OPERATORS[descriptor.operator]
-        picks = descriptor.picks
+        picks, manner = descriptor.picks, descriptor.manner
+        earlier = self._reusable(manner.reuse, picks[0])
+        entry = OPERATORS[descriptor.operator if earlier is None else self.calls[earlier].operator]
         operands = tuple(
-            self._operand(kind, picks[index:] + picks[:index], descriptor.scope)
-            for index, kind in enumerate(entry.takes)
+            self._operand(kind, picks[index:] + picks[:index], manner.scope) for index, kind in enumerate(entry.takes)
         )
-        shares, ties = self._reuse(entry, descriptor.reuse)
         call = Call(
             entry.name,
             operands,
-            "keyword" if descriptor.keyword and entry.keyword else "positional",
-            "tuple" if descriptor.as_tuple else "list",
-            descriptor.scope,
-            shares,
-            ties,
+            "keyword" if manner.keyword and entry.keyword else "positional",
+            "tuple" if manner.as_tuple else "list",
+            manner.scope,
+            shares=earlier if manner.reuse == "share" else None,
+            ties=earlier if manner.reuse == "tie" else None,
         )
         self.calls.append(call)
         self.values.setdefault(entry.gives, []).append(len(self.calls) - 1)
+
+    def _reusable(self, reuse: str, pick: int) -> int | None:
+        """Return the call, `pick` back, whose module, parameters or weight can be used again."""
+        found = [] if not reuse else [number for number, call in enumerate(self.calls) if _has(call, reuse)]
+        return found[-1 - pick % len(found)] if found else None
 
     def _operand(self, kind: str, picks: tuple[int, ...], scope: str) -> Operand:
         """Resolve one operand; a list takes as many picks as its first one says."""
@@ -114,21 +130,16 @@ class Graph:
             pool.insert(0, -len(self.inputs))
             return -len(self.inputs)
         if not pool:
-            self.add(Descriptor(_MAKERS[kind], scope=scope))
+            self.add(Descriptor(_MAKERS[kind], manner=Manner(scope)))
         return pool[-1 - pick % len(pool)]
 
-    def _reuse(self, entry: Operator, reuse: str) -> tuple[int | None, int | None]:
-        """Return the earlier call to share with, and the one to tie the weight to."""
-        if not reuse or not (entry.module or entry.parameters):
-            return None, None
-        earlier = [
-            number for number, call in enumerate(self.calls) if call.operator == entry.name and call.shares is None
-        ]
-        if not earlier:
-            return None, None
-        if reuse == "share":
-            return earlier[-1], None
-        return None, earlier[-1] if entry.target in _TIEABLE else None
+
+def _has(call: Call, reuse: str) -> bool:
+    """Whether a call has a module or parameters of its own to share, or a weight to tie to."""
+    entry = OPERATORS[call.operator]
+    if call.shares is not None:
+        return False
+    return entry.target in TIEABLE if reuse == "tie" else bool(entry.module or entry.parameters)
 
 
 _NAMES = _COMMON * (1 + len(OPERATORS) // len(_COMMON)) + tuple(OPERATORS)
@@ -139,36 +150,49 @@ _PICKS = tuple((first, second, (first + second) % 3, first) for second in _NEAR 
 """Operand choices; those early in the table, which is where shrinking goes, are near."""
 
 _MANNERS = tuple(
-    {"scope": scope, "keyword": keyword, "as_tuple": as_tuple, "reuse": reuse}
-    for reuse in ("", "", "", "", "share", "tie")
+    Manner(scope, keyword, as_tuple, reuse)
+    for reuse in ("",) * 14 + ("share", "tie")
     for keyword, as_tuple in ((False, False), (False, False), (True, False), (False, True))
-    for scope in ("", "", "", "", "a", "a", "a.b", "b")
+    for scope in ("", "", "", "", "", "a", "a.b", "b")
 )
 """How a call is written and where it stands; the plain manner first."""
 
+DrawnGraph: TypeAlias = "list[tuple[str, tuple[int, ...], Manner]]"
+"""The fields of some descriptors."""
 
-def descriptors() -> st.SearchStrategy[Descriptor]:
-    """Draw one descriptor: three choices from tables, which is fast and shrinks well."""
-    return st.builds(
-        lambda name, picks, manner: Descriptor(name, picks, **manner),
-        st.sampled_from(_NAMES),
-        st.sampled_from(_PICKS),
-        st.sampled_from(_MANNERS),
-    )
+_DESCRIPTORS = st.tuples(st.sampled_from(_NAMES), st.sampled_from(_PICKS), st.sampled_from(_MANNERS))
+"""Draws one descriptor: three choices from tables, which is fast and shrinks well."""
 
 
-def outputs() -> st.SearchStrategy[tuple[str, tuple[int, ...]]]:
-    """Draw what the graph returns, before it is resolved: a shape and which values."""
-    shapes = st.sampled_from(("value", "value", "value", "tuple", "list", "dict", "nested", "none"))
-    return st.tuples(shapes, st.lists(st.integers(0, 7), max_size=4).map(tuple))
+@functools.cache
+def descriptors(max_calls: int) -> st.SearchStrategy[DrawnGraph]:
+    """Draw the operators of a graph; those that make an operand come on top."""
+    return st.lists(_DESCRIPTORS, min_size=1, max_size=max_calls)
+
+
+def resolve_graph(drawn: DrawnGraph) -> Graph:
+    """Return the graph that some descriptors describe."""
+    graph = Graph()
+    for fields in drawn:
+        graph.add(Descriptor(*fields))
+    return graph
+
+
+_RETURNED = ((), (0,), (1,), (2,), (0, 1), (1, 1), (3, 0), (7, 2, 1), (4, 3, 2, 1), (0, 5, 0, 6))
+
+OUTPUTS = st.tuples(
+    st.sampled_from(("value", "value", "value", "value", "tuple", "list", "dict", "nested", "none")),
+    st.sampled_from(_RETURNED),
+)
+"""Draws what a graph returns, before it is resolved: a shape, and which values besides the last."""
 
 
 def resolve_output(graph: Graph, drawn: tuple[str, tuple[int, ...]]) -> Tree:
-    """Return the structure that a graph returns."""
+    """Return the structure that a graph returns: its last value, and calls or inputs before it."""
     shape, picks = drawn
-    total = len(graph.calls)
-    last = total - 1
-    chosen = [total - 1 - pick % total for pick in picks]
+    last = len(graph.calls) - 1
+    values = [*range(last, -1, -1), *(-1 - index for index in range(len(graph.inputs)))]
+    chosen = [values[pick % len(values)] for pick in picks]
     match shape:
         case "value":
             return last

@@ -9,10 +9,7 @@ from __future__ import annotations
 import re
 
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
-from .configs_source import (
-    backend_lines,
-    mapping_lines,
-)
+from .configs_source import backend_lines, mapping_lines
 from .layout import Block, block_tree, check, join, owner, scopes
 from .operators import INPUT_SHAPES, OPERATORS
 
@@ -76,43 +73,33 @@ def script(case: Case) -> str:
 def definitions(case: Case) -> str:
     """Return the part of the script that defines the functions that make the arguments."""
     check(case)
-    fold = _FOLD if "fold(" in "".join(entry_templates(case)) else ""
-    mapping = mapping_lines(case.mapping, case.as_dicts, class_names(case))
-    backend = backend_lines(case.backend, case.as_dicts)
-    return "\n".join(
+    body = "\n".join(
         [
-            PREAMBLE,
-            fold,
             model_source(case),
-            "",
-            "def make_model():",
-            f"    torch.manual_seed({int(case.seed)})",
-            "    return Model().eval()",
-            "",
-            "",
-            "def make_inputs():",
-            f"    torch.manual_seed({int(case.seed) + 1})",
-            f"    return ({''.join(_input_source(kind) + ', ' for kind in case.inputs)})",
-            "",
-            "",
-            "def make_mapping():",
-            *("    " + line for line in mapping),
-            "",
-            "",
-            "def make_backend():",
-            *("    " + line for line in backend),
-            "",
-            "",
-            "def make_custom_config():",
-            f"    return {_custom_config(case)}",
-            "",
+            *_function("make_model", [_seeding(case.seed), "return Model().eval().requires_grad_(False)"]),
+            *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
+            *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, class_names(case))),
+            *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
+            *_function("make_custom_config", [f"return {_custom_config(case)}"]),
         ]
     )
+    fold = _FOLD if re.search(r"\bfold\b", body) else ""
+    return "\n".join([PREAMBLE, fold, body])
 
 
-def entry_templates(case: Case) -> list[str]:
-    """Return the templates of the operators that the case calls."""
-    return [OPERATORS[call.operator].positional for call in case.calls]
+def _function(name: str, body: list[str]) -> list[str]:
+    """Return the lines of a function without arguments, and the empty lines before it."""
+    return ["", f"def {name}():", *("    " + line for line in body), ""]
+
+
+def _seeding(seed: int) -> str:
+    """Return the statement that seeds the weights or the inputs; there is nothing but a CPU."""
+    return f"torch.default_generator.manual_seed({seed})"
+
+
+def _inputs_source(case: Case) -> str:
+    """Return the expression of the tuple of example inputs."""
+    return f"({''.join(_input_source(kind) + ', ' for kind in case.inputs)})"
 
 
 def _input_source(kind: str) -> str:
@@ -137,12 +124,16 @@ def _custom_config(case: Case) -> str:
 
 def class_names(case: Case) -> dict[str, str]:
     """Return the name of the class of every submodule, by its path."""
-    names: dict[str, str] = {}
-    pending = [block_tree(case)]
+    names = {"": "Model"}
+    pending = block_tree(case).blocks()
     while pending:
         block = pending.pop()
         stem = "".join(part.capitalize() for part in re.split(r"[._]", block.path) if part)
-        names[block.path] = f"{stem}Block" if block.path else "Model"
+        name, count = f"{stem}Block", 1
+        while name in names.values():
+            count += 1
+            name = f"{stem}Block{count}"
+        names[block.path] = name
         pending += block.blocks()
     return names
 
