@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from observance.conformance.outcomes import Outcome
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 SMALLEST = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Entry("global", None),)))
@@ -24,10 +25,7 @@ def test_smoke_the_smallest_model_is_prepared_and_runs(judge: Any) -> None:
     if outcome.error is not None:
         problem = f"it raised {type(outcome.error).__name__}: {outcome.error}"
     elif problem is None and outcome.prepared is not None:
-        with torch.no_grad():
-            wanted = outcome.arguments.float_model(*outcome.arguments.example_inputs)
-            found = outcome.prepared(*outcome.arguments.example_inputs)
-        problem = None if torch.equal(wanted, found) else "the prepared model computes another result"
+        problem = _forward_problem(outcome)
     if problem:
         judge.blocked = f"the smoke tier failed: {problem}"
         pytest.fail(
@@ -35,3 +33,17 @@ def test_smoke_the_smallest_model_is_prepared_and_runs(judge: Any) -> None:
             "Mend the adapter first; the other rules are blocked.",
             pytrace=False,
         )
+
+
+def _forward_problem(outcome: Outcome) -> str | None:
+    """Return what is wrong with the result of the prepared model, or None."""
+    assert outcome.prepared is not None
+    inputs = outcome.arguments.example_inputs
+    with torch.no_grad():
+        wanted = outcome.arguments.float_model(*inputs)
+        try:
+            found = outcome.prepared(*inputs)
+        except Exception as error:  # whatever it raises, it does not run
+            return f"the prepared model does not run: {type(error).__name__}: {error}"
+    same = isinstance(found, torch.Tensor) and torch.equal(wanted, found)
+    return None if same else "the prepared model computes another result"
