@@ -23,7 +23,7 @@ from observance.conformance.variants import variant
 from observance.strategies import Case, cases
 from observance.strategies.features import features
 
-EFFORTS = {"quick": 60, "default": 300, "thorough": 5000}
+EFFORTS = {"quick": 60, "default": 240, "thorough": 5000}
 """How many cases each effort draws."""
 
 COSTLY_SHARE, COSTLY_CASES = 5, 500
