@@ -37,9 +37,12 @@ def with_entries(case: Case, *entries: Entry) -> Case:
 def modules(case: Case) -> list[tuple[int, str, str]]:
     """Return each call that has a module of its own: its number, module name and target.
 
-    Modules that are called twice, or stand under two names, are left out.
+    Modules that are called twice are left out, and so is every module where one
+    stands under two names: it is counted under the one that the tracer meets first.
     """
     places, shared = scopes(case), {call.shares for call in case.calls}
+    if any(call.shares is not None and places[call.shares] != places[n] for n, call in enumerate(case.calls)):
+        return []
     return [
         (number, join(places[number], member(case, number)), OPERATORS[call.operator].target)
         for number, call in enumerate(case.calls)
