@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import replace
 from typing import Any
@@ -181,10 +180,3 @@ def own_backend(case: Case) -> Backend | None:
 def names_of_calls(before: Any, after: Any) -> dict[str, str]:
     """Return the names of the second graph's nodes by those of the first, in order."""
     return {a.name: b.name for a, b in zip(before.nodes, after.nodes, strict=False)}
-
-
-def fields_changed(first: Case, second: Case) -> list[str]:
-    """Return the names of the fields in which two cases differ."""
-    return [
-        field.name for field in dataclasses.fields(Case) if getattr(first, field.name) != getattr(second, field.name)
-    ]

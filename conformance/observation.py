@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
-from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.alignment import ObservationError as ObservationError
@@ -77,6 +76,10 @@ class Observation:
     edges: Mapping[Edge, Chain]
     values: Mapping[str, frozenset[Chain]]
     names: Mapping[str, str]
+
+    def on(self, value: str) -> str:
+        """Return all observers on a value in words; nothing if there are none."""
+        return ", ".join(seen.kind for chain in self.values.get(value, ()) for seen in chain)
 
     def specs(self, edge: Edge) -> tuple[Settings, ...]:
         """Return what the observers on an edge are."""
@@ -274,8 +277,3 @@ def _sharing_differences(expected: Observation, found: Observation) -> Iterator[
 def words(chain: tuple[Settings, ...]) -> str:
     """Return a chain of observers in words."""
     return " then ".join(map(describe, chain)) or "no observer"
-
-
-def modules_of(model: nn.Module) -> dict[str, nn.Module]:
-    """Return all modules by name, those with several names included."""
-    return dict(model.named_modules(remove_duplicate=False))

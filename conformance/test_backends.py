@@ -27,7 +27,7 @@ def test_an_observer_needs_a_quantized_pattern_next_to_it(trial: Trial) -> Itera
         readers = any(reader in site.quantized for reader in node.users)
         if makers or readers or node.op == "output":
             continue
-        found = ", ".join(s.kind for chain in seen.values.get(node.name, ()) for s in chain)
+        found = seen.on(node.name)
         because = f"the backend supports neither {node.name} nor what reads it with the dtypes of their qconfigs"
         yield judged(not found, node.name, "no observer", found, because)
 
@@ -68,6 +68,6 @@ def test_a_pattern_that_is_never_observed_is_not(trial: Trial) -> Iterator[Findi
     for node in site.graph.nodes:
         concerned = node in never or any(reader in never for reader in node.users)
         if concerned and node in silent and all(reader in silent for reader in node.users):
-            found = ", ".join(s.kind for chain in seen.values.get(node.name, ()) for s in chain)
+            found = seen.on(node.name)
             because = f"all patterns that give or read {node.name} are never observed, or float"
             yield judged(not found, node.name, "no observer", found, because)

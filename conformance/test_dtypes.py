@@ -23,7 +23,7 @@ def test_only_float_tensors_are_observed(trial: Trial) -> Iterator[Finding]:
     for name, value in trial.float_values.items():
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             continue
-        found = ", ".join(seen.kind for chain in trial.seen.values.get(name, ()) for seen in chain)
+        found = trial.seen.on(name)
         kind = str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
         because = f"{name} is a {kind}, which has no range to observe"
         yield judged(not found, name, "no observer", found, because)
@@ -42,7 +42,7 @@ def test_the_output_of_a_dynamic_operator_is_float(trial: Trial) -> Iterator[Fin
         readers = [q for reader in node.users if (q := site.quantized.get(reader))]
         if readers:
             continue
-        found = ", ".join(s.kind for chain in seen.values.get(node.name, ()) for s in chain)
+        found = seen.on(node.name)
         because = f"{node.name} is quantized dynamically, and nothing quantized reads it"
         yield judged(not found, node.name, "no observer", found, because)
 

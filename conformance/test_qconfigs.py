@@ -155,6 +155,6 @@ def test_a_value_between_two_switched_off_nodes_is_not_observed(trial: Trial) ->
         silent = node.op in ("placeholder", "get_attr") or node in switched_off
         readers = [reader for reader in node.users if reader.op != "output"]
         if silent and all(reader in switched_off for reader in readers):
-            found = ", ".join(s.kind for chain in seen.values.get(node.name, ()) for s in chain)
+            found = seen.on(node.name)
             because = f"{node.name} and all that read it are switched off"
             yield judged(not found, node.name, "no observer", found, because)
