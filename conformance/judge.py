@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 
 from observance.conformance import report
 from observance.conformance.claims import Claims
@@ -40,6 +40,7 @@ _NEEDS = {
     "quantized input": "quantized-inputs",
     "regex selector": "regex-selectors",
     "order selector": "order-selectors",
+    "configs as dicts": "dict-configs",
 }
 
 
@@ -125,10 +126,15 @@ class Judge:
         if self.only is not None:
             return [self.only]
         drawn: dict[Case, None] = {}
-        self._draw(lambda case: drawn.setdefault(case))
-        claimed = [case for case in drawn if is_claimed(case, self.implementation.claims)]
-        self.unclaimed = len(drawn) - len(claimed)
-        return claimed
+
+        def keep(case: Case) -> None:
+            if not is_claimed(case, self.implementation.claims):
+                self.unclaimed += 1
+                reject()  # another one is drawn in its place
+            drawn.setdefault(case)
+
+        self._draw(keep)
+        return list(drawn)
 
     def _draw(self, use: Callable[[Case], object], shrink: bool = False) -> None:
         """Draw the cases of this run, the same ones each time, and use each."""
@@ -157,13 +163,18 @@ class Judge:
         """
         report.stop_unless_judged(self, rule)
         if rule.id not in self.verdicts:
-            self.examine([rule, *(other for other in self.rules if other is not rule)])
+            others = [other for other in self.rules if other is not rule and not self.unclaimed_needs(other)]
+            self.examine([rule, *others])
         verdict = self.verdicts[rule.id]
         if verdict.error is not None:
             raise verdict.error
         if verdict.case is not None:
             verdict.case, verdict.findings = self.smallest(rule, verdict.case)
         report.conclude(self, verdict)
+
+    def unclaimed_needs(self, rule: Rule) -> list[str]:
+        """Return what a rule needs and the implementation does not claim."""
+        return [feature for feature in rule.needs if not self.implementation.supports(feature)]
 
     def examine(self, rules: Iterable[Rule]) -> None:
         """Hold rules against all cases, case by case, and keep the verdicts.
@@ -262,6 +273,4 @@ def is_claimed(case: Case, claims: Claims) -> bool:
     needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
     if "float16" in case.to_json():
         needed.add("fp16")
-    if case.as_dicts:
-        needed.add("dict-configs")
     return all(claims.supports(feature) for feature in needed)

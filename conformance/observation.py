@@ -18,7 +18,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.alignment import ObservationError as ObservationError
 from observance.conformance.alignment import Unobserved, align
-from observance.reference.graphs import operands
+from observance.reference.graphs import operands, place_of
 from observance.reference.specs import settings_of
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
@@ -37,9 +37,7 @@ class Edge:
     value: str
 
     def __str__(self) -> str:
-        first, *rest = self.keys
-        place = f"argument {first!r}" + "".join(f"[{key!r}]" for key in rest)
-        return f"{self.value} -> {self.reader} ({place})"
+        return f"{self.value} -> {self.reader} ({place_of(self.keys)})"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Outcome:
 
     Attributes
     ----------
+    case
+        What was called for.
     float_graph
         The graph that was given, as it was before the call.
     arguments
@@ -35,6 +37,7 @@ class Outcome:
         float model plus observers, which ``misshapen`` then says.
     """
 
+    case: Case
     float_graph: Graph
     arguments: Arguments
     prepared: GraphModule | None
@@ -70,7 +73,7 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         except Exception as raised:  # whatever an implementation raises is an outcome
             result, error = None, raised
     said = [(warning.category, str(warning.message)) for warning in caught]
-    outcome = Outcome(float_graph, arguments, None, error, said, before=before)
+    outcome = Outcome(case, float_graph, arguments, None, error, said, before=before)
     if error is None and not isinstance(result, GraphModule):
         outcome.misshapen = f"prepare returned a {type(result).__name__}, not a GraphModule"
     elif error is None:

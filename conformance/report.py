@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 import textwrap
@@ -37,8 +38,7 @@ def stop_unless_judged(judge: Judge, rule: Rule) -> None:
     """Skip a rule that is blocked, or that needs what the implementation does not claim."""
     if judge.blocked:
         pytest.skip(f"{BLOCKED}: {judge.blocked}")
-    missing = [feature for feature in rule.needs if not judge.implementation.supports(feature)]
-    if missing:
+    if missing := judge.unclaimed_needs(rule):
         pytest.skip(f"{UNCLAIMED}: {judge.implementation.name} does not claim {missing[0]!r}")
 
 
@@ -54,6 +54,7 @@ def failure(judge: Judge, verdict: Verdict) -> str:
     """Return the whole text of a failure, and write its case and its script."""
     case, rule = verdict.case, verdict.rule
     assert case is not None
+    pair = verdict.findings[0].cases
     stem = judge.folder / f"{rule.id}-{case.digest}"
     judge.folder.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".json").write_text(case.to_json() + "\n")
@@ -62,8 +63,10 @@ def failure(judge: Judge, verdict: Verdict) -> str:
         f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} {judge.implementation.version}.",
         f"{rule.sentence}\nOrigin: {rule.origin}",
         f"Case {case.digest}, {len(case.calls)} call{'s' * (len(case.calls) != 1)}:\n" + _indented(readable(case)),
-        "The graph, with what was found on its edges:\n" + _indented(graph_text(judge, case, verdict.findings)),
+        "The graph, with what was found on its edges:\n"
+        + _indented(graph_text(judge, pair[0] if pair else case, verdict.findings)),
         *(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
+        *pair_texts(verdict.findings),
         f"Rerun:  {rerun(judge, rule, stem.with_suffix('.json').as_posix())}\n"
         f"Script: {stem.with_suffix('.py').as_posix()}",
     ]
@@ -114,6 +117,17 @@ def finding_text(finding: Finding) -> str:
         because = textwrap.fill(finding.because, 96, initial_indent="    because:  ", subsequent_indent=" " * 14)
         lines.append(because)
     return "\n".join(lines)
+
+
+def pair_texts(findings: Sequence[Finding]) -> list[str]:
+    """Return how the two calls differ that a metamorphic rule holds against each other, once."""
+    pair = findings[0].cases
+    if pair is None or pair[0] == pair[1]:
+        return []
+    first, second = (readable(case).splitlines() for case in pair)
+    lines = list(difflib.unified_diff(first, second, n=2, lineterm=""))[2:]
+    heading = "Two calls are held against each other; they differ in this alone (- the first, + the second):"
+    return [heading + "\n" + _indented("\n".join(lines))]
 
 
 def rerun(judge: Judge, rule: Rule, path: str) -> str:

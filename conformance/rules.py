@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from observance.conformance.trials import Trial
+    from observance.strategies import Case
 
 MUST = "MUST"
 """Promised by torch's documentation, or nobody could do without it.  These gate."""
@@ -35,6 +36,8 @@ class Finding:
         What the rule demands, and what is there.
     because
         The argument: from what stands where to what must follow.
+    cases
+        Where two calls are held against each other, what each was called for.
     """
 
     place: str
@@ -42,6 +45,7 @@ class Finding:
     expected: str = ""
     found: str = ""
     because: str = ""
+    cases: tuple[Case, Case] | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -54,9 +58,11 @@ def kept(place: object) -> Finding:
     return Finding(str(place))
 
 
-def broken(place: object, expected: object, found: object, because: str) -> Finding:
+def broken(
+    place: object, expected: object, found: object, because: str, cases: tuple[Case, Case] | None = None
+) -> Finding:
     """Return the finding that a rule is broken at a place."""
-    return Finding(str(place), True, str(expected), str(found), because)
+    return Finding(str(place), True, str(expected), str(found), because, cases)
 
 
 def judged(holds: bool, place: object, expected: object, found: object, because: str) -> Finding:

@@ -27,8 +27,8 @@ def test_a_dict_means_the_same_as_the_object(trial: Trial) -> Iterator[Finding]:
     """Configs given as dicts place the same observers as the objects, and draw a `FutureWarning`."""
     if trial.outcome.error is not None:
         return
-    as_dicts = trial.again(as_dicts=True)
-    yield from same_placement(trial.outcome, as_dicts, "the configs are the same, as dicts")
+    as_objects, as_dicts = trial.again(as_dicts=False), trial.again(as_dicts=True)
+    yield from same_placement(as_objects, as_dicts, "the configs are the same, as dicts")
     if as_dicts.error is None:
         warned = any(issubclass(category, FutureWarning) for category, _ in as_dicts.warnings)
         yield judged(warned, "the warning", "a FutureWarning", "none", "a dict is deprecated")

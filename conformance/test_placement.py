@@ -164,8 +164,7 @@ def _compared(trial: Trial) -> Iterator[Finding]:
         if str(edge) not in different:
             yield kept(edge)
     for difference in found:
-        name = difference.edge.reader if difference.edge else difference.place.removeprefix("on ")
-        yield broken(difference.place, difference.expected, difference.found, trial.explain(name))
+        yield broken(difference.place, difference.expected, difference.found, trial.explain(difference))
 
 
 @rule("PLACEMENT-6", MUST, "Python: an argument may be passed by position or by keyword", costly=True)

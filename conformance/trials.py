@@ -11,12 +11,12 @@ import torch
 from torch.fx import Interpreter, Node
 
 from observance.conformance import choices
-from observance.conformance.observation import Edge, Observation
+from observance.conformance.observation import Difference, Edge, Observation
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
 from observance.reference import RefusalError, placement, survey
 from observance.reference.entry import read_configs
-from observance.reference.graphs import Operand, operands
+from observance.reference.graphs import Operand, operands, place_of
 from observance.reference.site import Quantized, Site
 from observance.strategies import Case
 
@@ -74,13 +74,17 @@ class Trial:
         """The choices that nothing promises, and that matter in this case."""
         return [] if self._survey is None else self._survey[1] + self._survey[2]
 
-    def explain(self, name: str) -> str:
-        """Return what the reference says of a node: why it has observers or none."""
+    def explain(self, difference: Difference) -> str:
+        """Return why the reference has observers, or none, at a place: first on the value, then for its reader."""
         if self._survey is None:
             return ""
-        site = self._survey[0]
-        nodes = [node for node in site.graph.nodes if node.name == name]
-        return "; ".join(site.plan.explain(node).replace("\n", "; ") for node in nodes)
+        edge = difference.edge
+        value = edge.value if edge else difference.place.removeprefix("on ")
+        said = [d for d in self._survey[0].plan.decisions if d.node.name == value and not d.is_of_argument]
+        if edge:
+            places = {"pattern", "input and output", place_of(edge.keys)}
+            said += [d for d in self._survey[0].plan.decisions if d.node.name == edge.reader and d.place in places]
+        return "; ".join(map(str, said)) or f"nobody asks for an observer on {value}"
 
     @property
     def surveyed(self) -> tuple[Site, Observation] | None:
@@ -143,10 +147,11 @@ def same_placement(first: Outcome, second: Outcome, because: str, names: dict[st
     Edges are matched by reader, value and place among the reader's operands, so
     that a spelling may change; readers that only one of the two has are left out.
     """
+    pair = (first.case, second.case)
     if first.observation is None or second.observation is None:
         if (first.error is None) != (second.error is None):
             outcomes = [type(o.error).__name__ if o.error else "accepted" for o in (first, second)]
-            return [broken("the call", outcomes[0], outcomes[1], because)]
+            return [broken("the call", outcomes[0], outcomes[1], because, pair)]
         return []
     renamed = names or {}
     theirs = _by_reader(second.observation)
@@ -166,7 +171,7 @@ def same_placement(first: Outcome, second: Outcome, because: str, names: dict[st
             if same:
                 found.append(kept(edge))
             else:
-                found.append(broken(edge, _words(mine), _words(yours), because))
+                found.append(broken(edge, _words(mine), _words(yours), because, pair))
     return found
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch.ao.quantization import PlaceholderObserver, QConfig
 from torch.fx import Graph, Node
 
-from .graphs import Operand, operands
+from .graphs import Operand, operands, position
 from .qconfigs import reuses_input
 from .specs import Spec, spec_of
 from .values import Kind, Shape
@@ -148,8 +148,9 @@ def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
     if key in ("weight", "bias"):
         return str(key)
     if operand.node.op == "call_function":
+        place = position(operand)
         for name, index in positions.get(operand.node.target, {}).items():
-            if key == index and name in ("weight", "bias"):
+            if place == index and name in ("weight", "bias"):
                 return name
     return "activation"
 
@@ -167,11 +168,13 @@ def spec_for(operand: Operand, ask: Ask, positions: Mapping[Any, Mapping[str, in
 def is_first_argument(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> bool:
     """Whether an operand is the operator's first argument: the one quantized dynamically.
 
-    With keywords alone it is the first that is neither weight nor bias.
+    Of a module or a method that is called with keywords alone, whose parameters
+    are not known, it is the first that is neither weight nor bias.
     """
     if len(operand.keys) > 1 or role(operand, positions) != "activation":
         return False
-    if operand.node.args:
-        return operand.keys[0] == 0
+    place = position(operand)
+    if operand.node.args or isinstance(place, int):
+        return place == 0
     first = next((key for key in operand.node.kwargs if key not in ("weight", "bias")), None)
     return operand.keys[0] == first

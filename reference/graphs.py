@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch.fx import Node
+from torch.fx.operator_schemas import get_signature_for_torch_op
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,13 @@ class Operand:
     value: Node
 
     def __str__(self) -> str:
-        first, *rest = self.keys
-        place = f"argument {first}" if isinstance(first, int) else f"argument {first!r}"
-        return place + "".join(f"[{key!r}]" for key in rest)
+        return place_of(self.keys)
+
+
+def place_of(keys: tuple[int | str, ...]) -> str:
+    """Return the place to which keys lead, in words, such as ``argument 0[1]``."""
+    first, *rest = keys
+    return f"argument {first!r}" + "".join(f"[{key!r}]" for key in rest)
 
 
 def operands(node: Node) -> list[Operand]:
@@ -48,6 +55,28 @@ def _leaves(keys: tuple[int | str, ...], argument: Any) -> Iterator[tuple[tuple[
             case slice():
                 ends = (part.start, part.stop, part.step)
                 pending += reversed([((*here, index), item) for index, item in enumerate(ends)])
+
+
+def position(operand: Operand) -> int | str:
+    """Return where an operand stands among the parameters of the function that reads it.
+
+    An argument has one place, by position or by keyword; where the function's
+    parameters are not known, a keyword stands for itself.
+    """
+    key, target = operand.keys[0], operand.node.target
+    if isinstance(key, str) and callable(target):
+        return next((names.index(key) for names in parameters(target) if key in names), key)
+    return key
+
+
+@functools.cache
+def parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of a function's parameters, in order, for each of its overloads."""
+    try:
+        signatures = [inspect.signature(function)]
+    except ValueError:  # a function that is not written in Python
+        signatures = get_signature_for_torch_op(function) or []
+    return tuple(tuple(signature.parameters) for signature in signatures)
 
 
 def name_of(target: Any) -> str:

@@ -34,6 +34,11 @@ class Decision:
     rule: str
     reason: str
 
+    @property
+    def is_of_argument(self) -> bool:
+        """Whether it is about one of the node's arguments, and not about the node."""
+        return self.place.startswith("argument ")
+
     def __str__(self) -> str:
         return f"{self.node.name}, {self.place}: {self.reason} [{self.rule}]"
 

@@ -25,6 +25,9 @@ MAX_CALLS = 30
 _QUANTIZED = st.sampled_from((None, None, None, None, None, None, 0, 1))
 """Draws which float input is declared as quantized."""
 
+_AS_DICTS = st.sampled_from((False,) * 15 + (True,))
+"""Draws whether the configs are passed as dicts."""
+
 
 @functools.cache
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
@@ -36,7 +39,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED)
+    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -54,7 +57,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    operators, output, qconfigs, mapping, backend, quantized = draw(_drawn(max_calls))[0]
+    operators, output, qconfigs, mapping, backend, quantized, as_dicts = draw(_drawn(max_calls))[0]
     graph = resolve_graph(operators)
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     palette = suited(backend, resolve_palette(qconfigs))
@@ -64,6 +67,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         mapping=resolve_mapping(mapping, palette, parts(case)),
         backend=resolve_backend(backend, target_chains(case), palette),
         quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
+        as_dicts=as_dicts,
     )
     for feature in features(case):
         event(feature)

@@ -51,6 +51,7 @@ FEATURES: dict[str, str] = {
     "constraint": "a drawn dtype config with constraints",
     "input never observed": "a drawn pattern that is never observed",
     "quantized input": "a graph input declared as quantized",
+    "configs as dicts": "the configs in their deprecated form",
 }
 """All features, each with what it means."""
 
@@ -60,6 +61,8 @@ def features(case: Case) -> list[str]:
     found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case)
     if case.quantized_inputs:
         found.add("quantized input")
+    if case.as_dicts:
+        found.add("configs as dicts")
     return [name for name in FEATURES if name in found]
 
 

@@ -90,8 +90,14 @@ ARITHMETIC = (
     call("torch_sub", "torch.sub", "t t -> t", "torch.sub({0}, {1})", "torch.sub(input={0}, other={1})"),
     call("number_first", "operator.add", "t -> t", "operator.add(2, {0})"),
     call("matmul", "torch.matmul", "t t -> t", "torch.matmul({0}, {1})", "torch.matmul(input={0}, other={1})"),
-    # By position alone: what are matrices to torch are a weight and an input to backend configs.
-    call("addmm", "torch.addmm", "d d d -> d", "torch.addmm({0}, {1}, {2})"),
+    # What are matrices to torch are a weight, an input and a bias to some backend configs.
+    call(
+        "addmm",
+        "torch.addmm",
+        "d d d -> d",
+        "torch.addmm({0}, {1}, {2})",
+        "torch.addmm(input={0}, mat1={1}, mat2={2})",
+    ),
 )
 """Functions of two operands."""
 

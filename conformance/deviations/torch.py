@@ -69,6 +69,14 @@ REGISTER = Register(
             placement.ROLE_BY_VALUE,
         ),
         Deviation(
+            "roles-by-keyword",
+            ("PLACEMENT-5", "PLACEMENT-6"),
+            "node_arg_is_weight and node_arg_is_bias know a keyword only if it is 'weight' or 'bias': where a backend "
+            "config names the position of a weight that has another name, it is a weight by position alone",
+            "node_arg_is_weight: returns if node arg is weight",
+            placement.ROLE_BY_KEYWORD,
+        ),
+        Deviation(
             "dynamic-by-keyword",
             ("DTYPES-8", "PLACEMENT-5", "PLACEMENT-6"),
             "is_zeroth_arg asks for node.args[0]; an input that is passed by keyword is never quantized dynamically",

@@ -81,6 +81,11 @@ def _role_by_value(original: Decision, operand: Operand, positions: Any) -> Any:
     return original(operand, positions)
 
 
+def _keyword_itself(original: Decision, operand: Operand) -> Any:
+    """Know an argument's place only where it is passed by position."""
+    return operand.keys[0]
+
+
 def _no_roles_of_modules(original: Decision, module: Any) -> set[str]:
     """Look at no module's weight or bias when the backend is asked."""
     return set()
@@ -185,6 +190,7 @@ REUSED_DTYPE = (Change("placement.dtype_of", _reused_is_quint8),)
 DYNAMIC_BY_KEYWORD = (Change("dtypes.is_first_argument", _first_by_position),)
 DYNAMIC_TWICE = (Change("dtypes.is_first_argument", _first_by_value),)
 ROLE_BY_VALUE = (Change("dtypes.role", _role_by_value),)
+ROLE_BY_KEYWORD = (Change("dtypes.position", _keyword_itself),)
 MODULE_WEIGHT = (Change("backends.roles_of_module", _no_roles_of_modules),)
 KEYWORD_TENSORS = (Change("patterns.tensor_arguments", _positional_tensors),)
 KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)
