@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
+from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.alignment import ObservationError as ObservationError
 from observance.conformance.alignment import Unobserved, align
 from observance.reference.graphs import operands, place_of
-from observance.reference.specs import settings_of
+from observance.reference.specs import is_observer, settings_of
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
 
@@ -67,12 +68,15 @@ class Observation:
         The chain of observers on every edge of the float graph; empty if none.
     values
         All chains of observers on every value, those that nothing reads included.
+    callees
+        What each node that calls a module calls: its class, and the observers inside.
     names
         The name of each float node in the prepared model.
     """
 
     edges: Mapping[Edge, Chain]
     values: Mapping[str, frozenset[Chain]]
+    callees: Mapping[str, Settings]
     names: Mapping[str, str]
 
     def on(self, value: str) -> str:
@@ -149,7 +153,19 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
             values.setdefault(base, set()).add(reader.chain(node))
     names = {original.name: copy.name for original, copy in reader.copies.items()}
     frozen = {value: frozenset(chains) for value, chains in values.items()}
-    return Observation(edges, frozen, names)
+    callees = {
+        original.name: callee_of(reader.bare.modules[str(copy.target)])
+        for original, copy in reader.copies.items()
+        if original.op == "call_module"
+    }
+    return Observation(edges, frozen, callees, names)
+
+
+def callee_of(module: nn.Module) -> Settings:
+    """Return what a module that a node calls is: its class, and the observers inside, by their names."""
+    kind = type(module)
+    inside = ((name, settings_of(part)) for name, part in module.named_modules() if name and is_observer(part))
+    return (("class", f"{kind.__module__}.{kind.__qualname__}"), *inside)
 
 
 class _Reader:
@@ -204,7 +220,11 @@ def differences(expected: Observation, found: Observation) -> list[Difference]:
     First the observers on each edge are compared, then those on each value, which
     include those that nothing reads, then which of them are one object.
     """
-    return [*_edge_differences(expected, found), *_sharing_differences(expected, found)]
+    return [
+        *_edge_differences(expected, found),
+        *_callee_differences(expected, found),
+        *_sharing_differences(expected, found),
+    ]
 
 
 def _edge_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
@@ -218,6 +238,21 @@ def _edge_differences(expected: Observation, found: Observation) -> Iterator[Dif
         if Counter(mine_all) != Counter(theirs_all):
             texts = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
             yield Difference(None, f"on {value}", *texts)
+
+
+def _callee_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
+    """Yield the nodes that call different modules, or modules with different observers inside."""
+    for node, callee in expected.callees.items():
+        other = found.callees[node]
+        if callee != other:
+            yield Difference(None, f"the module of {node}", describe_callee(callee), describe_callee(other))
+
+
+def describe_callee(callee: Settings) -> str:
+    """Return a called module in words: its class, and the observers inside."""
+    (_, kind), *parts = callee
+    inside = ", ".join(f"{name} {describe(settings)}" for name, settings in parts)
+    return f"{kind} with {inside}" if inside else str(kind)
 
 
 def _on_value(observation: Observation, value: str) -> list[tuple[Settings, ...]]:

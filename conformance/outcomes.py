@@ -95,7 +95,7 @@ def call(implementation: Implementation, arguments: Arguments) -> Any:
     if implementation.shape == "prepare_fx":
         return implementation.function(arguments.float_model, mapping, inputs, **configs)
     scopes = arguments.scopes
-    return implementation.function(arguments.model, mapping, False, scopes, inputs, **configs)
+    return implementation.function(arguments.model, mapping, arguments.is_qat, scopes, inputs, **configs)
 
 
 def fused(arguments: Arguments) -> Arguments:
@@ -121,6 +121,7 @@ def fused(arguments: Arguments) -> Arguments:
         arguments.example_inputs,
         arguments.custom_config,
         arguments.backend_config,
+        arguments.is_qat,
     )
 
 

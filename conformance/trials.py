@@ -79,7 +79,7 @@ class Trial:
         if self._survey is None:
             return ""
         edge = difference.edge
-        value = edge.value if edge else difference.place.removeprefix("on ")
+        value = edge.value if edge else difference.place.removeprefix("on ").removeprefix("the module of ")
         said = [d for d in self._survey[0].plan.decisions if d.node.name == value and not d.is_of_argument]
         if edge:
             places = {"pattern", "input and output", place_of(edge.keys)}

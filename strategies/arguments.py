@@ -21,8 +21,8 @@ from .source import definitions
 class Arguments:
     """One set of arguments for one call of `prepare`, made for that call alone.
 
-    ``float_model`` is the model before tracing, in eval mode; ``model`` the
-    traced one; ``scopes`` maps the name of each node to the path and the type
+    ``float_model`` is the model before tracing, in training mode if ``is_qat`` and
+    else in eval mode; ``model`` the traced one; ``scopes`` maps the name of each node to the path and the type
     of the module that it stands in.
     """
 
@@ -33,6 +33,7 @@ class Arguments:
     example_inputs: tuple[Any, ...]
     custom_config: Any
     backend_config: Any
+    is_qat: bool
 
 
 def build(case: Case) -> Arguments:
@@ -59,6 +60,7 @@ def build(case: Case) -> Arguments:
         make["make_inputs"](),
         make["make_custom_config"](),
         make["make_backend"](),
+        case.is_qat,
     )
 
 

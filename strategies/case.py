@@ -154,8 +154,9 @@ class Case:
     ``inputs`` are the kinds of the graph's inputs (see the operator table);
     ``backend`` is None (pass none), a shipped config's name, or one of its own;
     ``quantized_inputs`` are the inputs declared as already quantized;
-    ``as_dicts`` passes the configs in their deprecated form.  Weights come from
-    ``seed``.
+    ``as_dicts`` passes the configs in their deprecated form; ``is_qat`` prepares
+    for quantization-aware training, with a model in training mode.  Weights
+    come from ``seed``.
     """
 
     inputs: tuple[str, ...]
@@ -165,6 +166,7 @@ class Case:
     backend: str | Backend | None = None
     quantized_inputs: tuple[int, ...] = ()
     as_dicts: bool = False
+    is_qat: bool = False
     seed: int = 0
 
     @property

@@ -46,7 +46,7 @@ if __name__ == "__main__":
     prepared = prepare(
         model,
         make_mapping(),
-        False,
+        IS_QAT,
         tracer.node_name_to_scope,
         make_inputs(),
         prepare_custom_config=make_custom_config(),
@@ -67,7 +67,7 @@ def script(case: Case) -> str:
     CaseError
         If the case cannot be built.
     """
-    return f'"""Case {case.digest}."""\n\n{definitions(case)}\n{_MAIN}'
+    return f'"""Case {case.digest}."""\n\n{definitions(case)}\n{_MAIN.replace("IS_QAT", str(case.is_qat))}'
 
 
 def definitions(case: Case) -> str:
@@ -76,7 +76,7 @@ def definitions(case: Case) -> str:
     body = "\n".join(
         [
             model_source(case),
-            *_function("make_model", [_seeding(case.seed), "return Model().eval().requires_grad_(False)"]),
+            *_function("make_model", [_seeding(case.seed), f"return Model().{_mode(case)}.requires_grad_(False)"]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
             *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, class_names(case))),
             *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
@@ -90,6 +90,11 @@ def definitions(case: Case) -> str:
 def _function(name: str, body: list[str]) -> list[str]:
     """Return the lines of a function without arguments, and the empty lines before it."""
     return ["", f"def {name}():", *("    " + line for line in body), ""]
+
+
+def _mode(case: Case) -> str:
+    """Return the call that puts the model into the mode in which it is prepared."""
+    return "train()" if case.is_qat else "eval()"
 
 
 def _seeding(seed: int) -> str:

@@ -35,7 +35,7 @@ def place(arguments: Arguments, changes: Sequence[Change]) -> Observation | None
         prepared = variant(changes)(
             given.model,
             given.qconfig_mapping,
-            False,
+            given.is_qat,
             given.scopes,
             given.example_inputs,
             given.custom_config,
