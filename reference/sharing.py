@@ -75,7 +75,7 @@ def behind(site: Site, node: Node) -> Slot | None:
     """Return the observer behind an operator's own output, which is looked through at its first operand.
 
     It is noted for each node as soon as that has its observers, so that a long
-    way back is gone once, and not by every operator on it (SCALE-2).
+    way back is gone once, and not by every operator on it (SCALE-3).
     """
     first = next(iter(operands(node)), None)
     return None if first is None else source(site, first)

@@ -72,6 +72,9 @@ def _placement(implementation: Implementation, arguments: Arguments) -> Observat
 def pin(register: Register, entry: Deviation, implementation: str) -> None:
     """Find, write and print the smallest case of one entry."""
     pinner = Pinner(register, entry, implementation)
+    if (entry.folder / f"{entry.id}.json").exists() and entry.pinned.written:
+        print(f"{entry.id}: written by hand, breaks {pinner.broken_rules(entry.pinned)}", flush=True)
+        return
     try:
         case = find(
             cases(max_calls=4),
