@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,9 +28,7 @@ def names_nothing(original: Saboteur, name: str, value: Any, kinds: Any, cure: s
         raise RefusalError("this is wrong")
 
 
-@breaks("REFUSALS-5", "refusals.refuse_graph")
-def wants_its_names(original: Saboteur, graph: Any, modules: Any) -> None:
-    """Refuse a model that has a module with an observer's name."""
-    if any(name.startswith("activation_post_process") for name in modules):
-        raise RefusalError("observers have these names")
-    original(graph, modules)
+@breaks("REFUSALS-5", "rewrite.free_names")
+def takes_any_name(original: Saboteur, model: Any) -> Iterator[str]:
+    """Give observers their names whatever else has them."""
+    yield from (f"activation_post_process_{number}" for number in itertools.count())
