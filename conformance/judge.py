@@ -189,7 +189,7 @@ class Judge:
         for number, case in enumerate(self.corpus):
             for rule in rules:
                 skipped = rule.costly and number % share
-                if not skipped and (self.only or not rule.own):
+                if not skipped and rule.is_for(case):
                     self._try(self.verdicts[rule.id], case)
 
     def cases_of(self, rule: Rule) -> tuple[Case, ...]:

@@ -106,6 +106,10 @@ class Rule:
     costly: bool = False
     own: tuple[Case, ...] = ()
 
+    def is_for(self, case: Case) -> bool:
+        """Whether the rule speaks of such cases: drawn ones, or those that are written by hand."""
+        return bool(self.own) == bool(case.written)
+
     @property
     def sentence(self) -> str:
         """The first paragraph of the text, on one line."""

@@ -58,7 +58,7 @@ class Pinner:
 
     def broken_rules(self, case: Case) -> list[str]:
         """Return the rules that the case breaks for want of this entry."""
-        return [name for name, rule in RULES.items() if self.judge.unexplained(rule, case)]
+        return [name for name, rule in RULES.items() if rule.is_for(case) and self.judge.unexplained(rule, case)]
 
 
 def _placement(implementation: Implementation, arguments: Arguments) -> Observation | None:
