@@ -24,6 +24,7 @@ from observance.conformance.variants import Change
 
 CHAPTERS = (
     "entry",
+    "refusals",
     "qconfigs",
     "patterns",
     "dtypes",
@@ -35,6 +36,7 @@ CHAPTERS = (
     "equalization",
     "annotations",
     "effects",
+    "scale",
 )
 """The chapters, in the order in which `prepare` does its work."""
 

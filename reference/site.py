@@ -12,6 +12,7 @@ from torch.fx import Graph, Node
 from .dtypes import Ask, Values
 from .patterns import Match
 from .plan import Plan, Slot
+from .specs import Spec
 
 
 @dataclass
@@ -52,7 +53,9 @@ class Site:
     ``assigned`` has the qconfig of each node, ``matches`` the pattern of each node
     that is in one, ``quantized`` those that are to be quantized.  While observers
     are placed, ``outputs`` has the slot through which each value is read, ``inputs`` all
-    slots that consumers asked for on each value, ``groups`` who shares with whom.
+    slots that consumers asked for on each value, by what they asked for and above what,
+    ``behind`` the observer that each operator's own output is looked through to, ``groups``
+    who shares with whom.
     """
 
     plan: Plan
@@ -64,5 +67,6 @@ class Site:
     assigned: Mapping[Node, Any]
     matches: Mapping[Node, Match]
     outputs: dict[Node, Slot] = field(default_factory=dict)
-    inputs: dict[Node, list[Slot]] = field(default_factory=dict)
+    inputs: dict[Node, dict[tuple[Spec, Slot | None], Slot]] = field(default_factory=dict)
+    behind: dict[Node, Slot | None] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)

@@ -156,7 +156,8 @@ class Case:
     ``quantized_inputs`` are the inputs declared as already quantized;
     ``as_dicts`` passes the configs in their deprecated form; ``is_qat`` prepares
     for quantization-aware training, with a model in training mode.  Weights
-    come from ``seed``.
+    come from ``seed``.  A case that is ``written`` has a text of that name, of
+    a ``size`` if it has one, in place of all this (see `written.py`).
     """
 
     inputs: tuple[str, ...]
@@ -167,6 +168,8 @@ class Case:
     quantized_inputs: tuple[int, ...] = ()
     as_dicts: bool = False
     is_qat: bool = False
+    written: str = ""
+    size: int = 0
     seed: int = 0
 
     @property

@@ -520,3 +520,7 @@ def keeps_observers(original: Saboteur, constructor: Any) -> Any:
     if spec is None:
         return None
     return dataclasses.replace(spec, make=lambda: _MADE.setdefault(spec, spec.make()))
+
+
+# Each further chapter has a file of its own, which enters its saboteurs here.
+from . import saboteurs_refusals, saboteurs_scale  # noqa: E402, F401

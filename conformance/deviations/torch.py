@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from . import torch_placement as placement
 from . import torch_qconfigs as qconfigs
+from . import torch_refusals as refusals
+from . import torch_scale as scale
 from . import torch_sharing as sharing
 from . import torch_values as values
 from .register import Deviation, Register
@@ -258,5 +260,7 @@ REGISTER = Register(
             "QConfig: settings for activations of the layer it is for",
             sharing.NOT_SEPARATED,
         ),
+        *refusals.ENTRIES,
+        *scale.ENTRIES,
     ),
 )
