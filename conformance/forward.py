@@ -1,0 +1,40 @@
+"""What models compute, and whether it is the same."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
+    """Return what a model computes, or the exception that it raises; the same random numbers each time."""
+    torch.manual_seed(0)
+    copies = [value.clone() for value in inputs]
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of observers that have seen nothing, and of deprecated dtypes
+            return model(*copies)
+    except Exception as error:  # a model that does not run is a result, too
+        return error
+
+
+def equal(mine: Any, theirs: Any) -> bool:
+    """Whether two returned structures are equal, bit for bit."""
+    if isinstance(mine, torch.Tensor):
+        same = isinstance(theirs, torch.Tensor) and mine.dtype == theirs.dtype
+        return same and torch.equal(_plain(mine), _plain(theirs))
+    if isinstance(mine, dict):
+        return list(mine) == list(theirs) and all(equal(mine[k], theirs[k]) for k in mine)
+    if isinstance(mine, (list, tuple)):
+        pairs = zip(mine, theirs, strict=False)
+        return type(mine) is type(theirs) and len(mine) == len(theirs) and all(equal(*p) for p in pairs)
+    return bool(mine == theirs)
+
+
+def _plain(value: torch.Tensor) -> torch.Tensor:
+    """Return a tensor that can be compared: not quantized, and without numbers that differ from themselves."""
+    return torch.nan_to_num(value.dequantize() if value.is_quantized else value)
