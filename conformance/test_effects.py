@@ -23,7 +23,6 @@ from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy
 from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
-from observance.strategies import Arguments
 
 
 def _forward(outcome: Outcome, training: bool) -> Iterator[Finding]:
@@ -240,7 +239,7 @@ def test_a_prepared_model_is_pickled_wherever_the_float_model_is(trial: Trial) -
             return
         found = list(_after_pickling(graph, prepared))
         # The float model is pickled only where it matters: it takes as long again.
-        if any(finding.broken for finding in found) and not _is_pickled(graph, given):
+        if any(finding.broken for finding in found) and not _is_pickled(trial):
             return
     yield from found
 
@@ -262,10 +261,13 @@ def _after_pickling(graph: Graph, prepared: GraphModule) -> Iterator[Finding]:
         yield broken(difference.place, difference.expected, difference.found, "the model was pickled and loaded")
 
 
-def _is_pickled(graph: Graph, given: Arguments) -> bool:
+def _is_pickled(trial: Trial) -> bool:
     """Whether the float model, its scopes and its configs are what they were after pickling."""
-    fresh = GraphModule(given.float_model, copy_graph(graph))
-    parts = reloaded((fresh, given.scopes, given.qconfig_mapping, given.custom_config))
+    given = arguments_of(trial.case, trial.calls.prefused)
+    graph = copy_graph(given.model.graph)
+    with importable(given):
+        model = GraphModule(given.model, copy_graph(graph))
+        parts = reloaded((model, given.scopes, given.qconfig_mapping, given.custom_config))
     try:
         return not isinstance(parts, Exception) and bool(observe(graph, parts[0]))
     except ObservationError:
