@@ -19,21 +19,31 @@ from observance.conformance import forward
 from observance.conformance.outcomes import Outcome
 
 
-def converted(outcome: Outcome) -> GraphModule | Exception:
-    """Calibrate a copy of a prepared model once, on the example inputs, and convert it.
+def calibrated(outcome: Outcome) -> GraphModule | Exception:
+    """Return a copy of a prepared model that has seen the example inputs once, or what they raised."""
+    model = uncalibrated(outcome)
+    result = forward.run(model, outcome.arguments.example_inputs)
+    return result if isinstance(result, Exception) else model
+
+
+def uncalibrated(outcome: Outcome) -> GraphModule:
+    """Return a copy of a prepared model."""
+    assert outcome.prepared is not None, "there is a prepared model"
+    return copy.deepcopy(outcome.prepared)
+
+
+def converted(model: GraphModule | Exception, outcome: Outcome) -> GraphModule | Exception:
+    """Convert a prepared model of an outcome.
 
     Returns
     -------
     GraphModule or Exception
-        The quantized model, or what calibrating or converting raised.
+        The quantized model, or what was raised on the way.
     """
-    model = copy.deepcopy(outcome.prepared)
-    assert model is not None, "there is a prepared model"
+    if isinstance(model, Exception):
+        return model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        calibrated = forward.run(model, outcome.arguments.example_inputs)
-        if isinstance(calibrated, Exception):
-            return calibrated
         try:
             quantized: GraphModule = convert_fx(model.eval(), backend_config=outcome.arguments.backend_config)
         except Exception as error:  # conversion raises what it likes

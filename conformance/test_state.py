@@ -9,8 +9,8 @@ from typing import Any
 from torch.fx import Graph, GraphModule
 
 from observance.conformance import forward
-from observance.conformance.conversion import difference
-from observance.conformance.observation import differences
+from observance.conformance.conversion import converted, difference, uncalibrated
+from observance.conformance.observation import Chain, differences
 from observance.conformance.recorded import (
     ABSENT,
     Meaning,
@@ -229,3 +229,27 @@ def test_the_prepared_model_becomes_the_same_quantized_model(trial: Trial) -> It
     if not isinstance(results[0], Exception):
         same = forward.equal(*results)
         yield judged(same, "its forward pass", "the reference's result", "another", because)
+
+
+@rule(
+    "STATE-11", MUST, "documentation: no calibration needed when we only have dynamic/weight_only", ("convert",), True
+)
+def test_no_calibration_is_needed_where_no_activation_is_observed_statically(trial: Trial) -> Iterator[Finding]:
+    """A model that statically observes nothing but parameters becomes the reference's quantized model uncalibrated."""
+    mine, theirs, seen = trial.outcome, trial.expected, trial.outcome.observation
+    if mine.prepared is None or theirs.prepared is None or seen is None or theirs.observation is None:
+        return
+    parameters = set(_names(mine.float_graph, ("get_attr",)))
+    static = {value for value, chains in seen.values.items() if any(map(_is_static, chains))}
+    if differences(theirs.observation, seen) or not static or not static <= parameters:
+        return
+    expected, found = (converted(uncalibrated(outcome), outcome) for outcome in (theirs, mine))
+    if isinstance(expected, GraphModule) and isinstance(found, GraphModule):
+        apart = difference(expected, found) or ("", "")
+        because = "conversion looks at the weights itself, where the nodes' meta says that they stand"
+        yield judged(not any(apart), "the quantized model", *apart, because)
+
+
+def _is_static(chain: Chain) -> bool:
+    """Whether one of some observers is static."""
+    return any(not dict(seen.settings).get("is_dynamic") for seen in chain)

@@ -11,7 +11,7 @@ import torch
 from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
-from observance.conformance.conversion import converted
+from observance.conformance.conversion import calibrated, converted
 from observance.conformance.observation import Difference, Edge, Observation
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
@@ -114,7 +114,8 @@ class Trial:
         """
         if self.outcome.prepared is None or self.expected.prepared is None or self.float_values is None:
             return None
-        return converted(self.outcome), converted(self.expected)
+        mine, theirs = self.outcome, self.expected
+        return converted(calibrated(mine), mine), converted(calibrated(theirs), theirs)
 
     def again(self, **changes: Any) -> Outcome:
         """Return what the implementation does with the case when parts of it are changed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from torch import nn
@@ -12,6 +13,7 @@ from torch.fx import GraphModule, Node
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
+from observance.reference.entry import RefusalError
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
@@ -35,9 +37,8 @@ def _counts_float_patterns(
 ) -> Any:
     """Count a pattern that stays float as observed, if its backend takes it as it is."""
     chosen = original(result, match, assigned, known, reader)
-    qconfigs = [assigned[node] for node in match.nodes if assigned[node] is not None]
-    asks = [_FLOAT, *map(dtypes.ask_of, qconfigs)] if qconfigs and not chosen else []
-    if any(backends.judge(match, ask, reader).supported for ask in asks):
+    asked = any(assigned[node] is not None for node in match.nodes)
+    if asked and not chosen and backends.judge(match, _FLOAT, reader).supported:
         result.observed.update(match.nodes)
     return chosen
 
@@ -69,26 +70,28 @@ def _with_device(constructor: Any) -> Any:
 
 
 def _remembers_refusals(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
-    """Write qconfigs on the caller's modules on the way to a refusal, and believe what is written there."""
+    """Leave qconfigs on the caller's modules when a call is refused, and believe what is left there."""
+    root = graph.owning_module
     flat = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
-    marked: list[nn.Module] = []
-    _mark(graph.owning_module, "", flat, None, marked)
-    for module in marked:  # this call is not refused, and leaves nothing behind
-        if "qconfig" in vars(module):
-            del module.qconfig
-    return original(graph, modules, mapping, scopes)
+    if "qconfig" in vars(root):
+        _mark(root, "", flat, None)
+    try:
+        return original(graph, modules, mapping, scopes)
+    except (AssertionError, RefusalError):
+        with suppress(AssertionError):
+            _mark(root, "", flat, None)
+        raise
 
 
-def _mark(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any, marked: list[nn.Module]) -> None:
+def _mark(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> None:
     """Write a qconfig on a module and on those inside, up to the first that is refused."""
     own = vars(module).get("qconfig", flat.get(path, flat.get(type(module), inherited)))
     has_weight = own is not None and own.weight is not None
     if has_weight and is_per_channel_transposed(module, own):
         raise AssertionError("per-channel weights for a transposed convolution")
     module.qconfig = own
-    marked.append(module)
     for name, child in module.named_children():
-        _mark(child, f"{path}.{name}" if path else name, flat, own, marked)
+        _mark(child, f"{path}.{name}" if path else name, flat, own)
 
 
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
