@@ -10,6 +10,7 @@ from torch.fx import Graph, GraphModule
 
 from observance.conformance import forward
 from observance.conformance.conversion import converted, difference, uncalibrated
+from observance.conformance.derived import dynamically
 from observance.conformance.observation import Chain, differences
 from observance.conformance.recorded import (
     ABSENT,
@@ -231,23 +232,24 @@ def test_the_prepared_model_becomes_the_same_quantized_model(trial: Trial) -> It
         yield judged(same, "its forward pass", "the reference's result", "another", because)
 
 
-@rule(
-    "STATE-11", MUST, "documentation: no calibration needed when we only have dynamic/weight_only", ("convert",), True
-)
-def test_no_calibration_is_needed_where_no_activation_is_observed_statically(trial: Trial) -> Iterator[Finding]:
-    """A model that statically observes nothing but parameters becomes the reference's quantized model uncalibrated."""
-    mine, theirs, seen = trial.outcome, trial.expected, trial.outcome.observation
-    if mine.prepared is None or theirs.prepared is None or seen is None or theirs.observation is None:
+@rule("STATE-11", MUST, "documentation: dynamic and weight-only need no calibration", ("convert", "dynamic"), True)
+def test_what_is_quantized_dynamically_needs_no_calibration(trial: Trial) -> Iterator[Finding]:
+    """A model that observes nothing but parameters statically becomes the reference's quantized model uncalibrated."""
+    case = dynamically(trial.case)
+    if case is None:
+        return
+    mine, theirs = trial.calls.outcome(case), trial.standard.outcome(case)
+    if mine.observation is None or theirs.observation is None or differences(theirs.observation, mine.observation):
         return
     parameters = set(_names(mine.float_graph, ("get_attr",)))
-    static = {value for value, chains in seen.values.items() if any(map(_is_static, chains))}
-    if differences(theirs.observation, seen) or not static or not static <= parameters:
+    static = {value for value, chains in theirs.observation.values.items() if any(map(_is_static, chains))}
+    if not static or not static <= parameters:
         return
     expected, found = (converted(uncalibrated(outcome), outcome) for outcome in (theirs, mine))
     if isinstance(expected, GraphModule) and isinstance(found, GraphModule):
-        apart = difference(expected, found) or ("", "")
+        apart = difference(expected, found)
         because = "conversion looks at the weights itself, where the nodes' meta says that they stand"
-        yield judged(not any(apart), "the quantized model", *apart, because)
+        yield broken("the quantized model", *apart, because) if apart else kept("the quantized model")
 
 
 def _is_static(chain: Chain) -> bool:
