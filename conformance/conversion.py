@@ -116,11 +116,11 @@ def _text(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"{value.dtype} {value.tolist()}"
     if isinstance(value, Mapping):
-        return str({name: _text(part) for name, part in value.items()})
+        return f"{{{', '.join(f'{name}: {_text(part)}' for name, part in value.items())}}}"
     if isinstance(value, (list, tuple)):
-        return str([_text(part) for part in value])
-    if hasattr(value, "unpack"):  # the packed weights of a quantized kernel
-        return _text(value.unpack())
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, torch.ScriptObject):  # the packed weights of a quantized kernel
+        return _text(value.unpack() if hasattr(value, "unpack") else value.__getstate__())
     return repr(value)
 
 
