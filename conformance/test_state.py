@@ -84,7 +84,7 @@ def test_the_record_has_the_qconfig_of_every_operator(trial: Trial) -> Iterator[
 
 @rule("STATE-3", MUST, "prepare: node_name_to_scope maps a node's name to where it stands", ("convert",))
 def test_the_record_has_the_scope_of_every_node(trial: Trial) -> Iterator[Finding]:
-    """``node_name_to_scope`` has what the caller gave for every node."""
+    """In ``node_name_to_scope`` every node has the scope that the caller gave."""
     records, given = _records(trial), trial.outcome.arguments.scopes
     if records is None or trial.seen is None:
         return
@@ -97,7 +97,7 @@ def test_the_record_has_the_scope_of_every_node(trial: Trial) -> Iterator[Findin
 
 @rule("STATE-4", MUST, "prepare: the mapping is deep-copied; convert compares its own mapping with it", ("convert",))
 def test_the_record_has_the_configs_that_were_given(trial: Trial) -> Iterator[Finding]:
-    """``qconfig_mapping`` and ``prepare_custom_config`` are objects that say what the caller's configs say.
+    """The record's ``qconfig_mapping`` and ``prepare_custom_config`` are objects that say what the caller's say.
 
     The mapping is a copy: the caller may change his own afterwards.
     """
@@ -127,7 +127,7 @@ def _entries(expected: dict[str, Meaning], found: dict[str, Meaning], because: s
 
 @rule("STATE-5", MUST, "prepare: attributes related to standalone modules, in model.meta", ("convert",))
 def test_the_record_says_what_kind_of_preparation_it_was(trial: Trial) -> Iterator[Finding]:
-    """``is_qat``, and the three fields of a standalone module, say what the caller asked for."""
+    """The record's ``is_qat`` and its three fields of a standalone module say what the caller asked for."""
     records = _records(trial)
     if records is None:
         return
@@ -144,7 +144,7 @@ def test_the_record_says_what_kind_of_preparation_it_was(trial: Trial) -> Iterat
 
 @rule("STATE-6", MUST, "prepare: record names for the set of observed node", ("convert",))
 def test_the_record_has_the_names_of_what_is_observed(trial: Trial) -> Iterator[Finding]:
-    """``observed_node_names`` has the nodes of every pattern that is quantized, and no others."""
+    """In ``observed_node_names`` stand the nodes of every pattern that is quantized, and no others."""
     records = _records(trial)
     if records is None or trial.seen is None or trial.site is None:
         return
