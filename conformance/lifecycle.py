@@ -52,7 +52,8 @@ def importable(arguments: Arguments) -> Iterator[None]:
     """Let the classes and functions of a case be imported by their names, as a user's would be."""
     kinds = [type(arguments.float_model), *(kind for _, kind in arguments.scopes.values() if isinstance(kind, type))]
     spaces: list[dict[str, Any]] = [getattr(vars(kind).get("forward"), "__globals__", {}) for kind in kinds]
-    made = {space["__name__"]: space for space in spaces if space and space["__name__"] not in sys.modules}
+    # What a graph module was compiled in has no name; nothing in it needs to be imported.
+    made = {space["__name__"]: space for space in spaces if space.get("__name__", "sys") not in sys.modules}
     for name, space in made.items():
         module = ModuleType(name)
         vars(module).update(space)
