@@ -35,6 +35,7 @@ CHAPTERS = (
     "qat",
     "equalization",
     "annotations",
+    "state",
     "effects",
     "scale",
 )

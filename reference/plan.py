@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torch.ao.quantization import QConfig
 from torch.fx import Node
 
 from .graphs import Operand
@@ -59,6 +61,8 @@ class Plan:
         For each node, why each of its places has an observer, or has none.
     observed
         The nodes of the patterns that are quantized.
+    qconfigs
+        The qconfig of each node that calls something.
     warnings
         What is to be said aloud.
     """
@@ -68,6 +72,7 @@ class Plan:
     shares: dict[Slot, Slot] = field(default_factory=dict)
     said: dict[Node, list[Decision]] = field(default_factory=dict)
     observed: set[Node] = field(default_factory=set)
+    qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     @property

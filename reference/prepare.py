@@ -14,7 +14,7 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, patterns, placement, qconfigs, refusals, values
+from . import backends, dtypes, entry, patterns, placement, qconfigs, refusals, state, values
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -41,7 +41,8 @@ def prepare(
     Parameters
     ----------
     model
-        The traced model.  It is left as it is; the result has its modules.
+        The traced model.  It is left as it is; the result has its parameters and
+        buffers, in modules of its own.
     qconfig_mapping
         Which part is quantized how.
     is_qat, _equalization_config, is_standalone_module
@@ -69,7 +70,9 @@ def prepare(
     decided = plan(model, configs, node_name_to_scope, example_inputs)
     for text in decided.warnings:
         warnings.warn(text, stacklevel=2)
-    return rewrite(model, decided)
+    prepared = rewrite(model, decided)
+    positions = role_positions(configs.backend)
+    return state.save(prepared, model, decided, configs, node_name_to_scope, positions, is_qat, is_standalone_module)
 
 
 def plan(
@@ -107,7 +110,7 @@ def survey(
     assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
     matches = patterns.find(graph, modules, configs.backend)
     known = read_values(graph, matches, values.classify(graph, modules, example_inputs))
-    result = Plan()
+    result = Plan(qconfigs=assigned)
     reader = backends.Reader(modules, role_positions(configs.backend))
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -15,19 +16,42 @@ from .plan import Plan, Slot
 def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     """Return a copy of a traced model with the plan's observers in it.
 
-    The model itself keeps its graph; the copy has the same modules.
+    The model itself keeps its graph and its modules; the copy has the same
+    parameters and buffers.  Nodes that are copied keep their names.
     """
     graph = Graph()
     copies: dict[Node, Node] = {}
     returned = graph.graph_copy(model.graph, copies)
     graph.output(returned)
     prepared = GraphModule(model, graph)
+    twins: dict[nn.Module, nn.Module] = {}
+    for name, module in prepared._modules.items():
+        prepared._modules[name] = twin(module, twins)
     prepared.meta.update(model.meta)
     nodes = _insert(prepared, plan, copies)
     _rewire(model.graph, graph, plan, copies, nodes)
     graph.lint()
     prepared.recompile()
     return prepared
+
+
+def twin(module: nn.Module | None, made: dict[nn.Module, nn.Module]) -> nn.Module | None:
+    """Return a module with another's parameters, buffers and modules, but attributes of its own.
+
+    What the prepared model needs to know of a module can be written there, and
+    the caller's module does not hear of it.  `made` has the modules made so far,
+    so that one module stays one under all of its names.
+    """
+    if module is None:  # a module may have an empty place
+        return None
+    if module not in made:
+        made[module] = copied = copy.copy(module)
+        for name, value in vars(module).items():
+            if isinstance(value, dict):
+                vars(copied)[name] = value.copy()
+        for name, part in module._modules.items():
+            copied._modules[name] = twin(part, made)
+    return made[module]
 
 
 def _insert(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict[Slot, Node]:
