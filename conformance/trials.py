@@ -52,7 +52,7 @@ class Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config)
+                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None

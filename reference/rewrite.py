@@ -14,7 +14,8 @@ from .plan import Plan, Slot
 def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     """Return a copy of a traced model with the plan's observers in it.
 
-    The model itself keeps its graph; the copy has the same modules.
+    The model itself keeps its graph and its modules; the copy has the same
+    modules, but for those that are swapped for training.
     """
     graph = Graph()
     copies: dict[Node, Node] = {}
@@ -22,6 +23,9 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     graph.output(returned)
     prepared = GraphModule(model, graph)
     prepared.meta.update(model.meta)
+    for name, module in plan.swapped.items():
+        path, _, field = name.rpartition(".")
+        setattr(prepared.get_submodule(path), field, module)
     nodes = _insert(prepared, plan, copies)
     _rewire(model.graph, graph, plan, copies, nodes)
     graph.lint()

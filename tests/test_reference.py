@@ -96,7 +96,6 @@ def test_a_call_that_is_refused_leaves_everything_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"is_qat": True}, "quantization-aware training"),
         ({"is_standalone_module": True}, "standalone module"),
         ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "equalization"),
         ({"qconfig_mapping": 3}, "qconfig_mapping is a int; pass a QConfigMapping"),
