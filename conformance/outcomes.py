@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import nn
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.ao.quantization.quantize_fx import fuse_fx
 from torch.fx import Graph, GraphModule
 
 from observance.conformance.implementations import Implementation
-from observance.conformance.observation import Observation, ObservationError, observe
+from observance.conformance.observation import Observation, ObservationError, callee_of, observe
 from observance.strategies import Arguments, Case, build
 
 
@@ -64,8 +65,13 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         Whether the caller's objects are looked at before the call.
     """
     arguments = fused(build(case)) if prefused else build(case)
-    float_graph = copy_graph(arguments.model.graph)
     before = fingerprints(arguments) if watched else {}
+    return _prepared(implementation, case, arguments, before)
+
+
+def _prepared(implementation: Implementation, case: Case, arguments: Arguments, before: dict[str, str]) -> Outcome:
+    """Call an implementation with some arguments, and look at the result."""
+    float_graph = copy_graph(arguments.model.graph)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -83,6 +89,13 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         except (ObservationError, AttributeError, KeyError, IndexError) as broken:
             outcome.misshapen = str(broken)
     return outcome
+
+
+def run_after(implementation: Implementation, case: Case, earlier: Case) -> Outcome:
+    """Prepare a case's float model for another case's qconfig mapping, and then, traced anew, for its own."""
+    arguments = build(case)
+    call(implementation, replace(arguments, qconfig_mapping=build(earlier).qconfig_mapping))
+    return _prepared(implementation, case, retraced(arguments, arguments.float_model), {})
 
 
 def call(implementation: Implementation, arguments: Arguments) -> Any:
@@ -109,20 +122,15 @@ def fused(arguments: Arguments) -> Arguments:
     model = fuse_fx(arguments.float_model, backend_config=backend)
     if len(model.graph.nodes) == len(arguments.model.graph.nodes):
         return arguments
+    return retraced(arguments, model)
+
+
+def retraced(arguments: Arguments, model: nn.Module) -> Arguments:
+    """Return the arguments with a model, newly traced, in place of theirs."""
     tracer = QuantizationTracer([], [])
     tracer.record_stack_traces = False
     traced = GraphModule(model, tracer.trace(model))
-    scopes = dict(tracer.node_name_to_scope)
-    return Arguments(
-        model,
-        traced,
-        scopes,
-        arguments.qconfig_mapping,
-        arguments.example_inputs,
-        arguments.custom_config,
-        arguments.backend_config,
-        arguments.is_qat,
-    )
+    return replace(arguments, float_model=model, model=traced, scopes=dict(tracer.node_name_to_scope))
 
 
 def copy_graph(graph: Graph) -> Graph:
@@ -141,6 +149,7 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "backend_config": _content(arguments.backend_config),
         "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
         "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
+        "modules": repr({k: callee_of(m) for k, m in arguments.float_model.named_modules()}),
     }
 
 

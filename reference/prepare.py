@@ -106,7 +106,7 @@ def survey(
     """
     graph, modules = model.graph, dict(model.named_modules(remove_duplicate=False))
     assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
-    swapped = qat.swaps(graph, modules, assigned, configs.backend) if configs.is_qat else {}
+    swapped = qat.swaps(graph, modules, assigned, configs)
     modules |= swapped
     matches = patterns.find(graph, modules, configs.backend)
     known = read_values(graph, matches, values.classify(graph, modules, example_inputs))

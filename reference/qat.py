@@ -19,7 +19,7 @@ from torch.ao.quantization import QConfig
 from torch.ao.quantization.backend_config import BackendConfig
 from torch.fx import Graph, Node
 
-from .entry import RefusalError
+from .entry import Configs, RefusalError
 from .patterns import operator_of
 
 _HOOKS = (
@@ -33,21 +33,23 @@ _HOOKS = (
 
 
 def swaps(
-    graph: Graph, modules: Mapping[str, nn.Module], assigned: Mapping[Node, QConfig | None], backend: BackendConfig
+    graph: Graph, modules: Mapping[str, nn.Module], assigned: Mapping[Node, QConfig | None], configs: Configs
 ) -> dict[str, nn.Module]:
-    """Return the module for training for each name of a module that is swapped.
+    """Return the module for training for each name of a module that is swapped; nothing but for training.
 
     Raises
     ------
     RefusalError
         If the class for training refuses a module or its qconfig.
     """
-    classes = training_classes(backend)
+    if not configs.is_qat:
+        return {}
+    classes = training_classes(configs.backend)
     made: dict[nn.Module, nn.Module] = {}  # a module under two names is one module (QAT-5)
     found: dict[str, nn.Module] = {}
-    for node, qconfig in chosen(graph, modules, assigned).items():
+    for node, qconfig in chosen(modules, assigned).items():
         kind, name = classes.get(operator_of(node, modules)), str(node.target)
-        if kind is None or qconfig is None:
+        if kind is None:
             continue
         module = modules[name]
         if module not in made:
@@ -61,18 +63,16 @@ def training_classes(backend: BackendConfig) -> dict[Any, type[nn.Module]]:
     return {config.pattern: config.qat_module for config in backend.configs if config.qat_module is not None}
 
 
-def chosen(
-    graph: Graph, modules: Mapping[str, nn.Module], assigned: Mapping[Node, QConfig | None]
-) -> dict[Node, QConfig | None]:
-    """Return the qconfig by which each module is swapped: one call of each module, and its qconfig.
+def chosen(modules: Mapping[str, nn.Module], assigned: Mapping[Node, QConfig | None]) -> dict[Node, QConfig]:
+    """Return one call of each name that has a qconfig, and by which qconfig the module there is swapped.
 
     Of several calls it is the first one that is not switched off.
     """
-    first: dict[str, Node] = {}
+    first: dict[str, tuple[Node, QConfig]] = {}
     for node, qconfig in assigned.items():
         if node.op == "call_module" and qconfig is not None:
-            first.setdefault(str(node.target), node)
-    return {node: assigned[node] for node in first.values()}
+            first.setdefault(str(node.target), (node, qconfig))
+    return dict(first.values())
 
 
 def swapped(name: str, module: nn.Module, qconfig: QConfig, kind: Any) -> nn.Module:

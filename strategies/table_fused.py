@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .entries import module
 
 FUSED = (
@@ -18,6 +20,11 @@ FUSED = (
     module("fused_conv_bn_relu3d", "vv", "nni.ConvBnReLU3d(nn.Conv3d(2, 2, 1), nn.BatchNorm3d(2), nn.ReLU())"),
 )
 """Modules as fusion leaves them: what `prepare` finds in a model that was fused before."""
+
+PARTS: dict[str, tuple[str, ...]] = {
+    entry.target: tuple(re.findall(r"\bnn\.\w+", entry.module or "")) for entry in FUSED
+}
+"""The types of the parts of each fused module."""
 
 _SINGLE = ("Linear", "Conv1d", "Conv2d", "Conv3d", "Embedding", "EmbeddingBag")
 
