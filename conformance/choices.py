@@ -55,9 +55,8 @@ def _of_swapping(site: Site) -> list[str]:
         asks.setdefault(str(node.target), set()).add(None if qconfig is None else dtypes.ask_of(qconfig))
         if qconfig is not None and node not in site.quantized:
             found.append(f"{node.target} is swapped for training, and the backend does not support its qconfig")
-    return found + [
-        f"the calls of {name} have different qconfigs" for name, several in asks.items() if len(several) > 1
-    ]
+    different = [name for name, several in asks.items() if len(several) > 1]
+    return found + [f"the calls of {name} have different qconfigs" for name in different]
 
 
 def of_sharing(site: Site) -> list[str]:

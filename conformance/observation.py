@@ -162,7 +162,7 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
 
 
 def callee_of(module: nn.Module) -> Settings:
-    """Return what a module that a node calls is: its class, its mode and its hooks, and the observers inside, by name."""
+    """Return what a module that a node calls is: its class, mode and hooks, and the observers inside, by name."""
     kind = type(module)
     inside = ((name, settings_of(part)) for name, part in module.named_modules() if name and is_observer(part))
     hooks = [hook for name in ("_forward_pre_hooks", "_forward_hooks") for hook in getattr(module, name).values()]

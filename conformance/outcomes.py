@@ -94,7 +94,9 @@ def _prepared(implementation: Implementation, case: Case, arguments: Arguments, 
 def run_after(implementation: Implementation, case: Case, earlier: Case) -> Outcome:
     """Prepare a case's float model for another case's qconfig mapping, and then, traced anew, for its own."""
     arguments = build(case)
-    call(implementation, replace(arguments, qconfig_mapping=build(earlier).qconfig_mapping))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        call(implementation, replace(arguments, qconfig_mapping=build(earlier).qconfig_mapping))
     return _prepared(implementation, case, retraced(arguments, arguments.float_model), {})
 
 

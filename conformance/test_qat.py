@@ -25,6 +25,7 @@ from observance.strategies.layout import scopes
 from observance.strategies.operators import TRAINED
 
 _QAT = ("qat",)
+_SELECTORS = ("qat", "regex-selectors", "order-selectors")
 
 
 def _pairs(trial: Trial) -> Iterator[tuple[Node, nn.Module, nn.Module]]:
@@ -81,9 +82,7 @@ def _classes(trial: Trial) -> dict[str, type]:
     return found
 
 
-@rule(
-    "QAT-2", MUST, "QConfig: settings for weights; nn.qat.Linear: weight_fake_quant is the fake quant for weight", _QAT
-)
+@rule("QAT-2", MUST, "QConfig: settings for weights; nn.qat.Linear: fake quant module for weight", _QAT)
 def test_a_swapped_module_fake_quantizes_its_weight_as_its_qconfig_says(trial: Trial) -> Iterator[Finding]:
     """Inside a module that is swapped stands, setting for setting, what its qconfig constructs for weights."""
     if trial.surveyed is None:
@@ -99,9 +98,7 @@ def test_a_swapped_module_fake_quantizes_its_weight_as_its_qconfig_says(trial: T
         yield judged(wanted in inside, f"the module of {node.name}", describe(wanted), found, because)
 
 
-@rule(
-    "QAT-3", MUST, "QConfigMapping: in increasing match priority", (*_QAT, "regex-selectors", "order-selectors"), True
-)
+@rule("QAT-3", MUST, "QConfigMapping: in increasing match priority", _SELECTORS, True)
 def test_a_module_is_swapped_the_same_however_it_is_selected(trial: Trial) -> Iterator[Finding]:
     """Whether a module is selected by its name, its parent's name, a regular expression, its index, or is
     the one that is not switched off, it is swapped for training alike.
@@ -123,7 +120,7 @@ def test_a_module_is_swapped_the_same_however_it_is_selected(trial: Trial) -> It
         mine = first.observation.callees[node.name]
         for entries in ways:
             second = trial.calls.outcome(_training(trial.case, *entries))
-            theirs = second.observation and second.observation.callees[node.name]
+            theirs = None if second.observation is None else second.observation.callees[node.name]
             because = f"both select {name!r}: one by name, the other by {entries[-1].selector}"
             found = "refused" if theirs is None else describe_callee(theirs)
             if mine == theirs:
@@ -146,7 +143,7 @@ def _training(case: Case, *entries: Entry) -> Case:
 @rule(
     "QAT-4",
     MUST,
-    "from_float: create a qat module from a float module; optional, but preferred: load the weights",
+    "from_float: create a qat module from a float module",
     _QAT,
 )
 def test_a_swapped_module_has_the_weights_of_the_float_one(trial: Trial) -> Iterator[Finding]:
@@ -184,9 +181,9 @@ def test_a_swapped_module_keeps_hooks_and_mode(trial: Trial) -> Iterator[Finding
             because = f"who put a hook on {node.target} wants it called"
             place = f"the {name.strip('_').replace('_', ' ')} of the module of {node.name}"
             yield judged(mine == theirs, place, len(mine), len(theirs), because)
-        modes = ["training" if m.training else "eval" for m in (module, found)]
-        because = f"{node.target} was in {modes[0]} mode"
-        yield judged(modes[0] == modes[1], f"the mode of the module of {node.name}", *modes, because)
+        before, after = ("training mode" if m.training else "eval mode" for m in (module, found))
+        because = f"{node.target} was in {before}"
+        yield judged(before == after, f"the mode of the module of {node.name}", before, after, because)
 
 
 @rule("QAT-7", MUST, "prepare_qat_fx: returns a GraphModule; the float model is the caller's", _QAT)
@@ -203,7 +200,7 @@ def test_the_float_model_keeps_its_own_modules(trial: Trial) -> Iterator[Finding
         yield judged(same, "the float model", "as before the call", "changed", because)
 
 
-@rule("QAT-8", MUST, "qconfig_mapping: the configuration for how we insert observers", _QAT, True)
+@rule("QAT-8", MUST, "prepare_qat_fx: qconfig_mapping is the configuration for how we insert observers", _QAT)
 def test_an_earlier_preparation_of_the_same_float_model_is_forgotten(trial: Trial) -> Iterator[Finding]:
     """A float model that was prepared before, with everything switched off, is prepared like a new one."""
     if not trial.case.is_qat or trial.outcome.observation is None or trial.calls.prefused:

@@ -253,7 +253,7 @@ REGISTER = Register(
         ),
         Deviation(
             "modules-swapped-by-eager-rules",
-            ("PLACEMENT-5", "QAT-1"),
+            ("PLACEMENT-5", "QAT-1", "QAT-3", "QCONFIGS-1"),
             "modules are swapped for training by the qconfigs of propagate_qconfig_, which knows no regular "
             "expressions and no indexes and lets a type override a parent's name: a module is swapped that is "
             "switched off, or for another qconfig than its node's, or is not swapped",
@@ -274,7 +274,7 @@ REGISTER = Register(
             "propagate_qconfig_ leaves a qconfig on the modules of the float model, and takes one that it finds there "
             "in place of the mapping's: when a model is prepared again, for another mapping, modules are swapped as "
             "the first one said",
-            "prepare_qat_fx: qconfig_mapping is the configuration for how we insert observers for a particular operator",
+            "prepare_qat_fx: we'll insert fake_quantize modules according to the qconfig_mapping",
             qat.LEFT_BEHIND,
         ),
     ),

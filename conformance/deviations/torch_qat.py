@@ -9,6 +9,7 @@ from torch import nn
 
 from observance.conformance.deviations.torch_qconfigs import propagated
 from observance.conformance.variants import Change
+from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
 
 Decision = Callable[..., Any]
@@ -26,6 +27,14 @@ def _by_propagation(original: Decision, graph: Any, modules: Any, assigned: Any,
     return original(graph, modules, {node: given[modules[node.target]] for node in calls}, configs)
 
 
+def _with_its_own_error(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
+    """Raise what the class for training raises, as it is."""
+    try:
+        return original(name, module, qconfig, kind)
+    except RefusalError as refusal:
+        raise refusal.__cause__ or refusal from None
+
+
 def _as_left_behind(original: Decision, modules: Any, assigned: Any) -> Any:
     """Swap a module by the qconfig that an earlier preparation left on it, and leave one on all."""
     calls = [node for node in assigned if node.op == "call_module"]
@@ -41,6 +50,6 @@ def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) ->
     made.train()
 
 
-EAGER_SWAP = (Change("qat.swaps", _by_propagation),)
+EAGER_SWAP = (Change("qat.swaps", _by_propagation), Change("qat.swapped", _with_its_own_error))
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)

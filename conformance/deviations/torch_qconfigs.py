@@ -27,7 +27,7 @@ def propagated(root: nn.Module, mapping: QConfigMapping) -> Iterator[tuple[nn.Mo
 
     It knows types and names, and a module inherits what its parent has.
     """
-    flat = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
+    flat: dict[Any, Any] = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
     return _propagated(root, "", flat, None)
 
 
