@@ -172,7 +172,7 @@ def test_a_module_under_two_names_is_swapped_once() -> None:
 
 def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and_the_cure() -> None:
     embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
-    with pytest.raises(RefusalError, match="module 'embedding_0' cannot become a .*; give it a qconfig that suits"):
+    with pytest.raises(RefusalError, match=r"module 'embedding_0' cannot become a .*; give it a qconfig that suits"):
         prepared(embedding, is_qat=True)
 
 

@@ -15,9 +15,10 @@ from observance.strategies.case import Backend, Call, Observer, QConfig, operand
 from observance.strategies.cases import target_chains
 from observance.strategies.configs_source import SHIPPED_BACKENDS
 from observance.strategies.features import FEATURES, features
+from observance.strategies.observers import ACTIVATIONS, WEIGHTS
 from observance.strategies.operators import OPERATORS
 from observance.strategies.qconfigs import DYNAMIC, OBSERVERLESS, STATIC, WEIGHT_ONLY
-from observance.strategies.training import QAT
+from observance.strategies.training import QAT, faked
 
 from .results import compute, same
 
@@ -133,19 +134,20 @@ def test_every_observer_that_torch_exports_is_drawn(qconfigs: list[str | QConfig
     assert {"default_debug_observer", "default_reuse_input_observer"} <= drawn
 
 
-def test_every_fake_quantizer_that_torch_exports_is_drawn(qconfigs: list[str | QConfig]) -> None:
-    own = [qconfig for qconfig in qconfigs if isinstance(qconfig, QConfig)]
-    drawn = {observer.factory for qconfig in own for observer in (qconfig.activation, qconfig.weight)}
+def test_every_fake_quantizer_that_torch_exports_can_be_drawn() -> None:
+    drawn = {faked(observer).factory for observer in (*ACTIVATIONS, *WEIGHTS)} | {"FusedMovingAvgObsFakeQuantize"}
     exported = {
         name
         for name in tq.fake_quantize.__all__
         if hasattr(getattr(tq.fake_quantize, name), "with_args") and not name.endswith("Base")
     }
-    # These are drawn as parts of exported qconfigs.
-    assert (
-        exported - {"default_fused_wt_fake_quant", "default_fused_per_channel_wt_fake_quant", "default_fake_quant"}
-        <= drawn
-    )
+    # These two stand in exported qconfigs.
+    assert exported <= drawn | {"default_fused_wt_fake_quant", "default_fused_per_channel_wt_fake_quant"}
+
+
+def test_every_way_to_prepare_is_drawn(corpus: list[Case]) -> None:
+    drawn = {(case.is_qat, case.training) for case in corpus}
+    assert drawn == {(False, None), (False, True), (True, None), (True, False)}
 
 
 @pytest.mark.parametrize(
