@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torch import nn
 from torch.ao.quantization import QConfig
 from torch.fx import Node
 
@@ -65,6 +66,8 @@ class Plan:
         The qconfig of each node that calls something.
     warnings
         What is to be said aloud.
+    swapped
+        For each name of a module that is swapped for training, the new module.
     """
 
     slots: list[Slot] = field(default_factory=list)
@@ -74,6 +77,7 @@ class Plan:
     observed: set[Node] = field(default_factory=set)
     qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    swapped: dict[str, nn.Module] = field(default_factory=dict)
 
     @property
     def decisions(self) -> list[Decision]:

@@ -14,7 +14,7 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, patterns, placement, qconfigs, refusals, state, values
+from . import backends, dtypes, entry, patterns, placement, qat, qconfigs, refusals, state, values
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -45,8 +45,10 @@ def prepare(
         buffers, in modules of its own.
     qconfig_mapping
         Which part is quantized how.
-    is_qat, _equalization_config, is_standalone_module
-        Must be False, None and False: the rest is not specified here.
+    is_qat
+        Whether the model is prepared for training: modules are swapped then.
+    _equalization_config, is_standalone_module
+        Must be None and False: the rest is not specified here.
     node_name_to_scope
         For each node's name, the path and the type of the module it stands in.
     example_inputs
@@ -57,16 +59,16 @@ def prepare(
     Returns
     -------
     GraphModule
-        A new model that computes what `model` computes.
+        A new model that computes what `model` computes, but for what fake quantizers round.
 
     Raises
     ------
     RefusalError
         If an argument is of a wrong type, or asks for what cannot be served.
     """
-    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config)
+    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, is_qat)
     refusals.refuse_misuse(model, is_qat, node_name_to_scope, example_inputs, configs)
-    entry.refuse_unspecified(is_qat, _equalization_config, is_standalone_module, configs.custom)
+    entry.refuse_unspecified(_equalization_config, is_standalone_module, configs.custom)
     decided = plan(model, configs, node_name_to_scope, example_inputs)
     for text in decided.warnings:
         warnings.warn(text, stacklevel=2)
@@ -108,9 +110,11 @@ def survey(
     """
     graph, modules = model.graph, dict(model.named_modules(remove_duplicate=False))
     assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
+    swapped = qat.swaps(graph, modules, assigned, configs)
+    modules |= swapped
     matches = patterns.find(graph, modules, configs.backend)
     known = read_values(graph, matches, values.classify(graph, modules, example_inputs))
-    result = Plan(qconfigs=assigned)
+    result = Plan(qconfigs=assigned, swapped=swapped)
     reader = backends.Reader(modules, role_positions(configs.backend))
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):

@@ -17,7 +17,8 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     """Return a copy of a traced model with the plan's observers in it.
 
     The model itself keeps its graph and its modules; the copy has the same
-    parameters and buffers.  Nodes that are copied keep their names.
+    parameters and buffers, in modules of its own, some of them swapped for
+    training.  Nodes that are copied keep their names.
     """
     graph = Graph()
     copies: dict[Node, Node] = {}
@@ -28,6 +29,9 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     for name, module in prepared._modules.items():
         prepared._modules[name] = twin(module, twins)
     prepared.meta.update(model.meta)
+    for name, module in plan.swapped.items():
+        path, _, field = name.rpartition(".")
+        setattr(prepared.get_submodule(path), field, module)
     nodes = _insert(prepared, plan, copies)
     _rewire(model.graph, graph, plan, copies, nodes)
     graph.lint()

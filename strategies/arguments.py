@@ -21,9 +21,9 @@ from .source import definitions
 class Arguments:
     """One set of arguments for one call of `prepare`, made for that call alone.
 
-    ``float_model`` is the model before tracing, in training mode if ``is_qat`` and
-    else in eval mode; ``model`` the traced one; ``scopes`` maps the name of each node to the path and the type
-    of the module that it stands in.
+    ``float_model`` is the model before tracing; ``model`` the traced one;
+    ``scopes`` maps the name of each node to the path and the type of the module
+    that it stands in.
     """
 
     float_model: nn.Module

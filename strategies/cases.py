@@ -18,6 +18,7 @@ from .layout import block_tree, join, scopes
 from .operators import FLOAT_KINDS, OPERATORS
 from .qconfigs import CHOICES, PALETTES, Selectable, resolve_mapping, resolve_palette
 from .source import member
+from .training import MANNERS, in_manner, trained
 
 MAX_CALLS = 30
 """The most operators that are drawn for one graph."""
@@ -39,7 +40,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS)
+    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS, MANNERS)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -57,18 +58,19 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    operators, output, qconfigs, mapping, backend, quantized, as_dicts = draw(_drawn(max_calls))[0]
+    operators, output, qconfigs, mapping, backend, quantized, as_dicts, manner = draw(_drawn(max_calls))[0]
     graph = resolve_graph(operators)
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
-    palette = suited(backend, resolve_palette(qconfigs))
+    palette = in_manner(manner, suited(backend, resolve_palette(qconfigs)))
     floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
     case = dataclasses.replace(
         case,
         mapping=resolve_mapping(mapping, palette, parts(case)),
-        backend=resolve_backend(backend, target_chains(case), palette),
+        backend=resolve_backend(backend, target_chains(case), palette, manner.is_qat),
         quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
         as_dicts=as_dicts,
     )
+    case = trained(case, manner, [OPERATORS[call.operator].target for call in case.calls])
     for feature in features(case):
         event(feature)
     return case

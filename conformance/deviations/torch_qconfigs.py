@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
+from torch.ao.quantization import QConfigMapping
 
 from observance.conformance.variants import Change
 from observance.reference.qconfigs import is_per_channel_transposed
@@ -22,11 +23,17 @@ def _needs_observers(original: Decision, qconfig: Any) -> Any:
     return original(qconfig)
 
 
-def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
+def propagated(root: nn.Module, mapping: QConfigMapping) -> Iterator[tuple[nn.Module, Any]]:
     """Yield each module with the qconfig that eager mode's propagation gives it.
 
     It knows types and names, and a module inherits what its parent has.
     """
+    flat: dict[Any, Any] = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
+    return _propagated(root, "", flat, None)
+
+
+def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
+    """Yield a module and all inside, each with its qconfig."""
     own = flat.get(path, flat.get(type(module), inherited))
     yield module, own
     for name, child in module.named_children():
@@ -35,13 +42,8 @@ def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: A
 
 def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
     """Refuse per-channel transposed convolutions by what eager mode would give them."""
-    flat = {
-        "": mapping.global_qconfig,
-        **mapping.object_type_qconfigs,
-        **mapping.module_name_qconfigs,
-    }
-    for module, qconfig in _propagated(graph.owning_module, "", flat, None):
-        has_weight = getattr(qconfig, "weight", None) is not None
+    for module, qconfig in propagated(graph.owning_module, mapping):
+        has_weight = qconfig is not None and qconfig.weight is not None
         if has_weight and is_per_channel_transposed(module, qconfig):
             raise AssertionError("per-channel weights for a transposed convolution")
     return original(graph, modules, mapping, scopes)

@@ -22,24 +22,17 @@ def _ignores_indexes(original: Decision, name: str, indexes: Any, count: int) ->
     """Take no notice of the index of an input or output that is not there."""
 
 
-def _needs_the_first(
-    original: Decision, is_qat: Any, equalization: Any, standalone: Any, custom: Any, *rest: Any
-) -> None:
+def _needs_the_first(original: Decision, equalization: Any, standalone: Any, custom: Any) -> None:
     """Hold an output for quantized only where its index is 0."""
     kept = copy.copy(custom)
     kept.output_quantized_indexes = [index for index in custom.output_quantized_indexes if index == 0]
-    original(is_qat, equalization, standalone, kept, *rest)
+    original(equalization, standalone, kept)
 
 
 def _takes_any_truth(original: Decision, name: str, value: Any, *rest: Any) -> None:
     """Take anything for is_qat."""
     if name != "is_qat":
         original(name, value, *rest)
-
-
-def _knows_one_truth(original: Decision, is_qat: Any, *rest: Any) -> None:
-    """Let what is not True pass where the reference specifies no training."""
-    original(is_qat is True, *rest)
 
 
 def _takes_scopes(original: Decision, name: str, value: Any, *rest: Any) -> None:
@@ -98,10 +91,7 @@ INDEXES = (
     Change("refusals.refuse_indexes", _ignores_indexes),
     Change("entry.refuse_unspecified", _needs_the_first),
 )
-TRUTH = (
-    Change("refusals.refuse_type", _takes_any_truth),
-    Change("entry.refuse_unspecified", _knows_one_truth),
-)
+TRUTH = (Change("refusals.refuse_type", _takes_any_truth),)
 ARGUMENTS = (
     Change("refusals.refuse_type", _takes_scopes),
     Change("entry._as_object", _takes_configs),
