@@ -214,6 +214,11 @@ def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial
     found = differences(*(observe(*pair) for pair in zip(graphs, (first, second), strict=True)))
     for difference in found:
         yield broken(difference.place, difference.expected, difference.found, "the model was prepared a second time")
+    mine = {id(observer) for observer in observers(first)}
+    common = sum(id(observer) in mine for observer in observers(second))
+    because = "each model is calibrated for itself"
+    if mine:
+        yield judged(not common, "the observers", "none in common", f"{common} in common", because)
     before = memory_of(second)
     if before and trial.float_values is not None:
         forward.run(first, given.example_inputs)
