@@ -108,6 +108,20 @@ BACKENDS: st.SearchStrategy[DrawnBackend] = st.one_of(
 """Draws a shipped backend config, or patterns, before they are resolved."""
 
 
+def shipped(drawn: DrawnBackend) -> str:
+    """Return the shipped config that a drawn backend is, or whose patterns its graph may have.
+
+    A backend of its own is made of the patterns of its graph, so any will do: the
+    oneDNN config has most of them.
+    """
+    match drawn:
+        case (str() as name, _):
+            return name
+        case (None, _):
+            return "native"
+    return "onednn"
+
+
 def suited(drawn: DrawnBackend, palette: Sequence[str | QConfig]) -> list[str | QConfig]:
     """Return the palette, with a qconfig in front that suits the drawn backend if it wants one."""
     match drawn:

@@ -10,11 +10,12 @@ from typing import Any
 from hypothesis import event
 from hypothesis import strategies as st
 
-from .backends import BACKENDS, resolve_backend, suited
+from .backends import BACKENDS, resolve_backend, shipped, suited
 from .case import Case, Mapping, operand_values
 from .features import features
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
+from .motifs import MOTIFS, resolve_motifs, suiting_motifs
 from .operators import FLOAT_KINDS, OPERATORS
 from .qconfigs import CHOICES, PALETTES, Selectable, resolve_mapping, resolve_palette
 from .source import member
@@ -39,7 +40,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS)
+    whole = st.tuples(descriptors(max_calls), MOTIFS, OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -57,10 +58,11 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    operators, output, qconfigs, mapping, backend, quantized, as_dicts = draw(_drawn(max_calls))[0]
-    graph = resolve_graph(operators)
+    operators, drawn, output, qconfigs, mapping, backend, quantized, as_dicts = draw(_drawn(max_calls))[0]
+    motifs = resolve_motifs(drawn, shipped(backend))
+    graph = resolve_graph(operators, motifs, max_calls)
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
-    palette = suited(backend, resolve_palette(qconfigs))
+    palette = [*suiting_motifs(motifs), *suited(backend, resolve_palette(qconfigs))]
     floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
     case = dataclasses.replace(
         case,

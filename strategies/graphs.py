@@ -10,12 +10,14 @@ descriptors out shrinks it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hypothesis import strategies as st
 
 from .case import Call, Operand, Tree
+from .motifs import Placed, Step
 from .operators import INPUT_SHAPES, OPERATORS, TIEABLE
 
 FRESH_INPUT = 7
@@ -95,17 +97,40 @@ class Graph:
         operands = tuple(
             self._operand(kind, picks[index:] + picks[:index], manner.scope) for index, kind in enumerate(entry.takes)
         )
-        call = Call(
-            entry.name,
-            operands,
-            "keyword" if manner.keyword and entry.keyword else "positional",
-            "tuple" if manner.as_tuple else "list",
-            manner.scope,
-            shares=earlier if manner.reuse == "share" else None,
-            ties=earlier if manner.reuse == "tie" else None,
+        self._append(
+            Call(
+                entry.name,
+                operands,
+                "keyword" if manner.keyword and entry.keyword else "positional",
+                "tuple" if manner.as_tuple else "list",
+                manner.scope,
+                shares=earlier if manner.reuse == "share" else None,
+                ties=earlier if manner.reuse == "tie" else None,
+            )
         )
+
+    def add_steps(self, steps: Sequence[Step], picks: tuple[int, ...], scope: str, is_open: bool) -> None:
+        """Append the operators of a motif; what is inside is at hand for others only if it is open.
+
+        All that it reads from outside is chosen first, so that it does not read itself.
+        """
+        outside = [
+            [
+                self._operand(kind, picks, scope) if arm is None else 0
+                for kind, arm in zip(_takes(step), step.arms, strict=True)
+            ]
+            for step in steps
+        ]
+        first = len(self.calls)
+        for number, (step, read) in enumerate(zip(steps, outside, strict=True)):
+            operands = tuple(value if arm is None else first + arm for value, arm in zip(read, step.arms, strict=True))
+            self._append(Call(step.operator, operands, scope=scope), is_open or number == len(steps) - 1)
+
+    def _append(self, call: Call, at_hand: bool = True) -> None:
+        """Append a call, and let later ones read its value if it is to be at hand."""
         self.calls.append(call)
-        self.values.setdefault(entry.gives, []).append(len(self.calls) - 1)
+        if at_hand:
+            self.values.setdefault(OPERATORS[call.operator].gives, []).append(len(self.calls) - 1)
 
     def _reusable(self, reuse: str, pick: int) -> int | None:
         """Return the call, `pick` back, whose module, parameters or weight can be used again."""
@@ -132,6 +157,11 @@ class Graph:
         if not pool:
             self.add(Descriptor(_MAKERS[kind], manner=Manner(scope)))
         return pool[-1 - pick % len(pool)]
+
+
+def _takes(step: Step) -> tuple[str, ...]:
+    """Return the kinds that the operator of a step takes."""
+    return OPERATORS[step.operator].takes
 
 
 def _has(call: Call, reuse: str) -> bool:
@@ -170,11 +200,23 @@ def descriptors(max_calls: int) -> st.SearchStrategy[DrawnGraph]:
     return st.lists(_DESCRIPTORS, min_size=1, max_size=max_calls)
 
 
-def resolve_graph(drawn: DrawnGraph) -> Graph:
-    """Return the graph that some descriptors describe."""
-    graph = Graph()
-    for fields in drawn:
-        graph.add(Descriptor(*fields))
+def resolve_graph(drawn: DrawnGraph, motifs: Sequence[Placed] = (), max_calls: int | None = None) -> Graph:
+    """Return the graph that some descriptors describe, with the motifs for which there is room.
+
+    A motif reads what the descriptor behind it would read, and stands in its submodule.
+    """
+    graph, room = Graph(), (max_calls or len(drawn)) - len(drawn)
+    fitting = []
+    for motif in motifs:
+        if len(motif.steps) <= room:
+            fitting.append(motif)
+            room -= len(motif.steps)
+    for number, fields in enumerate(drawn):
+        descriptor = Descriptor(*fields)
+        for motif in fitting:
+            if number == min(motif.place.before, len(drawn) - 1):
+                graph.add_steps(motif.steps, descriptor.picks, descriptor.manner.scope, motif.place.open)
+        graph.add(descriptor)
     return graph
 
 

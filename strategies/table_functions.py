@@ -104,6 +104,7 @@ ARITHMETIC = (
 FUNCTIONS = (
     function("F.relu", "tt"),
     function("F.relu", "uu"),
+    function("F.relu", "vv"),
     function("torch.relu", "tt", family="relu"),
     method("relu", "tt", family="relu"),
     function("F.elu", "tt"),
