@@ -6,9 +6,11 @@ of a case in which one of them matters; PLACEMENT-13, of the level UPSTREAM, doe
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.ao.quantization import QConfigMapping
 
-from observance.reference import dtypes
+from observance.reference import dtypes, qconfigs
 from observance.reference.graphs import operands
 from observance.reference.qconfigs import Scopes
 from observance.reference.site import Site
@@ -24,8 +26,8 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     mapping, scopes
         The qconfig mapping and the scopes that were given.
     """
-    found = []
     by_type = mapping.object_type_qconfigs
+    found = of_fused(site, mapping)
     for node, qconfig in site.assigned.items():
         if node.op == "call_module":
             continue
@@ -38,6 +40,18 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
         asks = {dtypes.ask_of(qconfig) for qconfig in parts if qconfig is not None}
         if None not in parts and len(asks) > 1:
             found.append(f"the parts of the pattern that ends in {match.last.name} have different qconfigs")
+    return found
+
+
+def of_fused(site: Site, mapping: QConfigMapping) -> list[str]:
+    """Return the fused modules that are selected by their own type and by those of their parts, in words."""
+    by_type, found = mapping.object_type_qconfigs, []
+    owner: Any = site.graph.owning_module
+    for node in [node for node in site.assigned if node.op == "call_module"]:
+        module = owner.get_submodule(str(node.target))
+        said = qconfigs.said_of([type(part) for part in qconfigs.parts_of(module)], by_type)
+        if type(module) in by_type and any(by_type[type(module)] is not qconfig for qconfig in said):
+            found.append(f"{node.name} is selected by its type and, differently, by those of its parts")
     return found
 
 

@@ -20,6 +20,7 @@ from observance.strategies.case import (
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
+from observance.strategies.table_fused import PARTS
 
 
 def some_qconfig(case: Case) -> QConfigChoice:
@@ -47,6 +48,12 @@ def modules(case: Case) -> list[tuple[int, str, str]]:
         for number, call in enumerate(case.calls)
         if OPERATORS[call.operator].module and call.shares is None and number not in shared
     ]
+
+
+def fused(case: Case) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the target of each fused module that is called, with the targets of its parts."""
+    called = dict.fromkeys(OPERATORS[call.operator].target for call in case.calls)
+    return [(target, PARTS[target]) for target in called if target in PARTS]
 
 
 def exactly(name: str) -> str:

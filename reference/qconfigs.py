@@ -2,17 +2,20 @@
 
 The closest selector wins (QCONFIGS-6): a module name with an object type and an
 index, then a module name, then a regular expression, then an object type, then
-the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).
+the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).  The
+type of a fused module has the qconfig of its parts' types (QCONFIGS-9).
 """
 
 from __future__ import annotations
 
+import copy
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.observer import (
     MovingAveragePerChannelMinMaxObserver,
@@ -20,9 +23,10 @@ from torch.ao.quantization.observer import (
     PerChannelMinMaxObserver,
     ReuseInputObserver,
 )
+from torch.ao.quantization.qconfig import qconfig_equals
 from torch.fx import Graph, Node
 
-from .entry import RefusalError
+from .entry import DisagreementError, RefusalError
 from .specs import is_observer
 
 Scopes = Mapping[str, tuple[str, Any]]
@@ -38,7 +42,10 @@ def assign(
     ------
     RefusalError
         If a node has no scope, or a qconfig cannot serve the module it is for.
+    DisagreementError
+        If the parts of a fused module have different qconfigs by their types.
     """
+    mapping = with_fused_types(graph, modules, mapping)
     assigned: dict[Node, QConfig | None] = {}
     seen: Counter[tuple[str, Any]] = Counter()
     for node in graph.nodes:
@@ -97,6 +104,60 @@ def by_name(mapping: QConfigMapping, name: str, types: tuple[Any, ...]) -> QConf
         if kind in mapping.object_type_qconfigs:
             return mapping.object_type_qconfigs[kind]
     return mapping.global_qconfig
+
+
+def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping) -> QConfigMapping:
+    """Return the mapping with an object type for each fused module, as its parts' types have it.
+
+    The mapping that is given stays as it is (QCONFIGS-11).  A qconfig for the
+    fused type itself is overridden by that of its parts (QCONFIGS-13).
+
+    Raises
+    ------
+    DisagreementError
+        If the types of its parts have different qconfigs.
+    """
+    by_type = mapping.object_type_qconfigs
+    changed = copy.copy(mapping)
+    changed.object_type_qconfigs = OrderedDict(by_type)
+    for node in graph.nodes:
+        module = modules[str(node.target)] if node.op == "call_module" else None
+        parts = [type(part) for part in parts_of(module)]
+        refuse_disagreement(node, type(module), parts, by_type)
+        for qconfig in said_of(parts, by_type):
+            changed.object_type_qconfigs[type(module)] = qconfig
+    return changed
+
+
+def parts_of(module: nn.Module | None) -> list[nn.Module]:
+    """Return the modules that a fused module calls one after another; nothing of any other module.
+
+    A fused module for training is one operator, with a weight of its own.
+    """
+    if not isinstance(module, _FusedModule) or any(True for _ in module.parameters(recurse=False)):
+        return []
+    return list(module.children())
+
+
+def said_of(types: list[type], by_type: Mapping[Any, QConfig | None]) -> list[QConfig | None]:
+    """Return the qconfigs that are given for some of the types, None for what is switched off (QCONFIGS-12)."""
+    return [by_type[kind] for kind in types if kind in by_type]
+
+
+def refuse_disagreement(node: Node, fused: type, types: list[type], by_type: Mapping[Any, QConfig | None]) -> None:
+    """Refuse a fused module whose parts have different qconfigs, or of which some have one (QCONFIGS-10).
+
+    Raises
+    ------
+    DisagreementError
+        If they have.
+    """
+    for kind in types[1:]:
+        if not qconfig_equals(by_type.get(kind), by_type.get(types[0])):
+            raise DisagreementError(
+                f"module {node.target!r} is a {fused.__name__}, whose parts {types[0].__name__} and {kind.__name__} "
+                "have different qconfigs by object type; give both the same one"
+            )
 
 
 def refuse_misfit(node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]) -> None:

@@ -19,6 +19,7 @@ from .motifs import MOTIFS, resolve_motifs, suiting_motifs
 from .operators import FLOAT_KINDS, OPERATORS
 from .qconfigs import CHOICES, PALETTES, Selectable, resolve_mapping, resolve_palette
 from .source import member
+from .table_fused import PARTS
 
 MAX_CALLS = 30
 """The most operators that are drawn for one graph."""
@@ -85,7 +86,8 @@ def parts(case: Case) -> Selectable:
         occurrences.append((place, target, seen[place, target]))
         seen[place, target] += 1
     names, targets, blocks = selectable(case)
-    return Selectable(names, targets, blocks[1:], occurrences)
+    fused = [PARTS[target] for target in targets if target in PARTS]
+    return Selectable(names, targets, blocks[1:], occurrences, fused)
 
 
 def selectable(case: Case) -> tuple[list[str], list[str], list[str]]:

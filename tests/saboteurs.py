@@ -30,7 +30,9 @@ from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
 
-SABOTEURS: dict[str, tuple[Change, ...]] = {}
+from . import saboteurs_patterns
+
+SABOTEURS: dict[str, tuple[Change, ...]] = {**saboteurs_patterns.SABOTEURS}
 """The changes that break each rule, by the rule's id."""
 
 Saboteur = Callable[..., Any]

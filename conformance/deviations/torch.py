@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import torch_patterns as patterns
 from . import torch_placement as placement
 from . import torch_qconfigs as qconfigs
 from . import torch_sharing as sharing
@@ -27,6 +28,22 @@ REGISTER = Register(
             "what is switched off or has another qconfig, and lets pass what should be refused",
             "QConfigMapping: module name regex and order override the object type",
             qconfigs.EAGER_REFUSAL,
+        ),
+        Deviation(
+            "switched-off-parts-forgotten",
+            ("PLACEMENT-5", "QCONFIGS-12"),
+            "_update_qconfig_for_fusion takes a None for the types of all parts for no entry at all, so that a fused "
+            "module whose parts are switched off falls back to the global qconfig",
+            "QConfigMapping: None means not quantized",
+            patterns.SWITCHED_OFF_PARTS,
+        ),
+        Deviation(
+            "training-modules-have-parts",
+            ("ENTRY-1",),
+            "_update_qconfig_for_fusion takes the batch norm and the fake quantize inside a fused module for training "
+            "for the parts that it was fused from, and refuses it where batch norm has a qconfig by type",
+            "its docstring: account for fused modules such as LinearReLU",
+            patterns.PARTS_IN_TRAINING,
         ),
         Deviation(
             "one-sided-constraints-ignored",
