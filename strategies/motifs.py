@@ -66,13 +66,19 @@ def motifs(backend: str) -> tuple[Motif, ...]:
     return tuple(_motif(config) for config in made().configs)
 
 
-def _motif(config: BackendPatternConfig) -> Motif:
-    """Return the motif of one pattern of a backend config."""
+def pattern_of(config: BackendPatternConfig) -> Any:
+    """Return the pattern of a config, reversed and nested, whichever way it is written there."""
     pattern = config.pattern
     if pattern is None:
-        pattern = config.to_dict()["pattern_complex_format"]
-    elif isinstance(pattern, tuple):
-        pattern = functools.reduce(lambda nested, outer: (outer, nested), pattern)
+        return config.to_dict()["pattern_complex_format"]
+    if isinstance(pattern, tuple):
+        return functools.reduce(lambda nested, outer: (outer, nested), pattern)
+    return pattern
+
+
+def _motif(config: BackendPatternConfig) -> Motif:
+    """Return the motif of one pattern of a backend config."""
+    pattern = pattern_of(config)
     return Motif(pattern, tuple(_forms(pattern)), tuple(map(suiting, config.dtype_configs)))
 
 
@@ -132,7 +138,14 @@ def _activation(wanted: DTypeWithConstraints, is_dynamic: bool) -> Observer:
     if wanted.dtype in (None, torch.float32):
         return Observer("default_placeholder_observer" if wanted.dtype else "default_observer")
     if is_dynamic or wanted.dtype is torch.float16:
-        return observer("PlaceholderObserver", dtype=str(wanted.dtype), is_dynamic=is_dynamic or None)
+        return observer(
+            "PlaceholderObserver",
+            dtype=str(wanted.dtype),
+            quant_min=wanted.quant_min_lower_bound,
+            quant_max=wanted.quant_max_upper_bound,
+            eps=wanted.scale_min_lower_bound,
+            is_dynamic=is_dynamic or None,
+        )
     if wanted.scale_exact_match is not None:
         return observer(
             "FixedQParamsObserver",
@@ -199,8 +212,11 @@ _PLACES = tuple(
     for before in (0, 1, 2, 5)
 )
 
+NUMBERS = range(256)
+"""The numbers of motifs that are drawn: no shipped backend config has more patterns."""
+
 MOTIFS: st.SearchStrategy[list[DrawnMotif]] = st.lists(
-    st.tuples(st.sampled_from(range(256)), st.sampled_from(_PLACES)), max_size=2
+    st.tuples(st.sampled_from(NUMBERS), st.sampled_from(_PLACES)), max_size=2
 )
 """Draws motifs, before it is known of which backend config they are."""
 
