@@ -8,6 +8,7 @@ from .case import Backend, Case, Constraint, QConfig, operand_values, tree_value
 from .layout import scopes
 from .operators import OPERATORS
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
+from .table_fused import PARTS, is_aware
 
 FEATURES: dict[str, str] = {
     "fan-out": "a value that three or more operands read",
@@ -52,13 +53,18 @@ FEATURES: dict[str, str] = {
     "input never observed": "a drawn pattern that is never observed",
     "quantized input": "a graph input declared as quantized",
     "configs as dicts": "the configs in their deprecated form",
+    "fused module": "a module that was fused before",
+    "quantization-aware module": "a module that quantizes its own weight",
+    "parts selected": "a qconfig by type for all parts of a fused module",
+    "parts that disagree": "a qconfig by type for some parts of a fused module alone",
+    "two-armed pattern": "a convolution that is added to something, with a backend config that fuses the two",
 }
 """All features, each with what it means."""
 
 
 def features(case: Case) -> list[str]:
     """Return the names of the features that the case has, in the order of `FEATURES`."""
-    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case)
+    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case) | _of_fusion(case)
     if case.quantized_inputs:
         found.add("quantized input")
     if case.as_dicts:
@@ -149,4 +155,24 @@ def _of_backend(case: Case) -> set[str]:
         limits = [limit for dtypes in pattern.dtypes for limit in (dtypes.input, dtypes.weight)]
         if any(limit != Constraint(limit.dtype) for limit in limits):
             found.add("constraint")
+    return found
+
+
+def _of_fusion(case: Case) -> set[str]:
+    """Return the features of what was fused before, and of what two branches are fused."""
+    targets = {OPERATORS[call.operator].target for call in case.calls}
+    fused = [PARTS[target] for target in targets if target in PARTS]
+    found = {"fused module"} if fused else set()
+    if any(map(is_aware, targets)):
+        found.add("quantization-aware module")
+    named = {entry.target: entry.qconfig for entry in case.mapping.entries if entry.selector == "object_type"}
+    for parts in fused:
+        said = [named.get(part) for part in parts]
+        if any(part in named for part in parts):
+            found.add("parts selected" if said[:1] * len(said) == said else "parts that disagree")
+    adding = [call for call in case.calls if OPERATORS[call.operator].target in ("torch.add", "operator.add")]
+    values = {value for call in adding for operand in call.operands for value in operand_values(operand)}
+    read = {OPERATORS[case.calls[value].operator].target for value in values if value >= 0}
+    if case.backend == "onednn" and read & {"nn.Conv2d", "nn.BatchNorm2d"}:
+        found.add("two-armed pattern")
     return found

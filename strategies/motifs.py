@@ -212,8 +212,8 @@ _PLACES = tuple(
     for before in (0, 1, 2, 5)
 )
 
-NUMBERS = range(256)
-"""The numbers of motifs that are drawn: no shipped backend config has more patterns."""
+NUMBERS = range(512)
+"""The numbers of motifs that are drawn: no shipped backend config has more to draw."""
 
 MOTIFS: st.SearchStrategy[list[DrawnMotif]] = st.lists(
     st.tuples(st.sampled_from(NUMBERS), st.sampled_from(_PLACES)), max_size=2
@@ -230,10 +230,17 @@ class Placed:
     qconfig: QConfig | None
 
 
+@functools.cache
+def drawable(backend: str) -> tuple[Motif, ...]:
+    """Return what is drawn for a shipped backend config; what the native one does not have comes three times more."""
+    known = tuple(motif for motif in motifs(backend) if motif.forms)
+    common = {motif.pattern for motif in motifs("native")}
+    return known + tuple(motif for motif in known if motif.pattern not in common) * 3
+
+
 def resolve_motifs(drawn: Sequence[DrawnMotif], backend: str) -> list[Placed]:
     """Return the motifs of a case with one of the shipped backend configs."""
-    known = [motif for motif in motifs(backend) if motif.forms]
-    found = []
+    known, found = drawable(backend), []
     for number, place in drawn:
         motif = known[number % len(known)]
         wanted = [] if place.suits is None else motif.qconfigs

@@ -43,7 +43,7 @@ def _dynamic_is_quantized(original: Decision, site: Site, value: Node) -> Any:
 
 def _absent_is_quantized(original: Decision, site: Site, value: Node) -> Any:
     """Believe that a value is quantized whose observer was taken away again."""
-    asked = _asked_by(site, value)
+    asked = None if value in site.quantized_inputs else _asked_by(site, value)
     if asked and value not in site.outputs and asked.ask.activation and not asked.ask.activation.is_dynamic:
         return asked.ask.activation.dtype
     return original(site, value)
@@ -172,7 +172,8 @@ def _half_patterns(
     """Decide for each node of a pattern alone whether its qconfig switches it off."""
     filled = {**assigned, **dict.fromkeys(match.nodes, assigned[match.last])}
     chosen = original(result, match, filled, values, reader)
-    return {node: found for node, found in chosen.items() if assigned.get(node) is not None}
+    # What is swallowed as an extra input and calls nothing has no qconfig that could switch it off.
+    return {node: found for node, found in chosen.items() if node not in assigned or assigned[node] is not None}
 
 
 def _refuses_dynamic(original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized) -> Any:
