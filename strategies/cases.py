@@ -61,7 +61,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     """
     operators, drawn, output, qconfigs, mapping, backend, quantized, as_dicts = draw(_drawn(max_calls))[0]
     motifs = resolve_motifs(drawn, shipped(backend))
-    graph = resolve_graph(operators, motifs, max_calls)
+    graph = resolve_graph(operators, motifs)
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     palette = [*suiting_motifs(motifs), *suited(backend, resolve_palette(qconfigs))]
     floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]

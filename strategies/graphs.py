@@ -97,34 +97,26 @@ class Graph:
         operands = tuple(
             self._operand(kind, picks[index:] + picks[:index], manner.scope) for index, kind in enumerate(entry.takes)
         )
-        self._append(
-            Call(
-                entry.name,
-                operands,
-                "keyword" if manner.keyword and entry.keyword else "positional",
-                "tuple" if manner.as_tuple else "list",
-                manner.scope,
-                shares=earlier if manner.reuse == "share" else None,
-                ties=earlier if manner.reuse == "tie" else None,
-            )
-        )
+        self._append(_call(entry.name, operands, manner, earlier))
 
-    def add_steps(self, steps: Sequence[Step], picks: tuple[int, ...], scope: str, is_open: bool) -> None:
-        """Append the operators of a motif; what is inside is at hand for others only if it is open.
+    def add_steps(self, steps: Sequence[Step], replaced: Sequence[Descriptor], is_open: bool) -> None:
+        """Append the operators of a motif, each in place of a descriptor, written as the first of these says.
 
-        All that it reads from outside is chosen first, so that it does not read itself.
+        All that it reads from outside is chosen first, so that it does not read
+        itself.  What is inside is at hand for others only if it is open.
         """
+        manner = replaced[0].manner
         outside = [
             [
-                self._operand(kind, picks, scope) if arm is None else 0
-                for kind, arm in zip(_takes(step), step.arms, strict=True)
+                self._operand(kind, one.picks[index:] + one.picks[:index], manner.scope) if arm is None else 0
+                for index, (kind, arm) in enumerate(zip(OPERATORS[step.operator].takes, step.arms, strict=True))
             ]
-            for step in steps
+            for step, one in zip(steps, replaced, strict=True)
         ]
         first = len(self.calls)
         for number, (step, read) in enumerate(zip(steps, outside, strict=True)):
             operands = tuple(value if arm is None else first + arm for value, arm in zip(read, step.arms, strict=True))
-            self._append(Call(step.operator, operands, scope=scope), is_open or number == len(steps) - 1)
+            self._append(_call(step.operator, operands, manner), is_open or number == len(steps) - 1)
 
     def _append(self, call: Call, at_hand: bool = True) -> None:
         """Append a call, and let later ones read its value if it is to be at hand."""
@@ -159,9 +151,17 @@ class Graph:
         return pool[-1 - pick % len(pool)]
 
 
-def _takes(step: Step) -> tuple[str, ...]:
-    """Return the kinds that the operator of a step takes."""
-    return OPERATORS[step.operator].takes
+def _call(operator: str, operands: tuple[Operand, ...], manner: Manner, earlier: int | None = None) -> Call:
+    """Return a call that is written in some manner; `earlier` is the one whose module or weight it uses, if any."""
+    return Call(
+        operator,
+        operands,
+        "keyword" if manner.keyword and OPERATORS[operator].keyword else "positional",
+        "tuple" if manner.as_tuple else "list",
+        manner.scope,
+        shares=earlier if manner.reuse == "share" else None,
+        ties=earlier if manner.reuse == "tie" else None,
+    )
 
 
 def _has(call: Call, reuse: str) -> bool:
@@ -200,24 +200,32 @@ def descriptors(max_calls: int) -> st.SearchStrategy[DrawnGraph]:
     return st.lists(_DESCRIPTORS, min_size=1, max_size=max_calls)
 
 
-def resolve_graph(drawn: DrawnGraph, motifs: Sequence[Placed] = (), max_calls: int | None = None) -> Graph:
-    """Return the graph that some descriptors describe, with the motifs for which there is room.
+def resolve_graph(drawn: DrawnGraph, motifs: Sequence[Placed] = ()) -> Graph:
+    """Return the graph that some descriptors describe, with the motifs that there is room for.
 
-    A motif reads what the descriptor behind it would read, and stands in its submodule.
+    A motif takes the place of as many descriptors as it has operators.  So a
+    graph without it is a shorter choice, and shrinking prefers plain operators.
     """
-    graph, room = Graph(), (max_calls or len(drawn)) - len(drawn)
-    fitting = []
-    for motif in motifs:
-        if len(motif.steps) <= room:
-            fitting.append(motif)
-            room -= len(motif.steps)
-    for number, fields in enumerate(drawn):
-        descriptor = Descriptor(*fields)
-        for motif in fitting:
-            if number == min(motif.place.before, len(drawn) - 1):
-                graph.add_steps(motif.steps, descriptor.picks, descriptor.manner.scope, motif.place.open)
-        graph.add(descriptor)
+    graph, waiting = Graph(), list(motifs)
+    descriptors = [Descriptor(*fields) for fields in drawn]
+    while descriptors:
+        number = len(drawn) - len(descriptors)
+        fitting = (m for m in waiting if _fits_at(m, number, len(drawn)))
+        motif = next(fitting, None)
+        if motif is None:
+            graph.add(descriptors.pop(0))
+            continue
+        waiting.remove(motif)
+        size = len(motif.steps)
+        graph.add_steps(motif.steps, descriptors[:size], motif.place.open)
+        del descriptors[:size]
     return graph
+
+
+def _fits_at(motif: Placed, number: int, count: int) -> bool:
+    """Whether a motif begins at a descriptor, of so many: where it wants to, or where there is just room."""
+    last = count - len(motif.steps)
+    return min(motif.place.before, last) <= number <= last
 
 
 _RETURNED = ((), (0,), (1,), (2,), (0, 1), (1, 1), (3, 0), (7, 2, 1), (4, 3, 2, 1), (0, 5, 0, 6))

@@ -190,7 +190,7 @@ def _ranging(wanted: DTypeWithConstraints, scheme: str) -> Observer:
 class Place:
     """Where a motif stands and what comes with it.
 
-    It stands before the descriptor number ``before``; ``form`` says how it is
+    It begins at the descriptor number ``before``; ``form`` says how it is
     written; ``suits`` which of its dtype configs the case has a qconfig for, if
     any; where it is ``open``, others may read what is inside.
     """
@@ -216,7 +216,7 @@ NUMBERS = range(512)
 """The numbers of motifs that are drawn: no shipped backend config has more to draw."""
 
 MOTIFS: st.SearchStrategy[list[DrawnMotif]] = st.lists(
-    st.tuples(st.sampled_from(NUMBERS), st.sampled_from(_PLACES)), max_size=2
+    st.tuples(st.sampled_from(NUMBERS), st.sampled_from(_PLACES)), max_size=3
 )
 """Draws motifs, before it is known of which backend config they are."""
 
@@ -232,10 +232,10 @@ class Placed:
 
 @functools.cache
 def drawable(backend: str) -> tuple[Motif, ...]:
-    """Return what is drawn for a shipped backend config; what the native one does not have comes three times more."""
+    """Return what is drawn for a shipped backend config; what the native one does not have comes five times more."""
     known = tuple(motif for motif in motifs(backend) if motif.forms)
     common = {motif.pattern for motif in motifs("native")}
-    return known + tuple(motif for motif in known if motif.pattern not in common) * 3
+    return known + tuple(motif for motif in known if motif.pattern not in common) * 5
 
 
 def resolve_motifs(drawn: Sequence[DrawnMotif], backend: str) -> list[Placed]:

@@ -68,6 +68,7 @@ _SELECTORS = (
     ("object_type", "operator"),
     ("object_type", "submodule"),
     ("object_type", "parts"),
+    ("object_type", "parts"),
     ("name", "whole"),
     ("name", "whole"),
     ("regex", "whole"),
@@ -144,9 +145,9 @@ def _entries(drawn: DrawnSelection, palette: Sequence[str | QConfig], parts: Sel
     entry = _entry(drawn, palette, parts)
     if form != "parts" or not parts.parts:
         return [entry]
-    # Of every four, one forgets the last part, so that the parts disagree.
+    # Every other one forgets the last part, so that the parts disagree.
     chosen = parts.parts[what % len(parts.parts)]
-    return [Entry(selector, entry.qconfig, target=target) for target in chosen[: -1 if what % 4 == 3 else None]]
+    return [Entry(selector, entry.qconfig, target=target) for target in chosen[: -1 if what % 2 else None]]
 
 
 def _entry(drawn: DrawnSelection, palette: Sequence[str | QConfig], parts: Selectable) -> Entry:

@@ -24,7 +24,7 @@ from observance.reference.site import Site
 from observance.strategies import Case, build, cases
 from observance.strategies.case import Backend, Call, Entry, Mapping, QConfigChoice
 from observance.strategies.configs_source import SHIPPED_BACKENDS
-from observance.strategies.graphs import Graph
+from observance.strategies.graphs import Descriptor, Graph
 from observance.strategies.motifs import NUMBERS, Motif, drawable, motifs, pattern_of
 from observance.strategies.operators import OPERATORS
 
@@ -47,7 +47,7 @@ def cases_of(motif: Motif, backend: str, qconfig: QConfigChoice = None) -> Itera
     mapping = Mapping(None, (Entry("global", qconfig),))
     for steps in motif.forms:
         graph = Graph()
-        graph.add_steps(steps, (0, 1, 2, 3), "", False)
+        graph.add_steps(steps, [Descriptor("linear", (0, 1, 2, 3))] * len(steps), False)
         yield Case(tuple(graph.inputs), tuple(graph.calls), len(graph.calls) - 1, mapping, backend)
 
 
