@@ -12,11 +12,13 @@ from observance.strategies.case import (
     Case,
     Entry,
     Mapping,
+    Pattern,
     QConfigChoice,
     map_operand,
     map_tree,
     operand_values,
 )
+from observance.strategies.forms import leaves
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
@@ -177,6 +179,13 @@ def kindred(case: Case) -> list[tuple[Case, str, str]]:
                 calls = [replace(c, shares=None) if c.shares == number else c for c in calls]
                 found.append((replace(case, calls=tuple(calls)), entry.target, other.target))
     return found
+
+
+def pattern_size(pattern: Pattern) -> int:
+    """Return by how many parts a pattern is longer than another: what it does not own counts too."""
+    if pattern.nested is None:
+        return len(pattern.targets)
+    return len(leaves(pattern.nested)) + str(pattern.nested).count("'getattr'")
 
 
 def own_backend(case: Case) -> Backend | None:

@@ -125,13 +125,13 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
         return node if list(node.args[1:2]) == inner else None
     if not inner:
         return node
-    read = arguments_of(node)
+    read = arguments_of(node, inner)
     if len(read) != len(inner):
         return None
     tree = [node]
     for part, value in zip(inner, read, strict=True):
-        if part is MatchAllNode:
-            branch: Any = Extra(value)
+        if part is MatchAllNode or is_literal(part):
+            branch: Any = Extra(value) if part is MatchAllNode or value == part else None
         elif not isinstance(value, Node) or uses[value] > 1:
             return None
         else:
@@ -144,20 +144,25 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
 
 @dataclass(frozen=True)
 class Extra:
-    """A value that a pattern reads but does not own: whatever stands at ``MatchAllNode``."""
+    """What a pattern reads but does not own: a number, or whatever stands at ``MatchAllNode`` (PATTERNS-5)."""
 
-    node: Node
+    node: Any
 
 
-def arguments_of(node: Node) -> list[Any]:
+def is_literal(part: Any) -> bool:
+    """Whether a part of a pattern is a number or the like, which stands for itself (PATTERNS-7)."""
+    return not isinstance(part, (tuple, str)) and not callable(part)
+
+
+def arguments_of(node: Node, inner: list[Any]) -> list[Any]:
     """Return what a pattern's inner parts are held against.
 
     These are the arguments that hold values, however they are spelled; numbers
-    and the like belong to the operator.
+    and the like belong to the operator, unless the pattern has one.
     """
     held = {operand.keys[0] for operand in operands(node)}
     arguments = [*enumerate(node.args), *node.kwargs.items()]
-    return [argument for key, argument in arguments if key in held]
+    return [argument for key, argument in arguments if key in held or any(map(is_literal, inner))]
 
 
 def _match(candidate: Candidate, tree: Any, last: Node) -> Match:

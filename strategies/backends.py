@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from .case import Backend, Constraint, DTypes, Observer, Pattern, QConfig
 from .configs_source import dtypes_of
+from .forms import Form, owned
 
 SUITED: dict[str, str | QConfig] = {
     "qnnpack": "default_symmetric_qnnpack_qconfig",
@@ -89,7 +90,8 @@ _OBSERVED = (*((_OWN, False), (_OWN, True), (_SHARED, False)) * 2, (_NEVER, Fals
 
 # How a pattern is observed, how many targets it has and whether each of them is a pattern alone too, and which of the
 # chains of that length it is.
-_LENGTHS = ((1, False), (1, False), (1, False), (2, False), (2, True), (3, False), (3, True), (3, True))
+# No length is that of a pattern which is no chain.
+_LENGTHS = (*((1, False),) * 3, (2, False), (2, True), (3, False), (3, True), (3, True), *((0, False),) * 3)
 _HEADS = tuple(product(_OBSERVED, _LENGTHS, range(16)))
 
 _DTYPES = st.sampled_from(tuple(product(_KINDS, _LIMITED)))
@@ -132,7 +134,7 @@ def suited(drawn: DrawnBackend, palette: Sequence[str | QConfig]) -> list[str | 
 
 
 def resolve_backend(
-    drawn: DrawnBackend, chains: Sequence[tuple[str, ...]], palette: Sequence[str | QConfig]
+    drawn: DrawnBackend, chains: Sequence[tuple[str, ...]], others: Sequence[Form], palette: Sequence[str | QConfig]
 ) -> str | Backend | None:
     """Return the backend config for a graph.
 
@@ -143,25 +145,31 @@ def resolve_backend(
     chains
         The targets of the graph, alone and in the pairs and triples in which they
         follow one another: what drawn patterns are made of.  A pattern with
-        ``getattr`` would have to name the attribute, and is not drawn.
+        ``getattr`` has to name the attribute, and is none of these.
+    others
+        The patterns of the graph that are no chains.
     palette
         The qconfigs of the case.
     """
     if isinstance(drawn, tuple):
         return drawn[0]
     usable = [chain for chain in chains if "getattr" not in chain]
-    found = [pattern for one in drawn for pattern in _patterns(one, usable, palette)] if usable else []
-    return Backend(tuple({pattern.targets: pattern for pattern in found}.values()))
+    found = [pattern for one in drawn for pattern in _patterns(one, usable, others, palette)] if usable else []
+    return Backend(tuple({(pattern.targets, pattern.nested): pattern for pattern in found}.values()))
 
 
 def _patterns(
-    drawn: DrawnPattern, chains: Sequence[tuple[str, ...]], palette: Sequence[str | QConfig]
+    drawn: DrawnPattern, chains: Sequence[tuple[str, ...]], others: Sequence[Form], palette: Sequence[str | QConfig]
 ) -> list[Pattern]:
     """Return what a backend says of one chain of targets, and perhaps of each of them alone."""
     ((observation, by_count), (length, with_parts), which), configs = drawn
+    dtypes = tuple(_dtypes(kind, limits, palette) for kind, limits in configs)
+    if not length and others:
+        form = others[which % len(others)]
+        root = form.roots[which % len(form.roots)]
+        return [Pattern(owned(form.nested), observation, dtypes, nested=form.nested, root=root)]
     candidates = [chain for chain in chains if len(chain) == length] or chains
     whole = candidates[which % len(candidates)]
-    dtypes = tuple(_dtypes(kind, limits, palette) for kind, limits in configs)
     found = []
     for targets in (whole, *((target,) for target in whole if with_parts)):
         counts = _COUNTS if by_count and targets[0] in _BINARY else ()

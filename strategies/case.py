@@ -25,6 +25,12 @@ Tree: TypeAlias = "int | tuple[Any, ...] | None"
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 
+Nested: TypeAlias = "tuple[Any, ...] | None"
+"""A pattern that is no chain, reversed and nested (see `forms`)."""
+
+Path: TypeAlias = "tuple[int, ...] | None"
+"""Indexes that lead to a part of a nested pattern."""
+
 
 class CaseError(ValueError):
     """A case that cannot be read or built; its text says what to do."""
@@ -110,7 +116,9 @@ class Pattern:
     ``targets`` stand in the order in which the data flows; ``observation`` is
     the name of an ``ObservationType``; ``by_tensor_count`` overrides it by how
     many tensor arguments the root has; ``positions`` says which positional
-    argument of a function is its ``weight`` or ``bias``.
+    argument of a function is its ``weight`` or ``bias``.  A pattern that is no
+    chain is written in ``nested``, of which ``targets`` are the operators;
+    ``root`` says which of them is the root, the last one if it is None.
     """
 
     targets: tuple[str, ...]
@@ -118,6 +126,8 @@ class Pattern:
     dtypes: tuple[DTypes, ...]
     by_tensor_count: tuple[tuple[int, str], ...] = ()
     positions: tuple[tuple[str, int], ...] = ()
+    nested: Nested = None
+    root: Path = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +253,9 @@ _NOUNS: dict[str, type] = {
     for noun in (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
 }
 
-_ALIASES: dict[str, str] = {name: globals()[name] for name in ("Operand", "Tree", "Scalar", "QConfigChoice")}
+_ALIASES: dict[str, str] = {
+    name: globals()[name] for name in ("Nested", "Operand", "Path", "QConfigChoice", "Scalar", "Tree")
+}
 """The texts of the type aliases that annotations of nouns use."""
 
 _PLAIN: dict[str, tuple[type, ...]] = {

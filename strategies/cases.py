@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from .backends import BACKENDS, resolve_backend, shipped, suited
 from .case import Case, Mapping, operand_values
 from .features import features
+from .forms import forms
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
 from .motifs import MOTIFS, resolve_motifs, suiting_motifs
@@ -68,7 +69,9 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     case = dataclasses.replace(
         case,
         mapping=resolve_mapping(mapping, palette, parts(case)),
-        backend=resolve_backend(backend, target_chains(case), palette),
+        backend=resolve_backend(
+            backend, target_chains(case), forms(case) if isinstance(backend, list) else (), palette
+        ),
         quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
         as_dicts=as_dicts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from .case import Backend, Case, Constraint, QConfig, operand_values, tree_values
+from .forms import ANYTHING, leaves
 from .layout import scopes
 from .operators import OPERATORS
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
@@ -57,6 +58,11 @@ FEATURES: dict[str, str] = {
     "quantization-aware module": "a module that quantizes its own weight",
     "parts selected": "a qconfig by type for all parts of a fused module",
     "parts that disagree": "a qconfig by type for some parts of a fused module alone",
+    "own nested pattern": "a drawn pattern that is no chain",
+    "named root": "a drawn pattern that names its root node",
+    "any value in a pattern": "a drawn pattern that reads what it does not own",
+    "number in a pattern": "a drawn pattern with a number",
+    "attribute in a pattern": "a drawn pattern with an attribute",
     "two-armed pattern": "a convolution that is added to something, with a backend config that fuses the two",
 }
 """All features, each with what it means."""
@@ -152,6 +158,12 @@ def _of_backend(case: Case) -> set[str]:
             found.add("own fusion pattern")
         if pattern.observation == "INPUT_OUTPUT_NOT_OBSERVED":
             found.add("input never observed")
+        if pattern.nested is not None:
+            parts = [leaf for _, leaf in leaves(pattern.nested)]
+            told = {"any value in a pattern": ANYTHING in parts, "attribute in a pattern": "getattr" in parts}
+            told |= {"number in a pattern": any(isinstance(part, int) for part in parts)}
+            found |= {"own nested pattern", *(name for name, is_so in told.items() if is_so)}
+            found |= {"named root"} if pattern.root is not None else set()
         limits = [limit for dtypes in pattern.dtypes for limit in (dtypes.input, dtypes.weight)]
         if any(limit != Constraint(limit.dtype) for limit in limits):
             found.add("constraint")

@@ -53,6 +53,7 @@ _COMMON = (
     "size",
     "view_as_size",
     "torch_sin_tt",
+    "transposed",
     "fold",
 )
 """The operators that meet in patterns; drawn as often as all others together."""

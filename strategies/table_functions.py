@@ -160,6 +160,7 @@ FUNCTIONS = (
     method("reshape", "tt", "2, 4, 4"),
     method("reshape", "uu", "1, 2, 4, 4"),
     method("cos", "tt"),
+    call("transposed", "getattr", "t -> t", "{0}.mT"),
     call("item", "operator.getitem", "t -> d", "operator.getitem({0}, 0)"),
     call(
         "pair",

@@ -15,6 +15,7 @@ from observance.strategies.case import Backend, Call, Observer, QConfig, operand
 from observance.strategies.cases import target_chains
 from observance.strategies.configs_source import SHIPPED_BACKENDS
 from observance.strategies.features import FEATURES, features
+from observance.strategies.forms import forms
 from observance.strategies.operators import OPERATORS
 from observance.strategies.qconfigs import DYNAMIC, OBSERVERLESS, STATIC, WEIGHT_ONLY
 
@@ -155,7 +156,10 @@ def test_every_selector_is_drawn_with_a_qconfig_and_with_none(corpus: list[Case]
 def test_drawn_patterns_are_chains_of_the_graph(corpus: list[Case]) -> None:
     for case in corpus:
         if isinstance(case.backend, Backend):
-            assert {pattern.targets for pattern in case.backend.patterns} <= set(target_chains(case))
+            chains = {pattern.targets for pattern in case.backend.patterns if pattern.nested is None}
+            nested = {pattern.nested for pattern in case.backend.patterns if pattern.nested is not None}
+            assert chains <= set(target_chains(case))
+            assert nested <= {form.nested for form in forms(case)}
 
 
 # Everything shrinks

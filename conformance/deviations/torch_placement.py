@@ -96,7 +96,7 @@ def _positional_tensors(original: Decision, root: Node, values: Any) -> list[Nod
     return [a for a in root.args if isinstance(a, Node) and values.is_tensor(a)]
 
 
-def _positional_arguments(original: Decision, node: Node) -> list[Any]:
+def _positional_arguments(original: Decision, node: Node, inner: Any) -> list[Any]:
     """Hold a pattern against all positional arguments and no other."""
     return list(node.args)
 
