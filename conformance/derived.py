@@ -18,7 +18,7 @@ from observance.strategies.case import (
     map_tree,
     operand_values,
 )
-from observance.strategies.forms import leaves
+from observance.strategies.forms import is_operator, leaves
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
@@ -186,6 +186,29 @@ def pattern_size(pattern: Pattern) -> int:
     if pattern.nested is None:
         return len(pattern.targets)
     return len(leaves(pattern.nested)) + str(pattern.nested).count("'getattr'")
+
+
+def with_named_roots(backend: Backend) -> Backend:
+    """Return a backend config in which every nested pattern whose root is its last part says so."""
+    return Backend(tuple(map(_with_named_root, backend.patterns)))
+
+
+def _with_named_root(pattern: Pattern) -> Pattern:
+    path, leaf = leaves(pattern.nested)[-1]
+    default = pattern.nested is not None and pattern.root is None and is_operator(leaf) and path
+    return replace(pattern, root=path) if default else pattern
+
+
+def other_numbers(nested: Any) -> Any:
+    """Return a nested pattern in which every number, and every attribute's name, is one that no call has."""
+    match nested:
+        case int():
+            return nested + 1000
+        case ("getattr", _):
+            return ("getattr", "no_such_attribute")
+        case tuple():
+            return tuple(map(other_numbers, nested))
+    return nested
 
 
 def own_backend(case: Case) -> Backend | None:

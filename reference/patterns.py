@@ -122,7 +122,7 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
     if operator_of(node, modules) != outer or (node.op == "call_method") != isinstance(outer, str):
         return None
     if outer is getattr and inner:
-        return node if list(node.args[1:2]) == inner else None
+        return node if stands_for(inner[0], node.args[1]) else None
     if not inner:
         return node
     read = arguments_of(node, inner)
@@ -131,7 +131,7 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
     tree = [node]
     for part, value in zip(inner, read, strict=True):
         if part is MatchAllNode or is_literal(part):
-            branch: Any = Extra(value) if part is MatchAllNode or value == part else None
+            branch: Any = Extra(value) if part is MatchAllNode or stands_for(part, value) else None
         elif not isinstance(value, Node) or uses[value] > 1:
             return None
         else:
@@ -154,6 +154,11 @@ def is_literal(part: Any) -> bool:
     return not isinstance(part, (tuple, str)) and not callable(part)
 
 
+def stands_for(part: Any, value: Any) -> bool:
+    """Whether a number, or the name of an attribute, is what an operator is called with."""
+    return not isinstance(value, Node) and bool(value == part)
+
+
 def arguments_of(node: Node, inner: list[Any]) -> list[Any]:
     """Return what a pattern's inner parts are held against.
 
@@ -171,8 +176,12 @@ def _match(candidate: Candidate, tree: Any, last: Node) -> Match:
     getter: Callable[[Any], Node] | None = candidate.options.get(
         "root_node_getter", candidate.options.get("_root_node_getter")
     )
-    root = getter(_plain(tree)) if getter else nodes[-1]
-    return Match(candidate.config, nodes, root, last)
+    return Match(candidate.config, nodes, getter(_plain(tree)) if getter else default_root(nodes), last)
+
+
+def default_root(nodes: tuple[Node, ...]) -> Node:
+    """Return the root of a pattern that names none: its innermost operator (PATTERNS-6)."""
+    return nodes[-1]
 
 
 def _owned(tree: Any) -> list[Node]:

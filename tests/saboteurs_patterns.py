@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from observance.conformance.deviations import torch_patterns
+from observance.conformance.deviations import torch_patterns, torch_placement
 from observance.conformance.variants import Change
+from observance.reference.graphs import operands
+from observance.reference.plan import Slot
 
 Saboteur = Callable[..., Any]
 
@@ -34,7 +36,34 @@ def own_type_first(original: Saboteur, graph: Any, modules: Any, mapping: Any) -
     return changed
 
 
+def outermost_root(original: Saboteur, nodes: Any) -> Any:
+    """Take a pattern's last operator for its root."""
+    return nodes[0]
+
+
+def anything_stands(original: Saboteur, part: Any, value: Any) -> bool:
+    """Take any number for that of a pattern, and any attribute too."""
+    return True
+
+
+def observes_at_every_node(original: Saboteur, site: Any) -> None:
+    """Observe what the other operators of a pattern read from outside too."""
+    original(site)
+    for node, quantized in site.quantized.items():
+        for operand in operands(node):
+            spec, outside = quantized.ask.activation, operand.value not in quantized.match.nodes
+            if node is not quantized.match.root and outside and spec is not None and spec.is_observed:
+                slot = Slot(operand.value, site.outputs.get(operand.value), spec, "PATTERNS-8", "sabotage")
+                site.plan.slots.append(slot)
+                site.plan.shares[slot] = slot
+                site.plan.read(operand, slot)
+
+
 SABOTEURS = {
+    "PATTERNS-5": torch_placement.EXTRA_INPUTS,
+    "PATTERNS-6": (Change("patterns.default_root", outermost_root),),
+    "PATTERNS-7": (Change("patterns.stands_for", anything_stands),),
+    "PATTERNS-8": (Change("placement.place", observes_at_every_node),),
     "QCONFIGS-9": (Change("qconfigs.said_of", nothing_is_said),),
     "QCONFIGS-10": (Change("qconfigs.refuse_disagreement", accepts_disagreement),),
     "QCONFIGS-11": (Change("qconfigs.with_fused_types", adds_to_the_mapping),),

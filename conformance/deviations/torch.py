@@ -189,6 +189,14 @@ REGISTER = Register(
             placement.FLAT_TREES,
         ),
         Deviation(
+            "attribute-patterns-fail",
+            ("ENTRY-1",),
+            "record_match takes the first of the arguments that it recorded, and for getattr it records none: where a "
+            "pattern with an attribute fits, prepare fails with an IndexError",
+            "_is_match: it expects a getattr pattern to have two elements, and compares the attribute",
+            patterns.ATTRIBUTES,
+        ),
+        Deviation(
             "never-observed-is-observed",
             ("BACKENDS-4", "PLACEMENT-5"),
             "no code reads INPUT_OUTPUT_NOT_OBSERVED; the pattern is observed like any other",

@@ -31,6 +31,19 @@ def _raises_lookup_error(original: Decision, *args: Any) -> None:
         raise LookupError(str(error)) from None
 
 
+def _fails_for_attributes(original: Decision, candidate: Any, *args: Any) -> Any:
+    """Fail where a pattern with an attribute fits."""
+    if _has_attribute(candidate.pattern):
+        raise IndexError("no argument of an attribute was recorded")
+    return original(candidate, *args)
+
+
+def _has_attribute(pattern: Any) -> bool:
+    """Whether a pattern, or a part of it, is an attribute."""
+    return isinstance(pattern, tuple) and (pattern[0] is getattr or any(map(_has_attribute, pattern)))
+
+
+ATTRIBUTES = (Change("patterns._match", _fails_for_attributes),)
 SWITCHED_OFF_PARTS = (Change("qconfigs.said_of", _forgets_none),)
 PARTS_IN_TRAINING = (
     Change("qconfigs.parts_of", _all_children),
