@@ -220,6 +220,15 @@ REGISTER = Register(
             placement.HALF_PATTERNS,
         ),
         Deviation(
+            "inner-qconfigs-checked",
+            ("ENTRY-1",),
+            "the dtypes of a pattern are those of its last node's qconfig, but constraints are held against the "
+            "qconfig of each of its nodes in turn: one that is not used leaves the pattern float, or fails if it "
+            "constructs no observer",
+            "DTypeWithConstraints: the QConfig that is ignored is the one that breaks a constraint",
+            patterns.INNER_QCONFIGS,
+        ),
+        Deviation(
             "dynamic-on-no-tensor",
             ("ENTRY-1", "PLACEMENT-7"),
             "_needs_obs_or_fq asserts that what is quantized dynamically has a dtype, and fails where "
