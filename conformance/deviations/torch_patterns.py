@@ -81,7 +81,7 @@ def _plain(spec: _Held) -> Spec:
 
 def _agrees(spec: _Held, constraint: Any) -> bool:
     """Whether a part's observer has the dtype of a constraint."""
-    return getattr(spec.part, "dtype", None) == constraint.dtype
+    return bool(getattr(spec.part, "dtype", None) == constraint.dtype)
 
 
 def _judges_every_part(

@@ -121,6 +121,14 @@ def _owns_extras(original: Decision, tree: Any) -> list[Node]:
     return [tree] if isinstance(tree, Node) else [n for part in tree for n in _owns_extras(original, part)]
 
 
+def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
+    """Fail where a mask or a size is traced back to a graph input that a pattern has swallowed."""
+    never = original(graph, passes_on)
+    if any(value in passes_on and not value.args for value in never):
+        raise IndexError("a graph input has no argument")
+    return never
+
+
 def _flattens(original: Decision, tree: Any) -> Any:
     """Give a backend's root finder the parts of a two-armed pattern in one flat list."""
     if isinstance(tree, (Node, Extra)):
@@ -197,7 +205,10 @@ KEYWORD_TENSORS = (Change("patterns.tensor_arguments", _positional_tensors),)
 KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)
 READ_TWICE = (Change("patterns.count_uses", _users_not_uses),)
 NOT_OBSERVED = (Change("placement.is_never_observed", _observed_all_the_same),)
-EXTRA_INPUTS = (Change("patterns._owned", _owns_extras),)
+EXTRA_INPUTS = (
+    Change("patterns._owned", _owns_extras),
+    Change("dtypes.never_observed", _stumbles),
+)
 FLAT_TREES = (Change("patterns._plain", _flattens),)
 FORGOTTEN_MASKS = (
     Change("prepare.read_values", _forgets_masks),
