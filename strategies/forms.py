@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .case import Call, Case
-from .operators import OPERATORS
+from .operators import FLOAT_KINDS, OPERATORS
 
 ANYTHING = "*"
 """What stands in a pattern for a value that the pattern reads and does not own."""
@@ -52,6 +52,8 @@ def forms(case: Case) -> list[Form]:
 def _at(calls: Sequence[Call], call: Call) -> Iterator[Any]:
     """Yield the nested patterns that end in a call."""
     entry = OPERATORS[call.operator]
+    if not _gives_floats(call):
+        return
     if entry.target == "getattr":
         yield _named(call)
         return
@@ -68,13 +70,22 @@ def _at(calls: Sequence[Call], call: Call) -> Iterator[Any]:
 
 
 def _branches(calls: Sequence[Call], operand: Any) -> list[Any]:
-    """Return what gives an operand: an operator alone, and with the one before it."""
-    if not isinstance(operand, int) or operand < 0:
+    """Return what gives an operand: an operator alone, and with the one before it.
+
+    What gives no float tensor is nothing that a backend would fuse.
+    """
+    if not isinstance(operand, int) or operand < 0 or not _gives_floats(calls[operand]):
         return []
     call = calls[operand]
-    below = [_named(calls[value]) for value in call.operands[:1] if isinstance(value, int) and value >= 0]
+    before = [calls[value] for value in call.operands[:1] if isinstance(value, int) and value >= 0]
+    below = [_named(other) for other in before if _gives_floats(other)]
     chained = [(_named(call), part) for part in below if len(call.operands) == 1 and isinstance(_named(call), str)]
     return [_named(call), *chained]
+
+
+def _gives_floats(call: Call) -> bool:
+    """Whether an operator gives a float tensor."""
+    return OPERATORS[call.operator].gives in FLOAT_KINDS
 
 
 def _named(call: Call) -> Any:
