@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from .case import Backend, Constraint, DTypes, Observer, Pattern, QConfig
 from .configs_source import dtypes_of
-from .forms import Form, owned
+from .forms import Form, is_rival, owned
 
 SUITED: dict[str, str | QConfig] = {
     "qnnpack": "default_symmetric_qnnpack_qconfig",
@@ -90,8 +90,8 @@ _OBSERVED = (*((_OWN, False), (_OWN, True), (_SHARED, False)) * 2, (_NEVER, Fals
 
 # How a pattern is observed, how many targets it has and whether each of them is a pattern alone too, and which of the
 # chains of that length it is.
-# No length is that of a pattern which is no chain.
-_LENGTHS = (*((1, False),) * 3, (2, False), (2, True), (3, False), (3, True), (3, True), *((0, False),) * 3)
+# No length is that of a pattern which is no chain; one more that ends in the same operator may compete with it.
+_LENGTHS = (*((1, False),) * 3, (2, False), (2, True), (3, False), *((3, True),) * 2, (0, False), *((0, True),) * 4)
 _HEADS = tuple(product(_OBSERVED, _LENGTHS, range(16)))
 
 _DTYPES = st.sampled_from(tuple(product(_KINDS, _LIMITED)))
@@ -166,8 +166,12 @@ def _patterns(
     dtypes = tuple(_dtypes(kind, limits, palette) for kind, limits in configs)
     if not length and others:
         form = others[which % len(others)]
-        root = form.roots[which % len(form.roots)]
-        return [Pattern(owned(form.nested), observation, dtypes, nested=form.nested, root=root)]
+        rivals = [other for other in others if is_rival(form, other)][:1] if with_parts else []
+        observed = (observation, _OWN if observation == _SHARED else _SHARED)
+        return [
+            Pattern(owned(one.nested), kind, dtypes, nested=one.nested, root=one.roots[which % len(one.roots)])
+            for one, kind in zip((form, *rivals), observed, strict=False)
+        ]
     candidates = [chain for chain in chains if len(chain) == length] or chains
     whole = candidates[which % len(candidates)]
     found = []

@@ -63,6 +63,7 @@ FEATURES: dict[str, str] = {
     "any value in a pattern": "a drawn pattern that reads what it does not own",
     "number in a pattern": "a drawn pattern with a number",
     "attribute in a pattern": "a drawn pattern with an attribute",
+    "competing patterns": "drawn patterns of one size that end in one operator",
     "two-armed pattern": "a convolution that is added to something, with a backend config that fuses the two",
 }
 """All features, each with what it means."""
@@ -153,6 +154,9 @@ def _of_backend(case: Case) -> set[str]:
     if not isinstance(case.backend, Backend):
         return {"shipped backend config"}
     found = {"own backend config"}
+    ends = [(pattern.nested[0], len(leaves(pattern.nested))) for pattern in case.backend.patterns if pattern.nested]
+    if len(set(ends)) < len(ends):
+        found.add("competing patterns")
     for pattern in case.backend.patterns:
         if len(pattern.targets) > 1:
             found.add("own fusion pattern")

@@ -118,3 +118,9 @@ def is_operator(leaf: Any) -> bool:
 def owned(nested: Any) -> tuple[str, ...]:
     """Return the operators of a nested pattern in the order in which the data flows."""
     return tuple(leaf for _, leaf in reversed(leaves(nested)) if is_operator(leaf))
+
+
+def is_rival(form: Form, other: Form) -> bool:
+    """Whether two patterns end in the same operator and are of the same size: the first one that is known wins."""
+    sizes = len(leaves(form.nested)), len(leaves(other.nested))
+    return form.nested != other.nested and form.nested[0] == other.nested[0] and sizes[0] == sizes[1]
