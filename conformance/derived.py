@@ -189,14 +189,21 @@ def pattern_size(pattern: Pattern) -> int:
 
 
 def with_named_roots(backend: Backend) -> Backend:
-    """Return a backend config in which every nested pattern whose root is its last part says so."""
+    """Return a backend config in which every pattern whose root is its last part says so, chains included."""
     return Backend(tuple(map(_with_named_root, backend.patterns)))
 
 
 def _with_named_root(pattern: Pattern) -> Pattern:
-    path, leaf = leaves(pattern.nested)[-1]
-    default = pattern.nested is not None and pattern.root is None and is_operator(leaf) and path
-    return replace(pattern, root=path) if default else pattern
+    """Return a pattern reversed, nested, and with a root, if it is of more than one operator and has none."""
+    first, *others = pattern.targets
+    nested: Any = first
+    for outer in others:
+        nested = (outer, nested)
+    nested = pattern.nested or nested
+    path, leaf = leaves(nested)[-1]
+    return (
+        replace(pattern, nested=nested, root=path) if pattern.root is None and path and is_operator(leaf) else pattern
+    )
 
 
 def other_numbers(nested: Any) -> Any:

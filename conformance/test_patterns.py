@@ -102,7 +102,10 @@ def test_what_a_pattern_reads_from_outside_keeps_its_own_pattern(trial: Trial) -
 
 @rule("PATTERNS-6", MUST, "get_fusion_pattern_to_root_node_getter: by default the last", ("backend-configs",), True)
 def test_the_root_is_the_innermost_operator_unless_another_is_named(trial: Trial) -> Iterator[Finding]:
-    """For a pattern that ends in an operator, it is the same to name that one as the root and to name none."""
+    """A pattern that names its innermost operator as its root is the same as one that names none.
+
+    A chain of operators is the same as the nested pattern that it stands for.
+    """
     backend = own_backend(trial.case)
     if backend is None or with_named_roots(backend) == backend:
         return
