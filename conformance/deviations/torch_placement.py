@@ -29,8 +29,9 @@ def _same_class(original: Decision, site: Site, value: Node, below: Any, spec: S
 
 
 def _asked_by(site: Site, value: Node) -> Quantized | None:
-    """Return the quantized pattern that gives a value, if one does."""
-    return site.quantized.get(value)
+    """Return the quantized pattern that gives a value, or that has it inside, if one does."""
+    match = site.matches.get(value)
+    return site.quantized.get(value) or (site.quantized.get(match.last) if match else None)
 
 
 def _dynamic_is_quantized(original: Decision, site: Site, value: Node) -> Any:
