@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from torch import nn
 from torch.ao.quantization import QConfig
 from torch.fx import Node
 
 from .graphs import Operand
 from .specs import Spec
+
+if TYPE_CHECKING:
+    from .site import Standalone
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +70,12 @@ class Plan:
         The qconfig of each node that calls something.
     warnings
         What is to be said aloud.
+    swapped
+        For each name of a custom module that is swapped, the new module.
+    standalone
+        For each name of a standalone module that is to be prepared, what is decided inside.
+    parts
+        For each node that reads or is a custom LSTM's output, the LSTM and the part of its output.
     """
 
     slots: list[Slot] = field(default_factory=list)
@@ -74,6 +85,9 @@ class Plan:
     observed: set[Node] = field(default_factory=set)
     qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    swapped: dict[str, nn.Module] = field(default_factory=dict)
+    standalone: dict[str, Standalone] = field(default_factory=dict)
+    parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
 
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""
