@@ -60,10 +60,10 @@ def _equal(mine: Any, theirs: Any) -> bool:
         same = isinstance(theirs, torch.Tensor) and mine.dtype == theirs.dtype
         return same and torch.equal(torch.nan_to_num(mine), torch.nan_to_num(theirs))
     if isinstance(mine, dict):
-        return list(mine) == list(theirs) and all(_equal(mine[k], theirs[k]) for k in mine)
+        return isinstance(theirs, dict) and list(mine) == list(theirs) and all(_equal(mine[k], theirs[k]) for k in mine)
     if isinstance(mine, (list, tuple)):
-        pairs = zip(mine, theirs, strict=False)
-        return type(mine) is type(theirs) and len(mine) == len(theirs) and all(_equal(*p) for p in pairs)
+        alike = type(mine) is type(theirs) and len(mine) == len(theirs)
+        return alike and all(_equal(*pair) for pair in zip(mine, theirs, strict=True))
     return bool(mine == theirs)
 
 

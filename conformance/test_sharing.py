@@ -9,7 +9,7 @@ from observance.conformance.observation import Observation, Seen
 from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of
 from observance.reference import dtypes
-from observance.reference.graphs import operands
+from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Match
 from observance.reference.sharing import shares_with_inputs
 from observance.reference.site import Quantized, Site
@@ -98,25 +98,20 @@ def _joined_spots(site: Site, seen: Observation) -> Iterator[tuple[tuple[str, in
         shares = shares_with_inputs(quantized) or quantized.ask.reuse
         if node is not quantized.match.last or not shares:
             continue
-        spots = [
-            (operand.value.name, observer.group)
-            for operand in operands(quantized.match.root)
-            for observer in seen.edges[edge_of(operand)]
-        ]
-        spots += _further_back(site, seen, quantized) if quantized.ask.reuse else []
+        spots = [spot for operand in operands(quantized.match.root) for spot in _spots_behind(seen, operand)]
         for chain in seen.values.get(node.name, ()):
             spots.append((node.name, chain[0].group))
         yield from itertools.pairwise(spots)
 
 
-def _further_back(site: Site, seen: Observation, quantized: Quantized) -> list[tuple[str, int]]:
-    """Return the nearest observer behind the unobserved first input of a reusing operator."""
-    node = quantized.match.root
-    while first := next(iter(operands(node)), None):
-        chain = seen.edges[edge_of(first)]
+def _spots_behind(seen: Observation, operand: Operand) -> list[tuple[str, int]]:
+    """Return the observers that an operand reads, or the nearest one behind a value that is not observed."""
+    read: Operand | None = operand
+    while read is not None:
+        chain = seen.edges[edge_of(read)]
         if chain:
-            return [(first.value.name, chain[-1].group)]
-        node = first.value
+            return [(read.value.name, observer.group) for observer in chain]
+        read = next(iter(operands(read.value)), None)
     return []
 
 

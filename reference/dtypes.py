@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch.ao.quantization import PlaceholderObserver, QConfig
 from torch.fx import Graph, Node
 
-from .graphs import Operand, operands, position
+from .graphs import Operand, operands, parameter, position
 from .qconfigs import reuses_input
 from .specs import Spec, spec_of
 from .values import Kind, Shape
@@ -134,8 +134,9 @@ def is_never_tensor(operand: Operand) -> bool:
 def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
     """Return what an operand is to its operator: ``weight``, ``bias`` or ``activation``.
 
-    It depends on the place alone, so that one value may have two roles in one
-    operator.
+    The parameter that it is passed for says so, by its name or, in the backend's
+    config, by its position.  It depends on the place alone, so that one value may
+    have two roles in one operator.
 
     Parameters
     ----------
@@ -144,9 +145,9 @@ def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
     positions
         For each function that the backend knows, the positions of its weight and bias.
     """
-    key = operand.keys[0]
-    if key in ("weight", "bias"):
-        return str(key)
+    name = parameter(operand)
+    if name in ("weight", "bias"):
+        return name
     if operand.node.op == "call_function":
         place = position(operand)
         for name, index in positions.get(operand.node.target, {}).items():

@@ -69,6 +69,15 @@ def position(operand: Operand) -> int | str:
     return key
 
 
+def parameter(operand: Operand) -> str | None:
+    """Return the name of the parameter that an operand is passed for, or None if it is not known."""
+    key, target = operand.keys[0], operand.node.target
+    if isinstance(key, str) or not callable(target):
+        return key if isinstance(key, str) else None
+    named = {names[key] for names in parameters(target) if key < len(names)}
+    return named.pop() if len(named) == 1 else None
+
+
 @functools.cache
 def parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], ...]:
     """Return the names of a function's parameters, in order, for each of its overloads."""

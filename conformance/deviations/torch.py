@@ -77,6 +77,14 @@ REGISTER = Register(
             placement.ROLE_BY_KEYWORD,
         ),
         Deviation(
+            "roles-by-position",
+            ("PLACEMENT-5", "PLACEMENT-6"),
+            "weight_index and bias_index are those of the backend's pattern for the function alone: a weight that is "
+            "passed by position to a function that the backend knows in fusions only is an activation",
+            "node_arg_is_weight: returns if node arg is weight",
+            placement.ROLE_BY_POSITION,
+        ),
+        Deviation(
             "dynamic-by-keyword",
             ("DTYPES-8", "PLACEMENT-5", "PLACEMENT-6"),
             "is_zeroth_arg asks for node.args[0]; an input that is passed by keyword is never quantized dynamically",

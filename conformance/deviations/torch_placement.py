@@ -86,6 +86,12 @@ def _keyword_itself(original: Decision, operand: Operand) -> Any:
     return operand.keys[0]
 
 
+def _name_of_keyword(original: Decision, operand: Operand) -> str | None:
+    """Know the name of a parameter only where it is written as a keyword."""
+    key = operand.keys[0]
+    return key if isinstance(key, str) else None
+
+
 def _no_roles_of_modules(original: Decision, module: Any) -> set[str]:
     """Look at no module's weight or bias when the backend is asked."""
     return set()
@@ -191,6 +197,7 @@ DYNAMIC_BY_KEYWORD = (Change("dtypes.is_first_argument", _first_by_position),)
 DYNAMIC_TWICE = (Change("dtypes.is_first_argument", _first_by_value),)
 ROLE_BY_VALUE = (Change("dtypes.role", _role_by_value),)
 ROLE_BY_KEYWORD = (Change("dtypes.position", _keyword_itself),)
+ROLE_BY_POSITION = (Change("dtypes.parameter", _name_of_keyword),)
 MODULE_WEIGHT = (Change("backends.roles_of_module", _no_roles_of_modules),)
 KEYWORD_TENSORS = (Change("patterns.tensor_arguments", _positional_tensors),)
 KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)
