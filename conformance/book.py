@@ -34,6 +34,7 @@ CHAPTERS = (
     "qat",
     "equalization",
     "annotations",
+    "state",
     "effects",
 )
 """The chapters, in the order in which `prepare` does its work."""

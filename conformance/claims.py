@@ -23,6 +23,7 @@ FEATURES: dict[str, str] = {
     "quantized-inputs": "Inputs and outputs of the graph may be declared as quantized already.",
     "regex-selectors": "A qconfig mapping may select modules by a regular expression on their names.",
     "order-selectors": "A qconfig mapping may select a call by module name, object type and index.",
+    "convert": "The prepared model can be given to PyTorch's convert_fx.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""
 

@@ -75,6 +75,13 @@ def respelled(case: Case) -> Case | None:
     return replace(case, calls=calls) if calls != case.calls else None
 
 
+def dynamically(case: Case) -> Case | None:
+    """Return the case with everything quantized dynamically; None if no function has a parameter as its weight."""
+    if not any(OPERATORS[call.operator].parameters for call in case.calls):
+        return None
+    return replace(with_entries(case, Entry("global", "default_dynamic_qconfig")), backend=None, quantized_inputs=())
+
+
 def resequenced(case: Case) -> Case | None:
     """Return the case with lists written as tuples and tuples as lists; None if there are none."""
     turned = {"list": "tuple", "tuple": "list"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch.ao.quantization.fx.tracer import QuantizationTracer
@@ -63,7 +63,7 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
     watched
         Whether the caller's objects are looked at before the call.
     """
-    arguments = fused(build(case)) if prefused else build(case)
+    arguments = arguments_of(case, prefused)
     float_graph = copy_graph(arguments.model.graph)
     before = fingerprints(arguments) if watched else {}
     with warnings.catch_warnings(record=True) as caught:
@@ -83,6 +83,22 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         except (ObservationError, AttributeError, KeyError, IndexError) as broken:
             outcome.misshapen = str(broken)
     return outcome
+
+
+def arguments_of(case: Case, prefused: bool = False) -> Arguments:
+    """Return new arguments for a case, with a model that is fused already if it is to be."""
+    return fused(build(case)) if prefused else build(case)
+
+
+def attempt(implementation: Implementation, arguments: Arguments) -> GraphModule | Exception:
+    """Call an implementation with some arguments, and return the model or what was raised; warnings are not told."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = call(implementation, arguments)
+        except Exception as raised:  # whatever an implementation raises is an outcome
+            return raised
+    return result if isinstance(result, GraphModule) else TypeError(f"prepare returned a {type(result).__name__}")
 
 
 def call(implementation: Implementation, arguments: Arguments) -> Any:
@@ -109,20 +125,15 @@ def fused(arguments: Arguments) -> Arguments:
     model = fuse_fx(arguments.float_model, backend_config=backend)
     if len(model.graph.nodes) == len(arguments.model.graph.nodes):
         return arguments
+    return retraced(replace(arguments, float_model=model))
+
+
+def retraced(arguments: Arguments) -> Arguments:
+    """Return the arguments with the same float model, traced once more; the configs are the same objects."""
     tracer = QuantizationTracer([], [])
     tracer.record_stack_traces = False
-    traced = GraphModule(model, tracer.trace(model))
-    scopes = dict(tracer.node_name_to_scope)
-    return Arguments(
-        model,
-        traced,
-        scopes,
-        arguments.qconfig_mapping,
-        arguments.example_inputs,
-        arguments.custom_config,
-        arguments.backend_config,
-        arguments.is_qat,
-    )
+    model = GraphModule(arguments.float_model, tracer.trace(arguments.float_model))
+    return replace(arguments, model=model, scopes=dict(tracer.node_name_to_scope))
 
 
 def copy_graph(graph: Graph) -> Graph:
@@ -140,7 +151,9 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "prepare_custom_config": _content(arguments.custom_config),
         "backend_config": _content(arguments.backend_config),
         "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
+        "node_name_to_scope": repr(arguments.scopes),
         "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
+        "training modes": repr({name: part.training for name, part in arguments.float_model.named_modules()}),
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
-import torch
-from torch.ao.quantization import FakeQuantizeBase
-from torch.fx import Node
+from torch.ao.quantization import FakeQuantizeBase, QConfigMapping
+from torch.fx import Graph, GraphModule, Node
 
+from observance.conformance import forward
 from observance.conformance.derived import (
     names_of_calls,
     reordered,
@@ -17,8 +17,9 @@ from observance.conformance.derived import (
     with_scopes_renamed,
     without_names,
 )
-from observance.conformance.observation import differences
-from observance.conformance.outcomes import Outcome
+from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
+from observance.conformance.observation import ObservationError, differences, observe
+from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
 from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
@@ -38,33 +39,14 @@ def _forward(outcome: Outcome, training: bool) -> Iterator[Finding]:
     theirs = copy.deepcopy(outcome.prepared).train(training)
     results = []
     for model in (mine, theirs):
-        torch.manual_seed(0)
-        inputs = [value.clone() for value in outcome.arguments.example_inputs]
-        try:
-            with torch.no_grad():
-                results.append(model(*inputs))
-        except Exception as error:  # a model that does not run is the finding
-            results.append(error)
+        results.append(forward.run(model, outcome.arguments.example_inputs))
     if isinstance(results[1], Exception) and not isinstance(results[0], Exception):
         name = type(results[1]).__name__
         yield broken("the forward pass", "the float result", name, f"it fails: {results[1]}")
     elif not isinstance(results[0], Exception):
-        same = _equal(results[0], results[1])
+        same = forward.equal(results[0], results[1])
         because = "an observer looks and changes nothing, but the results differ"
         yield judged(same, "the forward pass", "the float result", "another result", because)
-
-
-def _equal(mine: Any, theirs: Any) -> bool:
-    """Whether two returned structures are equal, bit for bit."""
-    if isinstance(mine, torch.Tensor):
-        same = isinstance(theirs, torch.Tensor) and mine.dtype == theirs.dtype
-        return same and torch.equal(torch.nan_to_num(mine), torch.nan_to_num(theirs))
-    if isinstance(mine, dict):
-        return isinstance(theirs, dict) and list(mine) == list(theirs) and all(_equal(mine[k], theirs[k]) for k in mine)
-    if isinstance(mine, (list, tuple)):
-        alike = type(mine) is type(theirs) and len(mine) == len(theirs)
-        return alike and all(_equal(*pair) for pair in zip(mine, theirs, strict=True))
-    return bool(mine == theirs)
 
 
 @rule("EFFECTS-1", MUST, "ObserverBase: observers pass their input through")
@@ -92,9 +74,7 @@ def test_the_same_call_twice_gives_the_same_model(trial: Trial) -> Iterator[Find
 
 @rule("EFFECTS-4", MUST, "prepare: the configs are deep-copied")
 def test_the_configs_are_left_as_they_were(trial: Trial) -> Iterator[Finding]:
-    """The caller's mapping, configs, inputs and weights are after the call what they were before."""
-    from observance.conformance.outcomes import fingerprints
-
+    """The caller's mapping, configs, scopes, inputs, weights and training modes are after the call what they were."""
     after = fingerprints(trial.outcome.arguments)
     for name, before in trial.outcome.before.items():
         because = f"{name} belongs to the caller, who may use it again"
@@ -168,8 +148,6 @@ def test_a_deep_copy_has_the_same_observers(trial: Trial) -> Iterator[Finding]:
     outcome = trial.outcome
     if outcome.prepared is None or outcome.observation is None:
         return
-    from observance.conformance.observation import observe
-
     copied = observe(outcome.float_graph, copy.deepcopy(outcome.prepared))
     found = differences(outcome.observation, copied)
     for difference in found:
@@ -189,3 +167,139 @@ def test_two_preparations_share_no_observer(trial: Trial) -> Iterator[Finding]:
     if mine:
         because = "what one model sees must not be counted in the other"
         yield judged(not both, "the observers", "none in common", f"{len(both)} in common", because)
+
+
+@rule("EFFECTS-10", MUST, "the scope of this suite: what is refused is left as it was")
+def test_a_refused_call_leaves_the_model_as_it_was(trial: Trial) -> Iterator[Finding]:
+    """After a call that is rightly refused, the model is what it was, and can be prepared with another mapping."""
+    if trial.expected.error is None or trial.outcome.error is None:
+        return  # as in nearly all cases, which is why this rule is not costly
+    given = arguments_of(trial.case, trial.calls.prefused)
+    before = program_of(given)
+    attempt(trial.calls.implementation, given)
+    for name, after in program_of(given).items():
+        because = "nothing was prepared, so nothing may have changed"
+        yield judged(before[name] == after, name, "as before the call", "changed", because)
+    standard = arguments_of(trial.case, trial.calls.prefused)
+    results = []
+    for calls, arguments in ((trial.standard, standard), (trial.calls, given)):
+        results.append(attempt(calls.implementation, replace(arguments, qconfig_mapping=QConfigMapping())))
+    if isinstance(results[0], GraphModule):
+        name = "" if isinstance(results[1], GraphModule) else type(results[1]).__name__
+        because = f"the mapping that was refused is gone, and the one that is given selects nothing, but {results[1]}"
+        yield judged(not name, "the next call", "a prepared model", name, because)
+
+
+@rule("EFFECTS-11", MUST, "prepare_fx: a model is prepared again after it was traced again", costly=True)
+def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial) -> Iterator[Finding]:
+    """One float model, traced and prepared twice with the same config objects, gives two models alike.
+
+    They have no observer in common, and what one sees is not told to the other.
+    """
+    given = arguments_of(trial.case, trial.calls.prefused)
+    graphs = []
+    models = []
+    for arguments in (given, retraced(given)):
+        graphs.append(copy_graph(arguments.model.graph))
+        models.append(attempt(trial.calls.implementation, arguments))
+    first, second = models
+    if not isinstance(first, GraphModule) or trial.outcome.observation is None:
+        return
+    if not isinstance(second, GraphModule):
+        because = f"the first preparation was served, and here it is refused: {second}"
+        yield broken("the second preparation", "a prepared model", type(second).__name__, because)
+        return
+    found = differences(*(observe(*pair) for pair in zip(graphs, (first, second), strict=True)))
+    for difference in found:
+        yield broken(difference.place, difference.expected, difference.found, "the model was prepared a second time")
+    before = memory_of(second)
+    if before and trial.float_values is not None:
+        forward.run(first, given.example_inputs)
+        heard = [name for name, seen in memory_of(second).items() if seen != before[name]]
+        because = "the first model was calibrated, and the second was not"
+        yield judged(not heard, "the observers", "nothing seen", f"{len(heard)} have seen something", because)
+
+
+@rule("EFFECTS-12", MUST, "GraphModule.__reduce__: it is pickled by its code; pytorch#57352", costly=True)
+def test_a_prepared_model_is_pickled_wherever_the_float_model_is(trial: Trial) -> Iterator[Finding]:
+    """Pickled and loaded, the prepared model has the same observers, shared in the same way.
+
+    It is demanded where the float model, its scopes and its configs survive pickling.  The record is
+    lost there: a GraphModule that is loaded has no ``meta``.
+    """
+    if trial.outcome.observation is None:
+        return
+    given = arguments_of(trial.case, trial.calls.prefused)
+    graph = copy_graph(given.model.graph)
+    # A graph that remembers a tracer with parameters can be pickled and not loaded: a copy remembers none.
+    given = replace(given, model=GraphModule(given.model, copy_graph(graph)))
+    with importable(given):
+        prepared = attempt(trial.calls.implementation, given)
+        if not isinstance(prepared, GraphModule):
+            return
+        found = list(_after_pickling(graph, prepared))
+        # The float model is pickled only where it matters: it takes as long again.
+        if any(finding.broken for finding in found) and not _is_pickled(trial):
+            return
+    yield from found
+
+
+def _after_pickling(graph: Graph, prepared: GraphModule) -> Iterator[Finding]:
+    """Compare a prepared model with what is left of it after pickling."""
+    loaded = reloaded(prepared)
+    if not isinstance(loaded, GraphModule):
+        because = f"the float model is pickled, and so are its configs, but {loaded}"
+        yield broken("pickling", "the prepared model", type(loaded).__name__, because)
+        return
+    try:
+        theirs = observe(graph, loaded)
+    except ObservationError as error:
+        yield broken("pickling", "the prepared model", "another graph", str(error))
+        return
+    yield kept("pickling")
+    for difference in differences(observe(graph, prepared), theirs):
+        yield broken(difference.place, difference.expected, difference.found, "the model was pickled and loaded")
+
+
+def _is_pickled(trial: Trial) -> bool:
+    """Whether the float model, its scopes and its configs are what they were after pickling."""
+    given = arguments_of(trial.case, trial.calls.prefused)
+    graph = copy_graph(given.model.graph)
+    with importable(given):
+        model = GraphModule(given.model, copy_graph(graph))
+        parts = reloaded((model, given.scopes, given.qconfig_mapping, given.custom_config))
+    try:
+        return not isinstance(parts, Exception) and bool(observe(graph, parts[0]))
+    except ObservationError:
+        return False
+
+
+@rule("EFFECTS-13", MUST, "torch.nn.Module.load_state_dict: the keys are the names of the modules", costly=True)
+def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterator[Finding]:
+    """What a calibrated model has seen can be loaded into a second preparation of the same model."""
+    if trial.float_values is None:
+        return
+    first, second = (
+        attempt(trial.calls.implementation, arguments_of(trial.case, trial.calls.prefused)) for _ in range(2)
+    )
+    if not isinstance(first, GraphModule) or not isinstance(second, GraphModule) or not observers(first):
+        return
+    forward.run(first, trial.outcome.arguments.example_inputs)
+    because = "the second model was made by the same call"
+    try:
+        second.load_state_dict(first.state_dict())
+    except Exception as error:  # torch raises a RuntimeError, an observer what it likes
+        yield broken("loading", "a model", type(error).__name__, f"{because}, but {error}")
+        return
+    mine, theirs = (repr({k: v.tolist() for k, v in model.state_dict().items()}) for model in (first, second))
+    yield judged(mine == theirs, "what was seen", "the same in both", "something else", because)
+
+
+@rule("EFFECTS-14", MUST, "pytorch#63326: what is prepared lives no longer than it is used", costly=True)
+def test_nothing_keeps_a_dropped_model_alive(trial: Trial) -> Iterator[Finding]:
+    """When the prepared model and the arguments of the call are dropped, its observers are gone."""
+    found = survivors(trial.calls.implementation, trial.case, trial.calls.prefused)
+    if found is not None and found[0]:
+        count, alive = found
+        because = "nobody can reach them any more, and a service that prepares models would fill its memory"
+        yield judged(not alive, "the observers", "none", f"{len(alive)} of {count}", because)

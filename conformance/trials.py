@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch.fx import Interpreter, Node
+from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
+from observance.conformance.conversion import calibrated, converted
 from observance.conformance.observation import Difference, Edge, Observation
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
@@ -103,6 +104,18 @@ class Trial:
             if node is quantized.match.root
             for operand in operands(node)
         ]
+
+    @cached_property
+    def conversions(self) -> tuple[GraphModule | Exception, GraphModule | Exception] | None:
+        """The quantized models that the implementation's and the reference's results become, or what is raised.
+
+        None where one of the two is missing, or where the model computes what is
+        not finite: an observer may fail on that.
+        """
+        if self.outcome.prepared is None or self.expected.prepared is None or self.float_values is None:
+            return None
+        mine, theirs = self.outcome, self.expected
+        return converted(calibrated(mine), mine), converted(calibrated(theirs), theirs)
 
     def again(self, **changes: Any) -> Outcome:
         """Return what the implementation does with the case when parts of it are changed."""

@@ -78,7 +78,8 @@ def prepare(
     for text in decided.warnings:
         warnings.warn(text, stacklevel=2)
     prepared = rewrite(model, decided)
-    return state.save(prepared, model, decided, configs, node_name_to_scope, is_qat, is_standalone_module)
+    positions = role_positions(configs.backend)
+    return state.save(prepared, model, decided, configs, node_name_to_scope, positions, is_qat, is_standalone_module)
 
 
 def plan(

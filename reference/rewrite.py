@@ -46,7 +46,9 @@ def finished(standalone: Standalone) -> GraphModule:
     if site is None:
         return inside.model
     prepared = rewrite(inside.model, site.plan)
-    return state.save(prepared, inside.model, site.plan, inside.configs, inside.scopes, is_standalone_module=True)
+    return state.save(
+        prepared, inside.model, site.plan, inside.configs, inside.scopes, site.positions, is_standalone_module=True
+    )
 
 
 def _taken_apart(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict[Node, Node]:

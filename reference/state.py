@@ -1,14 +1,15 @@
 """Chapter *state*: what a prepared model remembers, so that it can be converted.
 
-Conversion looks at two things: a record in the prepared model's ``meta``
-(STATE-1), and ``qconfig`` on the modules that it calls (STATE-7).  Both belong
-to the result; the caller's modules and configs are left as they are.
+Conversion looks at three things: a record in the prepared model's ``meta``
+(STATE-1), ``qconfig`` on the modules that it calls (STATE-7), and the nodes'
+``meta``, where it finds the weights of functions (STATE-11).  All belong to the
+result; the caller's modules, nodes and configs are left as they are.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import nn
@@ -33,6 +34,7 @@ def save(
     decided: Plan,
     configs: Configs,
     scopes: Scopes,
+    positions: Mapping[Any, Mapping[str, int]],
     is_qat: bool = False,
     is_standalone_module: bool = False,
 ) -> GraphModule:
@@ -43,8 +45,12 @@ def save(
     prepared, model
         The result, and the traced model that it was made of: their nodes have
         the same names.
-    decided, configs, scopes, is_qat, is_standalone_module
-        What was decided, and what the caller gave.
+    decided
+        What was decided.
+    configs, scopes, is_qat, is_standalone_module
+        What the caller gave.
+    positions
+        For each function that the backend names, where its weight and bias stand.
     """
     names = node_qconfigs(model, decided, configs.qconfigs)
     state = ObservedGraphModuleAttrs(
@@ -62,7 +68,8 @@ def save(
         state.standalone_module_input_quantized_idxs = list(configs.custom.input_quantized_indexes)
         state.standalone_module_output_quantized_idxs = list(configs.custom.output_quantized_indexes)
     prepared.meta[KEY] = state
-    mark_modules(prepared, names, configs)
+    mark_modules(prepared, names, configs, {*decided.swapped, *decided.standalone})
+    mark_weights(prepared, names, positions)
     return prepared
 
 
@@ -88,11 +95,14 @@ def observed_names(decided: Plan) -> set[str]:
     return {node.name for node in decided.observed}
 
 
-def mark_modules(prepared: GraphModule, names: Mapping[str, Any], configs: Configs) -> None:
-    """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7)."""
+def mark_modules(prepared: GraphModule, names: Mapping[str, Any], configs: Configs, own: Collection[str]) -> None:
+    """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7).
+
+    Those of `own` say what they were prepared by themselves.
+    """
     modules = dict(prepared.named_modules(remove_duplicate=False))
     for node in prepared.graph.nodes:
-        if node.op == "call_module" and node.name in names:
+        if node.op == "call_module" and node.name in names and node.target not in own:
             mark(modules[str(node.target)], str(node.target), names[node.name], configs)
 
 
@@ -109,3 +119,11 @@ def mark(module: nn.Module, path: str, qconfig: QConfig | None, configs: Configs
         inner = f"{path}.{name}"
         by_type = configs.qconfigs.object_type_qconfigs.get(type_before_parametrizations(part), qconfig)
         mark(part, inner, configs.qconfigs.module_name_qconfigs.get(inner, by_type), configs)
+
+
+def mark_weights(prepared: GraphModule, names: Mapping[str, Any], positions: Mapping[Any, Mapping[str, int]]) -> None:
+    """Say on every function's node at which position its weight and its bias stand (STATE-11)."""
+    for node in prepared.graph.nodes:
+        if node.op == "call_function" and names.get(node.name) is not None and node.target in positions:
+            roles = positions[node.target]
+            node.meta["target_dtype_info"] = {f"{role}_index": roles.get(role) for role in ("weight", "bias")}

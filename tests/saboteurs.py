@@ -520,3 +520,6 @@ def keeps_observers(original: Saboteur, constructor: Any) -> Any:
     if spec is None:
         return None
     return dataclasses.replace(spec, make=lambda: _MADE.setdefault(spec, spec.make()))
+
+
+from . import saboteurs_state  # noqa: E402, F401  (it enters its saboteurs here)

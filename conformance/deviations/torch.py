@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import torch_placement as placement
 from . import torch_qconfigs as qconfigs
 from . import torch_sharing as sharing
+from . import torch_state as state
 from . import torch_values as values
 from .register import Deviation, Register
 
@@ -257,6 +258,40 @@ REGISTER = Register(
             "whatever it asked for itself",
             "QConfig: settings for activations of the layer it is for",
             sharing.NOT_SEPARATED,
+        ),
+        Deviation(
+            "float-patterns-counted-as-observed",
+            ("STATE-6",),
+            "insert_observers_for_model asks the backend a second time after step 3 has reset to float what is "
+            "not supported; a pattern that computes with no tensor, or that the backend takes as float, then "
+            "is entered in observed_node_names, without an observer",
+            "prepare: record names for the set of observed node",
+            state.COUNTED_FLOAT,
+        ),
+        Deviation(
+            "prepared-models-not-pickled",
+            ("EFFECTS-12",),
+            "_add_module_to_qconfig_obs_ctr puts a local function into the qconfig of every module, and a local "
+            "function cannot be pickled",
+            "pytorch#57352, a prepared model is to be picklable, was closed as done",
+            state.LOCAL_FUNCTIONS,
+        ),
+        Deviation(
+            "models-kept-alive",
+            ("EFFECTS-14",),
+            "assert_and_get_unique_device has a functools.cache whose key is the model: no model that was "
+            "prepared is ever freed, nor are its observers",
+            "pytorch#63326: tensors that outlive prepare are a leak; the cache came with pytorch#162550",
+            state.KEPT_ALIVE,
+            first="2.10",
+        ),
+        Deviation(
+            "refused-qconfigs-stay",
+            ("EFFECTS-10",),
+            "propagate_qconfig_ writes module.qconfig on the way to its refusal, and the next call believes what is "
+            "written there more than its mapping, and is refused as well",
+            "propagate_qconfig_: this config applies to all submodules; it is the mapping of this call that counts",
+            state.REMEMBERED_REFUSALS,
         ),
     ),
 )

@@ -1,0 +1,100 @@
+"""What torch's `prepare` leaves behind, and where that goes wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from torch import nn
+from torch.ao.quantization import QConfig
+from torch.fx import GraphModule, Node
+
+from observance.conformance.variants import Change
+from observance.reference import backends, dtypes
+from observance.reference.entry import RefusalError
+from observance.reference.patterns import Match
+from observance.reference.plan import Plan
+from observance.reference.qconfigs import is_per_channel_transposed
+
+Decision = Callable[..., Any]
+
+_FLOAT = dtypes.Ask(None, None, None, False)
+"""What a pattern asks for that has been reset to float."""
+
+_KEPT: deque[GraphModule] = deque(maxlen=1)
+"""The newest model, as torch's cache keeps all of them."""
+
+
+def _counts_float_patterns(
+    original: Decision,
+    result: Plan,
+    match: Match,
+    assigned: Mapping[Node, Any],
+    known: dtypes.Values,
+    reader: backends.Reader,
+) -> Any:
+    """Count a pattern that stays float as observed, if its backend takes it as it is."""
+    chosen = original(result, match, assigned, known, reader)
+    asked = any(assigned[node] is not None for node in match.nodes)
+    if asked and not chosen and backends.judge(match, _FLOAT, reader).supported:
+        result.observed.update(match.nodes)
+    return chosen
+
+
+def _keeps_the_newest(original: Decision, model: GraphModule, plan: Plan) -> GraphModule:
+    """Remember the prepared model."""
+    prepared: GraphModule = original(model, plan)
+    _KEPT.append(prepared)
+    return prepared
+
+
+def _with_devices(original: Decision, model: GraphModule, *rest: Any) -> dict[str, QConfig | None]:
+    """Let the qconfigs of modules put observers on their module's device, by a function made on the spot."""
+    found: dict[str, QConfig | None] = original(model, *rest)
+    for node in model.graph.nodes:
+        qconfig = found.get(node.name)
+        if node.op == "call_module" and qconfig is not None:
+            found[node.name] = QConfig(_with_device(qconfig.activation), _with_device(qconfig.weight))
+    return found
+
+
+def _with_device(constructor: Any) -> Any:
+    """Return a constructor that looks up a device, if it takes one."""
+    try:
+        constructor.with_args(factory_kwargs=None)()
+    except (AttributeError, TypeError):
+        return constructor
+    return constructor.with_callable_args(factory_kwargs=lambda: None)
+
+
+def _remembers_refusals(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
+    """Leave qconfigs on the caller's modules when a call is refused, and believe what is left there."""
+    root = graph.owning_module
+    flat = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
+    if "qconfig" in vars(root):
+        _mark(root, "", flat, None)
+    try:
+        return original(graph, modules, mapping, scopes)
+    except (AssertionError, RefusalError):
+        with suppress(AssertionError):
+            _mark(root, "", flat, None)
+        raise
+
+
+def _mark(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> None:
+    """Write a qconfig on a module and on those inside, up to the first that is refused."""
+    own = vars(module).get("qconfig", flat.get(path, flat.get(type(module), inherited)))
+    has_weight = own is not None and own.weight is not None
+    if has_weight and is_per_channel_transposed(module, own):
+        raise AssertionError("per-channel weights for a transposed convolution")
+    module.qconfig = own
+    for name, child in module.named_children():
+        _mark(child, f"{path}.{name}" if path else name, flat, own)
+
+
+COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
+KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
+LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices),)
+REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)

@@ -1,0 +1,126 @@
+"""The saboteurs of the chapter *state*, and of the rules about the life of a prepared model."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+from torch.ao.quantization import QConfigMapping
+from torch.fx import GraphModule
+
+from observance.conformance.deviations import torch_state
+from observance.reference.state import KEY
+
+from .saboteurs import SABOTEURS, Saboteur, _observers, breaks
+
+
+@breaks("STATE-1", "state.save")
+def keeps_no_record(original: Saboteur, *args: Any) -> GraphModule:
+    """Leave no record."""
+    prepared: GraphModule = original(*args)
+    del prepared.meta[KEY]
+    return prepared
+
+
+@breaks("STATE-2", "state.node_qconfigs")
+def records_no_qconfig(original: Saboteur, *args: Any) -> dict[str, Any]:
+    """Record that nothing is to be quantized."""
+    return dict.fromkeys(original(*args))
+
+
+@breaks("STATE-3", "state.save")
+def records_one_scope(original: Saboteur, *args: Any) -> GraphModule:
+    """Record that every node stands in the model itself."""
+    prepared: GraphModule = original(*args)
+    scopes = prepared.meta[KEY].node_name_to_scope
+    prepared.meta[KEY].node_name_to_scope = dict.fromkeys(scopes, ("", GraphModule))
+    return prepared
+
+
+@breaks("STATE-4", "state.save")
+def records_an_empty_mapping(original: Saboteur, *args: Any) -> GraphModule:
+    """Record an empty mapping."""
+    prepared: GraphModule = original(*args)
+    prepared.meta[KEY].qconfig_mapping = QConfigMapping()
+    return prepared
+
+
+@breaks("STATE-5", "state.save")
+def takes_all_for_standalone(original: Saboteur, *args: Any) -> GraphModule:
+    """Record that every model is a standalone module."""
+    *others, _ = args
+    prepared: GraphModule = original(*others, True)
+    return prepared
+
+
+@breaks("STATE-6", "state.observed_names")
+def counts_modules_only(original: Saboteur, decided: Any) -> set[str]:
+    """Count no function and no method as observed."""
+    return {node.name for node in decided.observed if node.op == "call_module"}
+
+
+@breaks("STATE-7", "state.mark")
+def marks_with_the_global_qconfig(original: Saboteur, module: Any, path: str, qconfig: Any, configs: Any) -> None:
+    """Give every module the global qconfig."""
+    original(module, path, configs.qconfigs.global_qconfig, configs)
+
+
+@breaks("STATE-8", "state.node_qconfigs")
+def records_calls_only(original: Saboteur, model: Any, decided: Any, mapping: Any) -> dict[str, Any]:
+    """Enter the nodes that call something, and no others."""
+    calls = {node.name for node in model.graph.nodes if node.op.startswith("call")}
+    return {name: qconfig for name, qconfig in original(model, decided, mapping).items() if name in calls}
+
+
+@breaks("STATE-9", "state.mark_modules")
+def marks_no_module(original: Saboteur, *args: Any) -> None:
+    """Set no qconfig on any module."""
+
+
+@breaks("STATE-10", "state.observed_names")
+def counts_nothing(original: Saboteur, decided: Any) -> set[str]:
+    """Count nothing as observed."""
+    return set()
+
+
+@breaks("STATE-11", "state.mark_weights")
+def marks_no_weight(original: Saboteur, *args: Any) -> None:
+    """Do not say where the weights of functions stand."""
+
+
+SABOTEURS["EFFECTS-10"] = torch_state.REMEMBERED_REFUSALS
+
+_MADE: dict[int, Any] = {}
+_KEPT: list[Any] = []
+
+
+@breaks("EFFECTS-11", "dtypes.spec_of")
+def one_observer_for_a_constructor(original: Saboteur, constructor: Any) -> Any:
+    """Use the observer of a constructor again, whenever that very constructor is met."""
+    spec = original(constructor)
+    if spec is None:
+        return None
+    _KEPT.append(constructor)  # so that its id stays its own
+    return dataclasses.replace(spec, make=lambda: _MADE.setdefault(id(constructor), spec.make()))
+
+
+SABOTEURS["EFFECTS-12"] = torch_state.LOCAL_FUNCTIONS
+
+_NUMBERS = itertools.count()
+
+
+@breaks("EFFECTS-13", "prepare.rewrite")
+def names_of_its_own(original: Saboteur, model: Any, plan: Any) -> GraphModule:
+    """Never give two observers one name, not even in different models."""
+    prepared: GraphModule = original(model, plan)
+    for node in _observers(prepared):
+        name = f"watcher_{next(_NUMBERS)}"
+        prepared.add_submodule(name, prepared.get_submodule(node.target))
+        prepared.delete_submodule(node.target)
+        node.target = name
+    prepared.recompile()
+    return prepared
+
+
+SABOTEURS["EFFECTS-14"] = torch_state.KEPT_ALIVE
