@@ -23,7 +23,8 @@ class Arguments:
 
     ``float_model`` is the model before tracing, in training mode if ``is_qat`` and
     else in eval mode; ``model`` the traced one; ``scopes`` maps the name of each node to the path and the type
-    of the module that it stands in.
+    of the module that it stands in.  ``is_standalone`` says that the model is a
+    standalone module.
     """
 
     float_model: nn.Module
@@ -34,6 +35,7 @@ class Arguments:
     custom_config: Any
     backend_config: Any
     is_qat: bool
+    is_standalone: bool = False
 
 
 def build(case: Case) -> Arguments:
@@ -45,8 +47,10 @@ def build(case: Case) -> Arguments:
         If the case names what does not exist.
     """
     make = _factories(case)
-    float_model = make["make_model"]()
-    tracer = QuantizationTracer([], [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what prepares a module that is prepared already
+        float_model = make["make_model"]()
+    tracer = make["make_tracer"]() if case.declared else QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
     model = GraphModule(float_model, tracer.trace(float_model))
     with warnings.catch_warnings():
@@ -61,6 +65,7 @@ def build(case: Case) -> Arguments:
         make["make_custom_config"](),
         make["make_backend"](),
         case.is_qat,
+        case.is_standalone,
     )
 
 

@@ -148,6 +148,27 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """A module that the custom config declares to be of a kind of its own.
+
+    ``kind`` is ``standalone``, ``non_traceable``, ``custom``, or ``prepared`` (a
+    standalone module that is prepared already).  ``name`` is the dotted name of a
+    submodule or of a call's module, and with ``by_class`` it stands for its class;
+    for a custom module it is a class, as the operator table writes it.  A standalone
+    module may have a ``mapping`` and a ``backend`` of its own; which of its inputs,
+    and whether its output, are quantized is said by their indexes.
+    """
+
+    kind: str
+    name: str
+    by_class: bool = False
+    mapping: Mapping | None = None
+    backend: str | Backend | None = None
+    quantized_inputs: tuple[int, ...] = ()
+    quantized_output: bool = False
+
+
+@dataclass(frozen=True)
 class Case:
     """A recipe for one call of `prepare`.
 
@@ -156,7 +177,8 @@ class Case:
     ``quantized_inputs`` are the inputs declared as already quantized;
     ``as_dicts`` passes the configs in their deprecated form; ``is_qat`` prepares
     for quantization-aware training, with a model in training mode.  Weights
-    come from ``seed``.
+    come from ``seed``.  ``declared`` are modules of their own kind; with
+    ``is_standalone``, the model itself is a standalone module.
     """
 
     inputs: tuple[str, ...]
@@ -167,6 +189,8 @@ class Case:
     quantized_inputs: tuple[int, ...] = ()
     as_dicts: bool = False
     is_qat: bool = False
+    declared: tuple[Declared, ...] = ()
+    is_standalone: bool = False
     seed: int = 0
 
     @property
@@ -240,7 +264,7 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
 
 _NOUNS: dict[str, type] = {
     noun.__name__: noun
-    for noun in (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
+    for noun in (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
 }
 
 _ALIASES: dict[str, str] = {name: globals()[name] for name in ("Operand", "Tree", "Scalar", "QConfigChoice")}

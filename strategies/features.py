@@ -102,7 +102,7 @@ def _of_operators(case: Case) -> set[str]:
         for letters, name in (("nz", "shape arithmetic"), ("b", "mask"), ("i", "index input")):
             if set(letters) & set(kinds):
                 found.add(name)
-        if entry.gives in "mrc":
+        if entry.gives in "mrcsga":
             found.add("multi-output operator")
         if entry.parameters:
             found.add("function weight")
