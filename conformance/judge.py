@@ -41,6 +41,10 @@ _NEEDS = {
     "regex selector": "regex-selectors",
     "order selector": "order-selectors",
     "configs as dicts": "dict-configs",
+    "standalone module": "standalone-modules",
+    "prepared module": "standalone-modules",
+    "prepared as standalone": "standalone-modules",
+    "custom module": "custom-modules",
 }
 
 
@@ -128,7 +132,7 @@ class Judge:
         drawn: dict[Case, None] = {}
 
         def keep(case: Case) -> None:
-            if not is_claimed(case, self.implementation.claims):
+            if not is_claimed(case, self.implementation.claims) or (self.prefused and case.is_standalone):
                 self.unclaimed += 1
                 reject()  # another one is drawn in its place
             drawn.setdefault(case)

@@ -95,6 +95,7 @@ def inside(name: str, module: nn.Module, qconfig: QConfig | None, parent: Config
         own.example_inputs,
         frozenset(configs.custom.input_quantized_indexes),
         0 in configs.custom.output_quantized_indexes,
+        inherits=own.qconfig_mapping is None,
     )
 
 
@@ -103,7 +104,8 @@ def _prepared(module: nn.Module, parent: Configs) -> Inside:
     assert isinstance(module, GraphModule)
     record = module.meta[KEY]
     inputs = frozenset(record.standalone_module_input_quantized_idxs or ())
-    return Inside(module, {}, parent, (), inputs, 0 in (record.standalone_module_output_quantized_idxs or ()), True)
+    has_output = 0 in (record.standalone_module_output_quantized_idxs or ())
+    return Inside(module, {}, parent, (), inputs, has_output, is_prepared=True)
 
 
 def traced(

@@ -54,7 +54,8 @@ class Inside:
 
     ``model`` is its graph, traced and fused like any model before it is prepared,
     ``scopes`` and ``configs`` go with it; ``inputs`` are its inputs, by name, in
-    order, ``quantized_inputs`` those that are declared as quantized, by index.
+    order, ``quantized_inputs`` those that are declared as quantized, by index;
+    ``inherits`` says that its qconfig is its parent's.
     """
 
     model: GraphModule
@@ -63,6 +64,7 @@ class Inside:
     example_inputs: tuple[Any, ...]
     quantized_inputs: frozenset[int]
     has_quantized_output: bool
+    inherits: bool = False
     is_prepared: bool = False
 
     @property

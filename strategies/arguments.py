@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -24,7 +24,8 @@ class Arguments:
     ``float_model`` is the model before tracing, in training mode if ``is_qat`` and
     else in eval mode; ``model`` the traced one; ``scopes`` maps the name of each node to the path and the type
     of the module that it stands in.  ``is_standalone`` says that the model is a
-    standalone module.
+    standalone module, ``leaves`` are the names and the classes of the modules that
+    were not traced.
     """
 
     float_model: nn.Module
@@ -36,6 +37,7 @@ class Arguments:
     backend_config: Any
     is_qat: bool
     is_standalone: bool = False
+    leaves: tuple[Sequence[str], Sequence[Any]] = ((), ())
 
 
 def build(case: Case) -> Arguments:
@@ -66,6 +68,7 @@ def build(case: Case) -> Arguments:
         make["make_backend"](),
         case.is_qat,
         case.is_standalone,
+        (tracer.skipped_module_names, tracer.skipped_module_classes),
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from .backends import BACKENDS, resolve_backend, suited
 from .case import Case, Mapping, operand_values
+from .declared import DECLARED, brought, resolve_declared
 from .features import features
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
@@ -39,7 +40,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS)
+    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS, DECLARED)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -55,10 +56,11 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     draw
         Hypothesis's.
     max_calls
-        The most operators to draw; those that an operand needs come on top.
+        The most operators to draw; those that an operand needs come on top, and
+        those that modules of their own kind bring.
     """
-    operators, output, qconfigs, mapping, backend, quantized, as_dicts = draw(_drawn(max_calls))[0]
-    graph = resolve_graph(operators)
+    operators, output, qconfigs, mapping, backend, quantized, as_dicts, declared = draw(_drawn(max_calls))[0]
+    graph = resolve_graph(operators + brought(declared))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     palette = suited(backend, resolve_palette(qconfigs))
     floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
@@ -69,6 +71,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
         as_dicts=as_dicts,
     )
+    case = resolve_declared(declared, case, palette)
     for feature in features(case):
         event(feature)
     return case

@@ -49,7 +49,7 @@ class Scale(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.factors = nn.Parameter(torch.randn(4))
+        self.factors = nn.Parameter(torch.randn(4, 4))
 
     def forward(self, value):
         return value * self.factors
