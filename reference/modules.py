@@ -164,7 +164,7 @@ def swap(result: Plan, own: Iterable[Quantized], called: Mapping[str, nn.Module]
             last = [call for call in result.qconfigs if call.op == "call_module" and call.target == name][-1]
             result.swapped[name] = observed(name, called[name], kind, result.qconfigs[last])
         if isinstance(called[name], nn.LSTM):
-            result.parts |= {part: (node, path) for part, path in parts(node).items()}
+            take_apart(result, node)
 
 
 def observed(name: str, module: nn.Module, kind: Any, qconfig: QConfig | None) -> nn.Module:
@@ -229,6 +229,16 @@ def quant_type(ask: Ask) -> QuantType | None:
     if half[1] or dtypes[1] not in OBSERVED_DTYPES | {torch.quint4x2}:
         return None
     return QuantType.WEIGHT_ONLY if half[0] else QuantType.STATIC
+
+
+def operators(quantized: Mapping[Node, Quantized], result: Plan) -> dict[Node, Quantized]:
+    """Return what is quantized without the nodes that take a part of a custom LSTM's output: these are no operators."""
+    return {node: one for node, one in quantized.items() if not result.parts.get(node, (node, ()))[1]}
+
+
+def take_apart(result: Plan, lstm: Node) -> None:
+    """Let the parts of a custom LSTM's output be read behind dequant stubs, at each of its calls (MODULES-9)."""
+    result.parts |= {part: (lstm, path) for part, path in parts(lstm).items()}
 
 
 def parts(lstm: Node) -> dict[Node, Path]:

@@ -123,9 +123,10 @@ def survey(
     standalone = survey_standalone(result, own, called, configs)
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):
-        if match.last not in standalone:
+        if match is not own.get(match.last) or match.last not in standalone:
             quantized |= select(result, match, assigned, known, reader)
     modules.swap(result, [quantized[node] for node in own if node in quantized], called, configs.custom)
+    quantized = modules.operators(quantized, result)
     declared = quantized_inputs(graph, configs)
     elsewhere = quantized_elsewhere(result, declared, standalone, quantized)
     return Site(result, graph, known, quantized, declared, reader.positions, assigned, matches, elsewhere, standalone)

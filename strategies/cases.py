@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from .backends import BACKENDS, resolve_backend, suited
 from .case import Case, Mapping, operand_values
-from .declared import DECLARED, brought, resolve_declared
+from .declared import DECLARED, apart_from_own, brought, resolve_declared
 from .features import features
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
@@ -67,7 +67,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     case = dataclasses.replace(
         case,
         mapping=resolve_mapping(mapping, palette, parts(case)),
-        backend=resolve_backend(backend, target_chains(case), palette),
+        backend=resolve_backend(backend, apart_from_own(declared, target_chains(case)), palette),
         quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
         as_dicts=as_dicts,
     )

@@ -124,6 +124,17 @@ def brought(drawn: DrawnDeclared) -> DrawnGraph:
     return PLANS[plan][detail[1]] if detail else []
 
 
+def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the chains of targets of which a backend may make patterns.
+
+    No pattern goes through a module of its own kind, and what is said of one that
+    would is not worth drawing.
+    """
+    plan = drawn[0][0]
+    own = set(_CUSTOM["custom" if plan == "module" else plan]) if plan in (*_CUSTOM, "module") else set()
+    return [chain for chain in chains if len(chain) == 1 or not own.intersection(chain)]
+
+
 def resolve_declared(drawn: DrawnDeclared, case: Case, palette: Sequence[str | QConfig]) -> Case:
     """Return the case with the modules declared that the plan says, as far as there are any."""
     (plan, detail), one, other, backend, pick = drawn
