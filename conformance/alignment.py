@@ -6,7 +6,7 @@ independent ones in another order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch.fx import Graph, GraphModule, Node
@@ -51,10 +51,13 @@ def align(float_graph: Graph, bare: Unobserved) -> dict[Node, Node]:
     ObservationError
         If a node is missing, or there is one too many.
     """
+    named = _by_names(float_graph, bare)
+    if named is not None:
+        return named
     waiting = list(bare.nodes)
     kinds: dict[Node, int] = {}
     copies: dict[Node, Node] = {}
-    inputs = [node for node in waiting if node.op == "placeholder"]
+    inputs = _inputs(waiting)
     for node in float_graph.nodes:
         if node.op == "placeholder":
             found = inputs.pop(0) if inputs else None
@@ -73,6 +76,30 @@ def align(float_graph: Graph, bare: Unobserved) -> dict[Node, Node]:
     if waiting:
         raise ObservationError(f"the prepared model has a node {waiting[0].name!r} too many")
     return copies
+
+
+def _by_names(float_graph: Graph, bare: Unobserved) -> dict[Node, Node] | None:
+    """Return the node of the same name for each node, if these are a float graph and its copy.
+
+    Then they are what `align` finds too, and they are found by looking at each node once.
+    """
+    names = {node.name: node for node in bare.nodes}
+    if len(names) != len(float_graph.nodes) or [n.name for n in _inputs(float_graph.nodes)] != [
+        n.name for n in _inputs(bare.nodes)
+    ]:
+        return None
+    copies: dict[Node, Node] = {}
+    for node in float_graph.nodes:
+        other = names.get(node.name)
+        if other is None or not (node.op == "placeholder" or _is_copy(bare, node, other, copies)):
+            return None
+        copies[node] = other
+    return copies
+
+
+def _inputs(nodes: Iterable[Node]) -> list[Node]:
+    """Return the graph inputs among some nodes, in order."""
+    return [node for node in nodes if node.op == "placeholder"]
 
 
 def _kinds(float_graph: Graph, bare: Unobserved) -> dict[Node, int]:
@@ -103,7 +130,7 @@ def _kinds(float_graph: Graph, bare: Unobserved) -> dict[Node, int]:
 
 def _calls(nodes: list[Node]) -> dict[Node, str]:
     """Return what each node calls; inputs are told by their number."""
-    inputs = [node for node in nodes if node.op == "placeholder"]
+    inputs = _inputs(nodes)
     found = {}
     for node in nodes:
         match node.op:

@@ -24,6 +24,7 @@ from observance.conformance.variants import Change
 
 CHAPTERS = (
     "entry",
+    "refusals",
     "qconfigs",
     "patterns",
     "dtypes",
@@ -36,6 +37,7 @@ CHAPTERS = (
     "annotations",
     "state",
     "effects",
+    "scale",
 )
 """The chapters, in the order in which `prepare` does its work."""
 

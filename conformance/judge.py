@@ -187,15 +187,26 @@ class Judge:
         """
         self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
         share = 1 if self.only else max(COSTLY_SHARE, len(self.corpus) // COSTLY_CASES)
+        for rule in rules:
+            for case in self.cases_of(rule):
+                self._try(self.verdicts[rule.id], case)
         for number, case in enumerate(self.corpus):
             for rule in rules:
-                verdict = self.verdicts[rule.id]
                 skipped = rule.costly and number % share
-                if verdict.case is None and verdict.error is None and not skipped:
-                    try:
-                        self._hold(verdict, case)
-                    except Exception as error:  # told by this rule's own test, and by no other's
-                        verdict.error = error
+                if not skipped and rule.is_for(case):
+                    self._try(self.verdicts[rule.id], case)
+
+    def cases_of(self, rule: Rule) -> tuple[Case, ...]:
+        """Return the cases that a rule brings, unless one case is to be tried in place of all."""
+        return () if self.only else rule.own
+
+    def _try(self, verdict: Verdict, case: Case) -> None:
+        """Hold a rule against one case, unless it is broken already; keep what the rule itself raises."""
+        if verdict.case is None and verdict.error is None:
+            try:
+                self._hold(verdict, case)
+            except Exception as error:  # told by this rule's own test, and by no other's
+                verdict.error = error
 
     def _hold(self, verdict: Verdict, case: Case) -> None:
         """Let one rule see one case, and enter what it says."""
@@ -226,9 +237,9 @@ class Judge:
     def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""
         best, steps = case, 0
-        fine = set(self.corpus[: self.corpus.index(case)])
-        if self.only is not None:
+        if self.only is not None or rule.own:
             return case, self.unexplained(rule, case)
+        fine = set(self.corpus[: self.corpus.index(case)])
 
         def hunt(tried: Case) -> None:
             nonlocal best, steps

@@ -62,7 +62,7 @@ def failure(judge: Judge, verdict: Verdict) -> str:
     parts = [
         f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} {judge.implementation.version}.",
         f"{rule.sentence}\nOrigin: {rule.origin}",
-        f"Case {case.digest}, {len(case.calls)} call{'s' * (len(case.calls) != 1)}:\n" + _indented(readable(case)),
+        f"Case {case.digest}, {heading(case)}:\n" + _indented(readable(case)),
         "The graph, with what was found on its edges:\n"
         + _indented(graph_text(judge, pair[0] if pair else case, verdict.findings)),
         *(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
@@ -74,6 +74,13 @@ def failure(judge: Judge, verdict: Verdict) -> str:
     if more > 0:
         parts.insert(-1, f"... and {more} more places.")
     return "\n\n".join(parts)
+
+
+def heading(case: Case) -> str:
+    """Return how large a case is, or what it is where it is written by hand."""
+    if case.written:
+        return f"{case.written}, size {case.size}" if case.size else case.written
+    return f"{len(case.calls)} call{'s' * (len(case.calls) != 1)}"
 
 
 def readable(case: Case) -> str:

@@ -93,6 +93,8 @@ class Rule:
         The features that an implementation must claim.
     costly
         Whether the rule calls the implementation again, with changed cases.
+    own
+        The cases of a rule that brings its own, which are written by hand; it sees no drawn ones.
     """
 
     id: str
@@ -102,6 +104,11 @@ class Rule:
     check: Check
     needs: tuple[str, ...] = ()
     costly: bool = False
+    own: tuple[Case, ...] = ()
+
+    def is_for(self, case: Case) -> bool:
+        """Whether the rule speaks of such cases: drawn ones, or those that are written by hand."""
+        return bool(self.own) == bool(case.written)
 
     @property
     def sentence(self) -> str:
@@ -114,18 +121,23 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, level: str, origin: str, needs: tuple[str, ...] = (), costly: bool = False
+    id: str,
+    level: str,
+    origin: str,
+    needs: tuple[str, ...] = (),
+    costly: bool = False,
+    own: tuple[Case, ...] = (),
 ) -> Callable[[Check], Callable[[Any], None]]:
     """Make a pytest test of a check: the decorator of every rule.
 
     Parameters
     ----------
-    id, level, origin, needs, costly
+    id, level, origin, needs, costly, own
         As in `Rule`.
     """
 
     def make(check: Check) -> Callable[[Any], None]:
-        made = Rule(id, level, origin, check.__doc__ or "", check, needs, costly)
+        made = Rule(id, level, origin, check.__doc__ or "", check, needs, costly, own)
         RULES[id] = made
 
         def test(judge: Any) -> None:

@@ -29,18 +29,23 @@ def place(site: Site) -> None:
         if node in site.standalone:
             place_standalone(site, node)
         quantized = site.quantized.get(node)
-        if quantized is None:
-            continue
-        if is_never_observed(quantized):
-            site.plan.decide(node, "input and output", "BACKENDS-4", "the pattern is never observed")
-            continue
-        if node is quantized.match.root:
-            for operand in operands(node):
-                place_input(site, operand, quantized)
-        if node is quantized.match.last:
-            place_output(site, quantized)
+        if quantized is not None:
+            place_around(site, node, quantized)
+        site.behind[node] = sharing.behind(site, node)
     sharing.separate(site)
     site.plan.shares = {slot: site.groups.leader(slot) for slot in site.plan.slots}
+
+
+def place_around(site: Site, node: Node, quantized: Quantized) -> None:
+    """Decide the observers that a node of a quantized pattern asks for."""
+    if is_never_observed(quantized):
+        site.plan.decide(node, "input and output", "BACKENDS-4", "the pattern is never observed")
+        return
+    if node is quantized.match.root:
+        for operand in operands(node):
+            place_input(site, operand, quantized)
+    if node is quantized.match.last:
+        place_output(site, quantized)
 
 
 def place_standalone(site: Site, node: Node) -> None:
@@ -76,7 +81,7 @@ def place_input(site: Site, operand: Operand, quantized: Quantized) -> None:
         text = f"{operand.value.name} is {dtype}; {operand.node.name} asks for {spec}"
         slot = Slot(operand.value, below, spec, "PLACEMENT-1", text)
         site.plan.slots.append(slot)
-        site.inputs.setdefault(operand.value, []).append(slot)
+        site.inputs.setdefault(operand.value, {})[spec, below] = slot
     site.plan.decide(operand.node, str(operand), slot.rule, slot.reason)
     site.plan.read(operand, slot)
 
@@ -115,10 +120,7 @@ def dtype_of(site: Site, value: Node) -> torch.dtype | None:
 
 def fitting(site: Site, value: Node, below: Slot | None, spec: Spec) -> Slot | None:
     """Return the observer on a value that already is what is asked for (PLACEMENT-3)."""
-    for slot in site.inputs.get(value, ()):
-        if slot.spec == spec and slot.below is below:
-            return slot
-    return None
+    return site.inputs.get(value, {}).get((spec, below))
 
 
 def place_output(site: Site, quantized: Quantized) -> None:

@@ -62,8 +62,8 @@ class Plan:
         For each operand that reads an observed value, the slot that it reads.
     shares
         For each slot, the slot whose observer it has: itself, unless shared.
-    decisions
-        Why each place has an observer, or has none.
+    said
+        For each node, why each of its places has an observer, or has none.
     observed
         The nodes of the patterns that are quantized.
     qconfigs
@@ -81,7 +81,7 @@ class Plan:
     slots: list[Slot] = field(default_factory=list)
     reads: dict[tuple[Node, tuple[int | str, ...]], Slot] = field(default_factory=dict)
     shares: dict[Slot, Slot] = field(default_factory=dict)
-    decisions: list[Decision] = field(default_factory=list)
+    said: dict[Node, list[Decision]] = field(default_factory=dict)
     observed: set[Node] = field(default_factory=set)
     qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -89,13 +89,18 @@ class Plan:
     standalone: dict[str, Standalone] = field(default_factory=dict)
     parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
 
+    @property
+    def decisions(self) -> list[Decision]:
+        """All that was decided, node by node."""
+        return [decision for said in self.said.values() for decision in said]
+
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""
-        return "\n".join(str(decision) for decision in self.decisions if decision.node is node)
+        return "\n".join(map(str, self.said.get(node, ())))
 
     def decide(self, node: Node, place: str, rule: str, reason: str) -> None:
         """Write a decision down."""
-        self.decisions.append(Decision(node, place, rule, reason))
+        self.said.setdefault(node, []).append(Decision(node, place, rule, reason))
 
     def read_at(self, operand: Operand) -> Slot | None:
         """Return the slot that an operand reads, or None if it reads the value as it is."""

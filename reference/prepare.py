@@ -17,7 +17,7 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, modules, patterns, placement, qconfigs, state, values
+from . import backends, dtypes, entry, modules, patterns, placement, qconfigs, refusals, state, values
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -71,6 +71,7 @@ def prepare(
         If an argument is of a wrong type, or asks for what cannot be served.
     """
     configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config)
+    refusals.refuse_misuse(model, is_qat, node_name_to_scope, example_inputs, configs)
     entry.refuse_unspecified(is_qat, _equalization_config)
     if is_standalone_module:
         modules.refuse_structure(model.graph)
@@ -245,7 +246,7 @@ def quantized_inputs(graph: Graph, configs: Configs) -> frozenset[Node]:
     """Return the graph inputs that are declared as quantized (SHARING-5)."""
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     declared = configs.custom.input_quantized_indexes
-    return frozenset(inputs[index] for index in declared if index < len(inputs))
+    return frozenset(node for index, node in enumerate(inputs) if index in declared)
 
 
 def role_positions(backend: BackendConfig) -> dict[Any, Mapping[str, int]]:

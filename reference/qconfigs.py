@@ -49,6 +49,7 @@ def assign(
         if node.name not in scopes:
             raise RefusalError(f"node {node.name!r} has no scope; give node_name_to_scope an entry for it")
         assigned[node] = _select(node, modules, mapping, scopes[node.name], seen)
+        refuse_other(node, assigned[node])
         refuse_misfit(node, assigned[node], modules)
     return assigned
 
@@ -97,6 +98,18 @@ def by_name(mapping: QConfigMapping, name: str, types: tuple[Any, ...]) -> QConf
         if kind in mapping.object_type_qconfigs:
             return mapping.object_type_qconfigs[kind]
     return mapping.global_qconfig
+
+
+def refuse_other(node: Node, qconfig: Any) -> None:
+    """Refuse what is no qconfig (REFUSALS-1).
+
+    Raises
+    ------
+    RefusalError
+        If it has no constructors of observers for activations and weights.
+    """
+    if qconfig is not None and not (hasattr(qconfig, "activation") and hasattr(qconfig, "weight")):
+        raise RefusalError(f"the qconfig of node {node.name!r} is {qconfig!r}; give it a QConfig or None")
 
 
 def refuse_misfit(node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]) -> None:

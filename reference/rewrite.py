@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -83,17 +84,25 @@ def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[S
     """Put one node for each slot behind the value that it observes."""
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
-    names = (f"activation_post_process_{number}" for number in count())
+    names = free_names(prepared)
     for slot in plan.slots:
         leader = plan.shares[slot]
         if leader not in made:
             made[leader] = leader.spec.make()
-        name = next(name for name in names if not hasattr(prepared, name))
+        name = next(names)
         prepared.add_submodule(name, made[leader])
         below = nodes[slot.below] if slot.below else read[slot.value]
         with prepared.graph.inserting_after(below):
             nodes[slot] = prepared.graph.call_module(name, (below,))
     return nodes
+
+
+def free_names(model: nn.Module) -> Iterator[str]:
+    """Yield the names of observers that stand for nothing in the model yet, in order (PLACEMENT-10, REFUSALS-5)."""
+    for number in count():
+        name = f"activation_post_process_{number}"
+        if not hasattr(model, name):
+            yield name
 
 
 def _rewire(

@@ -66,17 +66,19 @@ def sources(site: Site, match: Match) -> list[Slot]:
 
 
 def source(site: Site, operand: Operand) -> Slot | None:
-    """Return the observer behind an operand: its own, or the nearest one further back.
+    """Return the observer behind an operand: its own, or the nearest one further back."""
+    slot = site.plan.read_at(operand)
+    return site.behind.get(operand.value) if slot is None else slot
 
-    An unobserved operator is looked through at its first operand.
+
+def behind(site: Site, node: Node) -> Slot | None:
+    """Return the observer behind an operator's own output, which is looked through at its first operand.
+
+    It is noted for each node as soon as that has its observers, so that a long
+    way back is gone once, and not by every operator on it (SCALE-3).
     """
-    seen: Operand | None = operand
-    while seen is not None:
-        slot = site.plan.read_at(seen)
-        if slot is not None:
-            return slot
-        seen = next(iter(operands(seen.value)), None)
-    return None
+    first = next(iter(operands(node)), None)
+    return None if first is None else source(site, first)
 
 
 def is_outside(site: Site, match: Match) -> bool:
@@ -99,7 +101,7 @@ def separate(site: Site) -> None:
     readers: dict[Slot, list[tuple[Node, tuple[int | str, ...]]]] = {}
     for place, slot in site.plan.reads.items():
         readers.setdefault(slot, []).append(place)
-    for slot in [slot for slots in site.inputs.values() for slot in slots]:
+    for slot in [slot for slots in site.inputs.values() for slot in slots.values()]:
         if site.groups.leader(slot).spec == slot.spec:
             continue
         plain = [place for place in readers.get(slot, ()) if not _shares(site, place[0])]

@@ -15,6 +15,7 @@ from .entry import Configs
 from .graphs import Operand
 from .patterns import Match
 from .plan import Plan, Slot
+from .specs import Spec
 
 
 @dataclass
@@ -101,7 +102,9 @@ class Site:
     has the dtype of each value that is quantized where no observer of this graph
     does it, ``standalone`` the calls of standalone modules.  While observers
     are placed, ``outputs`` has the slot through which each value is read, ``inputs`` all
-    slots that consumers asked for on each value, ``groups`` who shares with whom.
+    slots that consumers asked for on each value, by what they asked for and above what,
+    ``behind`` the observer that each operator's own output is looked through to, ``groups``
+    who shares with whom.
     """
 
     plan: Plan
@@ -115,5 +118,6 @@ class Site:
     elsewhere: Mapping[Node, torch.dtype | None]
     standalone: Mapping[Node, Standalone]
     outputs: dict[Node, Slot] = field(default_factory=dict)
-    inputs: dict[Node, list[Slot]] = field(default_factory=dict)
+    inputs: dict[Node, dict[tuple[Spec, Slot | None], Slot]] = field(default_factory=dict)
+    behind: dict[Node, Slot | None] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, ObserverBase, observer
 
+from .entry import RefusalError
+
 OBSERVED_DTYPES = frozenset(
     {
         torch.quint8,
@@ -85,10 +87,19 @@ def spec_of(constructor: Callable[[], Any] | None) -> Spec | None:
     Spec or None
         None where there is nothing to construct, or where what it constructs is
         no observer, such as ``torch.nn.Identity``: nothing is asked for then.
+
+    Raises
+    ------
+    RefusalError
+        If it constructs nothing, or what is no module (REFUSALS-1).
     """
     if constructor is None:
         return None
+    if not callable(constructor) or isinstance(constructor, nn.Module):
+        raise RefusalError(f"a qconfig has {constructor!r}; give it a constructor of observers, such as a class")
     instance = constructor()
+    if not isinstance(instance, nn.Module):
+        raise RefusalError(f"a qconfig has {constructor!r}, which constructs no module; give it one of observers")
     if not is_observer(instance):
         return None
     dtype, dynamic = getattr(instance, "dtype", None), bool(getattr(instance, "is_dynamic", False))

@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 from torch import nn
@@ -58,7 +58,7 @@ def build(case: Case) -> Arguments:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]()
-    return Arguments(
+    arguments = Arguments(
         float_model,
         model,
         dict(tracer.node_name_to_scope),
@@ -70,6 +70,14 @@ def build(case: Case) -> Arguments:
         case.is_standalone,
         (tracer.skipped_module_names, tracer.skipped_module_classes),
     )
+    return _spoiled(arguments, make["spoil"]) if "spoil" in make else arguments
+
+
+def _spoiled(arguments: Arguments, spoil: Callable[[Any], None]) -> Arguments:
+    """Return the arguments of a call that is wrong on purpose."""
+    given = SimpleNamespace(**vars(arguments))
+    spoil(given)
+    return Arguments(**vars(given))
 
 
 def example_inputs(case: Case) -> tuple[Any, ...]:
@@ -84,7 +92,7 @@ def _code(case: Case) -> CodeType:
     return compile(definitions(case), f"<case {case.digest}>", "exec")
 
 
-def _factories(case: Case) -> dict[str, Callable[[], Any]]:
+def _factories(case: Case) -> dict[str, Callable[..., Any]]:
     """Execute the definitions of a case in a namespace of its own."""
     namespace: dict[str, Any] = {"__name__": f"case_{case.digest}"}
     exec(_code(case), namespace)

@@ -177,8 +177,10 @@ class Case:
     ``quantized_inputs`` are the inputs declared as already quantized;
     ``as_dicts`` passes the configs in their deprecated form; ``is_qat`` prepares
     for quantization-aware training, with a model in training mode.  Weights
-    come from ``seed``.  ``declared`` are modules of their own kind; with
-    ``is_standalone``, the model itself is a standalone module.
+    come from ``seed``.  A case that is ``written`` has a text of that name, of
+    a ``size`` if it has one, in place of all this (see `written.py`).  ``declared``
+    are modules of their own kind; with ``is_standalone``, the model itself is a
+    standalone module.
     """
 
     inputs: tuple[str, ...]
@@ -189,6 +191,8 @@ class Case:
     quantized_inputs: tuple[int, ...] = ()
     as_dicts: bool = False
     is_qat: bool = False
+    written: str = ""
+    size: int = 0
     declared: tuple[Declared, ...] = ()
     is_standalone: bool = False
     seed: int = 0

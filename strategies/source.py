@@ -14,6 +14,7 @@ from .declared_source import check_declared, config_lines, own_classes, own_func
 from .layout import Block, block_tree, check, join, owner, scopes
 from .layout import member as member
 from .operators import INPUT_SHAPES, OPERATORS
+from .written import written_source
 
 PREAMBLE = """\
 import operator
@@ -59,6 +60,38 @@ if __name__ == "__main__":
 """
 
 
+_SPOILED = """
+if __name__ == "__main__":
+    from types import SimpleNamespace
+
+    from torch.ao.quantization.fx import prepare
+
+    tracer = QuantizationTracer([], [])
+    float_model = make_model()
+    given = SimpleNamespace(
+        float_model=float_model,
+        model=torch.fx.GraphModule(float_model, tracer.trace(float_model)),
+        scopes=dict(tracer.node_name_to_scope),
+        qconfig_mapping=make_mapping(),
+        example_inputs=make_inputs(),
+        custom_config=make_custom_config(),
+        backend_config=make_backend(),
+        is_qat=False,
+    )
+    spoil(given)
+    prepared = prepare(
+        given.model,
+        given.qconfig_mapping,
+        given.is_qat,
+        given.scopes,
+        given.example_inputs,
+        prepare_custom_config=given.custom_config,
+        backend_config=given.backend_config,
+    )
+    print(prepared)
+"""
+
+
 def script(case: Case) -> str:
     """Return a Python file that builds the case's model and calls torch's `prepare` on it.
 
@@ -69,14 +102,17 @@ def script(case: Case) -> str:
     CaseError
         If the case cannot be built.
     """
-    main = _MAIN.replace("IS_QAT", str(case.is_qat))
+    body = definitions(case)
+    main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
     main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
     main = main.replace("STANDALONE", "\n        is_standalone_module=True," if case.is_standalone else "")
-    return f'"""Case {case.digest}."""\n\n{definitions(case)}\n{main}'
+    return f'"""Case {case.digest}."""\n\n{body}\n{main}'
 
 
 def definitions(case: Case) -> str:
     """Return the part of the script that defines the functions that make the arguments."""
+    if case.written:
+        return f"{PREAMBLE}\n\n{written_source(case)}"
     check(case)
     check_declared(case)
     classes = class_names(case)

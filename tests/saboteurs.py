@@ -522,4 +522,5 @@ def keeps_observers(original: Saboteur, constructor: Any) -> Any:
     return dataclasses.replace(spec, make=lambda: _MADE.setdefault(spec, spec.make()))
 
 
-from . import saboteurs_state  # noqa: E402, F401  (it enters its saboteurs here)
+# Each further chapter has a file of its own, which enters its saboteurs here.
+from . import saboteurs_refusals, saboteurs_scale, saboteurs_state  # noqa: E402, F401

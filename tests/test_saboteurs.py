@@ -44,19 +44,21 @@ def test_every_rule_has_a_saboteur_and_every_saboteur_a_rule() -> None:
 @pytest.mark.parametrize("rule", sorted(SABOTEURS))
 def test_the_rule_catches_its_saboteur(rule: str) -> None:
     judge = judge_of(rule)
-    caught = any(f.broken for case in judge.corpus for f in judge.findings(RULES[rule], case))
-    assert caught, f"{rule} met {len(judge.corpus)} cases and let its saboteur pass"
+    cases = RULES[rule].own or judge.corpus
+    caught = any(f.broken for case in cases for f in judge.findings(RULES[rule], case))
+    assert caught, f"{rule} met {len(cases)} cases and let its saboteur pass"
 
 
 def main() -> None:
     """Print, for each rule, its saboteur, the case that shows it, and all rules that catch it there."""
     for rule in sorted(SABOTEURS):
         judge = judge_of(rule)
-        caught = [case for case in judge.corpus if any(f.broken for f in judge.findings(RULES[rule], case))]
+        cases = RULES[rule].own or judge.corpus
+        caught = [case for case in cases if any(f.broken for f in judge.findings(RULES[rule], case))]
         case = min(caught, key=lambda found: len(found.calls))
         others = [name for name, other in RULES.items() if any(f.broken for f in judge.findings(other, case))]
         decisions = ", ".join(change.decision for change in SABOTEURS[rule])
-        print(f"{rule:13} {decisions:32} {len(caught):4} of {len(judge.corpus)} cases; at {case.digest}: {others}")
+        print(f"{rule:13} {decisions:32} {len(caught):4} of {len(cases)} cases; at {case.digest}: {others}")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Pinner:
 
     def broken_rules(self, case: Case) -> list[str]:
         """Return the rules that the case breaks for want of this entry."""
-        return [name for name, rule in RULES.items() if self.judge.unexplained(rule, case)]
+        return [name for name, rule in RULES.items() if rule.is_for(case) and self.judge.unexplained(rule, case)]
 
 
 def _placement(implementation: Implementation, arguments: Arguments) -> Observation | None:
@@ -73,6 +73,9 @@ def _placement(implementation: Implementation, arguments: Arguments) -> Observat
 def pin(register: Register, entry: Deviation, implementation: str) -> None:
     """Find, write and print the smallest case of one entry."""
     pinner = Pinner(register, entry, implementation)
+    if (entry.folder / f"{entry.id}.json").exists() and entry.pinned.written:
+        print(f"{entry.id}: written by hand, breaks {pinner.broken_rules(entry.pinned)}", flush=True)
+        return
     try:
         case = find(
             cases(max_calls=4),

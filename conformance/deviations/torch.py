@@ -5,6 +5,8 @@ from __future__ import annotations
 from . import torch_modules as modules
 from . import torch_placement as placement
 from . import torch_qconfigs as qconfigs
+from . import torch_refusals as refusals
+from . import torch_scale as scale
 from . import torch_sharing as sharing
 from . import torch_state as state
 from . import torch_values as values
@@ -260,6 +262,8 @@ REGISTER = Register(
             "QConfig: settings for activations of the layer it is for",
             sharing.NOT_SEPARATED,
         ),
+        *refusals.ENTRIES,
+        *scale.ENTRIES,
         Deviation(
             "float-patterns-counted-as-observed",
             ("STATE-6",),

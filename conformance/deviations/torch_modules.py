@@ -67,13 +67,13 @@ def _by_any_observer(original: Decision, site: Site, node: Node) -> None:
         if slot is None:
             slot = Slot(operand.value, site.outputs.get(operand.value), spec, "MODULES-3", "it is declared")
             site.plan.slots.append(slot)
-            site.inputs.setdefault(operand.value, []).append(slot)
+            site.inputs.setdefault(operand.value, {})[spec, slot.below] = slot
         site.plan.read(operand, slot)
 
 
 def _same_class(site: Site, value: Node, spec: Any) -> Slot | None:
     """Return an observer on a value that has the class that is asked for, and is for quint8."""
-    for slot in site.inputs.get(value, ()):
+    for slot in site.inputs.get(value, {}).values():
         found = site.groups.leader(slot).spec
         if type(found.instance) is type(spec.instance) and found.dtype is torch.quint8:
             return slot
@@ -247,12 +247,9 @@ def _observes_parts(original: Decision, site: Site, quantized: Quantized) -> Non
 
 def _stops_at_tuples(original: Decision, site: Site, operand: Operand) -> Any:
     """Look for an observer further back no further than to what was put together of an LSTM's parts."""
-    seen: Operand | None = operand
-    while seen is not None and site.plan.read_at(seen) is None:
-        path = site.plan.parts.get(seen.value, (seen.value, (0,)))[1]
-        if path in ((), (1,)) and seen.node not in site.plan.parts:
-            return None
-        seen = next(iter(operands(seen.value)), None)
+    part = site.plan.parts.get(operand.value)
+    if part is not None and part[1] in ((), (1,)) and operand.node not in site.plan.parts:
+        return site.plan.read_at(operand)
     return original(site, operand)
 
 

@@ -21,7 +21,7 @@ Decision = Callable[..., Any]
 
 def _same_class(original: Decision, site: Site, value: Node, below: Any, spec: Spec) -> Any:
     """Take any observer on the value that has the class and the dtype that are asked for."""
-    for slot in site.inputs.get(value, ()):
+    for slot in site.inputs.get(value, {}).values():
         found = site.groups.leader(slot).spec
         if type(found.instance) is type(spec.instance) and found.dtype == spec.dtype:
             return slot

@@ -18,7 +18,8 @@ Decision = Callable[..., Any]
 def _needs_observers(original: Decision, qconfig: Any) -> Any:
     """Fail where a qconfig constructs something that has no dtype."""
     for constructor in (qconfig.activation, qconfig.weight):
-        if constructor is not None and not hasattr(constructor(), "dtype"):
+        made = constructor() if callable(constructor) and not isinstance(constructor, nn.Module) else None
+        if isinstance(made, nn.Module) and not hasattr(made, "dtype"):
             raise AttributeError("no dtype")
     return original(qconfig)
 
@@ -68,7 +69,7 @@ def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mappin
         **mapping.module_name_qconfigs,
     }
     for module, qconfig in _propagated(graph.owning_module, "", flat, None):
-        has_weight = qconfig is not None and qconfig.weight is not None
+        has_weight = getattr(qconfig, "weight", None) is not None
         if has_weight and is_per_channel_transposed(module, qconfig):
             raise AssertionError("per-channel weights for a transposed convolution")
     return original(graph, modules, mapping, scopes)

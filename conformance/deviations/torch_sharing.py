@@ -66,19 +66,26 @@ def _all_or_nothing(original: Decision, site: Site, match: Match) -> list[Slot]:
 
 
 def _source(site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_first_node: bool) -> Slot | None:
-    """Look back for an observer, through first arguments or through first nodes."""
+    """Look back for an observer, through first arguments or through first nodes.
+
+    What was found behind a value is kept: torch goes the whole way each time,
+    which is a deviation of its own.
+    """
+    kept: dict[tuple[Node, bool], Slot | None] = vars(site).setdefault("traced", {})
+    slot, passed = None, []
     while isinstance(value, Node):
-        slot = _slot_at(site, node, keys, value)
-        if slot is not None:
-            return slot
-        if value.op == "placeholder" or not value.args:
-            return None
+        slot = _slot_at(site, node, keys, value) or kept.get((value, by_first_node))
+        if slot is not None or (value, by_first_node) in kept or value.op == "placeholder" or not value.args:
+            break
+        passed.append((value, by_first_node))
         nodes = [i for i, argument in enumerate(value.args) if isinstance(argument, Node)]
         index = nodes[0] if by_first_node and nodes else 0
         node, keys, value = value, (index,), value.args[index]
-    if not by_first_node:
-        raise AttributeError("a list's part has no observer behind it")
-    return None
+    else:
+        if not by_first_node:
+            raise AttributeError("a list's part has no observer behind it")
+    kept.update(dict.fromkeys(passed, slot))
+    return slot
 
 
 def _outside_directly(original: Decision, site: Site, match: Match) -> bool:

@@ -56,11 +56,19 @@ def _is_number(argument: Any, known: dict[Node, bool]) -> bool:
 def _takes_integers_for_floats(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
     """Classify as torch does what it takes for a float tensor and is none."""
     shapes = original(graph, modules, example_inputs)
-    known: dict[Node, bool] = {}
+    known = _known_in_order(graph)
     for node, shape in shapes.items():
         if shape is not Kind.FLOAT and not holds_no_tensor_or_input(node, known):
             shapes[node] = Kind.FLOAT
     return dict(shapes)
+
+
+def _known_in_order(graph: Graph) -> dict[Node, bool]:
+    """Decide `holds_no_tensor` for all nodes, each after what it reads: so none of them is deep."""
+    known: dict[Node, bool] = {}
+    for node in graph.nodes:
+        holds_no_tensor(node, known)
+    return known
 
 
 def holds_no_tensor_or_input(node: Node, known: dict[Node, bool]) -> bool:
@@ -71,7 +79,7 @@ def holds_no_tensor_or_input(node: Node, known: dict[Node, bool]) -> bool:
 def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
     """Classify as torch does what it takes for a number and is a float tensor."""
     shapes = original(graph, modules, example_inputs)
-    known: dict[Node, bool] = {}
+    known = _known_in_order(graph)
     for node, shape in shapes.items():
         if shape is Kind.FLOAT and holds_no_tensor_or_input(node, known):
             shapes[node] = Kind.PLAIN
