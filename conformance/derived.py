@@ -10,6 +10,7 @@ from observance.strategies.case import (
     Backend,
     Call,
     Case,
+    Declared,
     Entry,
     Mapping,
     QConfigChoice,
@@ -17,7 +18,7 @@ from observance.strategies.case import (
     map_tree,
     operand_values,
 )
-from observance.strategies.declared_source import calls_of
+from observance.strategies.declared_source import calls_of, is_block
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
@@ -63,6 +64,31 @@ def untold(case: Case) -> set[int]:
 def brings_observers(case: Case) -> bool:
     """Whether the model has observers before it is prepared: the caller's, in a module that is prepared already."""
     return any(declared.kind == "prepared" for declared in case.declared)
+
+
+def by_other_name(case: Case) -> Case | None:
+    """Return the case with a module declared by its class in place of its name, or the other way; None if none can."""
+    first = next(iter(case.declared), None)
+    if first is None or first.kind not in ("standalone", "non_traceable") or not _alone_in_class(case, first):
+        return None
+    return replace(case, declared=(replace(first, by_class=not first.by_class), *case.declared[1:]))
+
+
+def with_class_overridden(case: Case) -> Case | None:
+    """Return the case with the class of a named standalone module declared too, with nothing to be quantized there."""
+    first = next(iter(case.declared), None)
+    if first is None or first.kind != "standalone" or first.by_class or not _alone_in_class(case, first):
+        return None
+    more = Declared("standalone", first.name, by_class=True, mapping=Mapping())
+    return replace(case, declared=(*case.declared, more))
+
+
+def _alone_in_class(case: Case, declared: Declared) -> bool:
+    """Whether a declared module is the only one of its class."""
+    if is_block(case, declared.name):
+        return True
+    operator = case.calls[calls_of(case, declared.name)[0]].operator
+    return sum(call.operator == operator and call.shares is None for call in case.calls) == 1
 
 
 def exactly(name: str) -> str:

@@ -183,6 +183,7 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
         "node_name_to_scope": repr(arguments.scopes),
         "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
+        "modules": repr({name: type(part) for name, part in arguments.float_model.named_modules()}),
         "training modes": repr({name: part.training for name, part in arguments.float_model.named_modules()}),
     }
 

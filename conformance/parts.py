@@ -33,7 +33,7 @@ class Part:
 
 
 Value: TypeAlias = "Node | Part | tuple[Any, ...]"
-"""What a node stands for: a node of the new graph, a part, or several values put together."""
+"""What a node stands for: itself, a part, or several values put together."""
 
 
 @dataclass
@@ -108,13 +108,14 @@ def _selected(node: Node) -> tuple[Node, int] | None:
 
 
 class _Undoer:
-    """Builds the graph without stubs, node by node."""
+    """First tells what each node stands for, then builds the graph of those that stand for themselves."""
 
     def __init__(self, result: Undone, stubs: set[str], apart: set[Node]) -> None:
         self.result, self.stubs, self.apart = result, stubs, apart
         self.old = result.prepared
         self.graph = Graph()
         self.values: dict[Node, Value] = {}
+        self.copies: dict[Node, Node] = {}
         self.through: set[Node] = set()
         self.taken: dict[tuple[Node, Path], Node] = {}
         self.names: dict[tuple[Node, Path], str] = {}
@@ -124,7 +125,11 @@ class _Undoer:
         """Build it, and return what was found."""
         for node in self.old.graph.nodes:
             self.values[node] = self._value(node)
+        for value in list(self.values.values()):
+            if isinstance(value, Node):
+                self.copies[value] = self._copied(value)
         self._take_unread()
+        self.result.stubs = {self.copies[module]: paths for module, paths in self.result.stubs.items()}
         self.result.prepared = GraphModule(self.old, self.graph)
         return self.result
 
@@ -142,7 +147,7 @@ class _Undoer:
             if isinstance(below, Part) and not below.dequantized:
                 self.result.stubs.setdefault(below.module, set()).add(below.path)
                 return Part(below.module, below.path, True)
-        return self._copied(node)
+        return node
 
     def _item(self, node: Node, whole: Node, index: int) -> Value | None:
         """Return which part an item is of a module's output, or of what was put together of its parts."""
@@ -174,7 +179,7 @@ class _Undoer:
     def _read(self, value: Value) -> Node:
         """Return the node of the new graph to read a value from."""
         if isinstance(value, Node):
-            return value
+            return self.copies[value]
         part = _whole(value)
         if part is not None:
             return self._part(part.module, part.path)
@@ -184,7 +189,7 @@ class _Undoer:
     def _part(self, module: Node, path: Path) -> Node:
         """Return the node that takes a part; it is made when it is first asked for."""
         if not path:
-            return module
+            return self.copies[module]
         if (module, path) not in self.taken:
             base = self._part(module, path[:-1])
             name = self.names.get((module, path))
@@ -197,7 +202,7 @@ class _Undoer:
         """Take the parts that the float graph takes, though nothing reads them any more."""
         calls = dict(zip(_counted(self.result.float_graph), self.result.float_graph.nodes, strict=True))
         output = next(node for node in self.graph.nodes if node.op == "output")
-        for key, node in zip(_counted(self.graph), list(self.graph.nodes), strict=True):
+        for key, node in zip(_counted(self.old.graph), self.old.graph.nodes, strict=True):
             if node not in self.result.stubs or key not in calls:
                 continue
             pending: list[tuple[Node, Path]] = [(calls[key], ())]

@@ -74,14 +74,15 @@ def place_input(site: Site, operand: Operand, quantized: Quantized) -> None:
         rule = "DTYPES-1" if not site.values.is_observable(operand.value) else "PLACEMENT-2"
         site.plan.decide(operand.node, str(operand), rule, reason or "nothing is asked for")
         return
-    below = site.outputs.get(operand.value)
-    slot = fitting(site, operand.value, below, spec)
+    value = site.plan.read_as(operand.value)
+    below = site.outputs.get(value)
+    slot = fitting(site, value, below, spec)
     if slot is None:
-        dtype = dtype_of(site, operand.value)
-        text = f"{operand.value.name} is {dtype}; {operand.node.name} asks for {spec}"
-        slot = Slot(operand.value, below, spec, "PLACEMENT-1", text)
+        dtype = dtype_of(site, value)
+        text = f"{value.name} is {dtype}; {operand.node.name} asks for {spec}"
+        slot = Slot(value, below, spec, "PLACEMENT-1", text)
         site.plan.slots.append(slot)
-        site.inputs.setdefault(operand.value, {})[spec, below] = slot
+        site.inputs.setdefault(value, {})[spec, below] = slot
     site.plan.decide(operand.node, str(operand), slot.rule, slot.reason)
     site.plan.read(operand, slot)
 

@@ -94,6 +94,11 @@ class Plan:
         """All that was decided, node by node."""
         return [decision for said in self.said.values() for decision in said]
 
+    def read_as(self, node: Node) -> Node:
+        """Return the node that stands for a value: the first of those that take the same part of one output."""
+        part = self.parts.get(node)
+        return node if part is None else next(other for other, theirs in self.parts.items() if theirs == part)
+
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""
         return "\n".join(map(str, self.said.get(node, ())))

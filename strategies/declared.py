@@ -23,7 +23,7 @@ from .operators import FLOAT_KINDS, OPERATORS
 
 _PLAIN, _KEYWORD, _TWICE = Manner(), Manner(keyword=True), Manner(reuse="share")
 _IN_A, _IN_AB = Manner("a"), Manner("a.b")
-_LAST, _SAME = (0, 0, 0, 0), (1, 0, 0, 0)
+_LAST, _SAME, _BOTH = (0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0)
 
 
 def _operators(*names: str, manner: Manner = _PLAIN) -> DrawnGraph:
@@ -38,6 +38,7 @@ PLANS: dict[str, tuple[DrawnGraph, ...]] = {
         _operators("linear", "relu", "linear", manner=_IN_A) + _operators("linear"),
         _operators("linear") + _operators("linear", manner=_IN_A) + _operators("sigmoid", "linear"),
         _operators("linear", manner=_IN_A) + _operators("relu", "linear", manner=_IN_AB) + _operators("linear"),
+        [*_operators("linear", "relu", manner=_IN_A), ("gate", _BOTH, _PLAIN)],
     ),
     "module": (
         _operators("scale", "linear"),
@@ -74,7 +75,7 @@ _CUSTOM = {"custom": ("Gate", "Scale"), "lstm": ("nn.LSTM",), "attention": ("nn.
 
 _PLANS = (
     *((("none", ()),) * 80),
-    *(("block", ("standalone", number)) for number in (0, 1, 2, 2, 3, 3, 4, 4)),
+    *(("block", ("standalone", number)) for number in (0, 1, 2, 2, 3, 3, 4, 4, 5)),
     *(("block", (kind, number)) for kind in ("prepared", "non_traceable") for number in (0, 2)),
     *(("module", ("standalone", number)) for number in range(len(PLANS["module"]))),
     ("module", ("non_traceable", 0)),
@@ -141,12 +142,12 @@ def resolve_declared(drawn: DrawnDeclared, case: Case, palette: Sequence[str | Q
     if plan == "none":
         return case
     if plan == "itself":
-        output = case.output if pick == 0 else len(case.calls) - 1
+        output = case.output if pick < 6 else len(case.calls) - 1
         return dataclasses.replace(case, is_standalone=True, output=output)
     if plan in ("custom", "lstm", "attention"):
         return dataclasses.replace(_positional(case), declared=tuple(Declared("custom", one) for one in _CUSTOM[plan]))
-    kind = detail[0] if detail else ""
-    names = blocks(case, any_output=pick < 3) if plan == "block" else own_modules(case)
+    kind, number = detail or ("", 0)
+    names = blocks(case, any_output=number in (0, 5)) if plan == "block" else own_modules(case)
     if not names:
         return case
     name = names[pick % len(names)]

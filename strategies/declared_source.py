@@ -227,7 +227,7 @@ def _declarations(case: Case, config: str, home: str, classes: dict[str, str]) -
 
 def _standalone(case: Case, config: str, declared: Declared, home: str, classes: dict[str, str]) -> list[str]:
     """Return the statements that declare one standalone module."""
-    stem = declared.name.replace(".", "_")
+    stem = stem_of(declared)
     lines = [f"inner_{stem} = PrepareCustomConfig()", *_declarations(case, f"inner_{stem}", declared.name, classes)]
     if declared.quantized_inputs:
         lines.append(f"inner_{stem}.set_input_quantized_indexes({list(declared.quantized_inputs)})")
@@ -239,6 +239,11 @@ def _standalone(case: Case, config: str, declared: Declared, home: str, classes:
     backend = "None" if declared.backend is None else f"make_backend_{stem}()"
     lines.append(f"{config}.{method}({named}, {mapping}, {_examples(case, declared)}, inner_{stem}, {backend})")
     return lines
+
+
+def stem_of(declared: Declared) -> str:
+    """Return what the functions and configs of a declared module are called by."""
+    return declared.name.replace(".", "_") + ("_class" if declared.by_class else "")
 
 
 def _relative(name: str, home: str) -> str:
@@ -263,7 +268,7 @@ def own_functions(case: Case, classes: dict[str, str], function: Callable[[str, 
     """Return the functions that only cases with declared modules have: inner mappings and backends, and the tracer."""
     lines: list[str] = []
     for declared in case.declared:
-        stem = declared.name.replace(".", "_")
+        stem = stem_of(declared)
         if declared.mapping is not None and declared.kind in ("standalone", "prepared"):
             lines += function(f"make_mapping_{stem}", mapping_lines(declared.mapping, False, classes))
         if declared.backend is not None and declared.kind == "standalone":
@@ -291,7 +296,7 @@ def preparations(case: Case) -> list[str]:
     for declared in case.declared:
         if declared.kind != "prepared":
             continue
-        stem = declared.name.replace(".", "_")
+        stem = stem_of(declared)
         config = "PrepareCustomConfig()"
         if declared.quantized_inputs:
             config += f".set_input_quantized_indexes({list(declared.quantized_inputs)})"
