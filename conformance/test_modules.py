@@ -178,19 +178,18 @@ def test_an_observed_class_is_told_the_qconfig(trial: Trial) -> Iterator[Finding
             yield _same_module(node.name, swapped, callee, because)
 
 
-@rule("MODULES-8", MUST, "prepare: each target is swapped once, however many nodes call it", CUSTOM)
-def test_a_custom_module_that_is_called_twice_is_one_module(trial: Trial) -> Iterator[Finding]:
-    """All calls of one custom or standalone module call one module."""
-    if trial.outcome.prepared is None or trial.seen is None:
-        return
-    targets = {node.name: str(node.target) for node in trial.outcome.prepared.graph.nodes}
-    first: dict[str, Node] = {}
-    for node in _calls(trial):
-        other = first.setdefault(str(node.target), node)
-        if other is not node:
-            mine, theirs = (targets[trial.seen.names[one.name]] for one in (other, node))
-            because = f"{other.name} and {node.name} call one module"
-            yield judged(mine == theirs, node.name, mine, theirs, because)
+@rule("MODULES-8", MUST, "prepare: avoid duplicates of custom module swaps for nodes with the same target", CUSTOM)
+def test_a_custom_module_is_swapped_once_however_often_it_is_called(trial: Trial) -> Iterator[Finding]:
+    """As many observed modules are made as custom modules are swapped, and not as they are called."""
+    prepared = trial.outcome.prepared
+    targets: dict[type, set[str]] = {}
+    for node, swapped, _ in _customs(trial):
+        if swapped is not None and prepared is not None:
+            targets.setdefault(type(prepared.get_submodule(str(node.target))), set()).add(str(node.target))
+    for kind, names in targets.items():
+        if (made := getattr(kind, "count", None)) is not None:
+            because = f"{', '.join(sorted(names))} are of this class, however often they are called"
+            yield judged(made == len(names), f"the {kind.__name__}s", len(names), made, because)
 
 
 @rule("MODULES-9", MUST, "LSTM: a DeQuantStub after each internal output; reroute all consumers", CUSTOM)

@@ -32,8 +32,11 @@ class Gate(nn.Module):
 class ObservedGate(nn.Module):
     """A gate that observes by itself, as its float gate says."""
 
+    count = 0
+
     @classmethod
     def from_float(cls, gate):
+        cls.count += 1
         made = cls()
         made.watch = gate.qconfig.activation()
         return made
@@ -58,8 +61,11 @@ class Scale(nn.Module):
 class ObservedScale(nn.Module):
     """A scale that observes its weights by itself, as its float scale says."""
 
+    count = 0
+
     @classmethod
     def from_float(cls, scale):
+        cls.count += 1
         made = cls()
         made.factors = scale.factors
         made.watch = scale.qconfig.weight()

@@ -308,21 +308,21 @@ REGISTER = Register(
         ),
         Deviation(
             "standalone-inputs-by-keyword",
-            ("PLACEMENT-5",),
+            ("MODULES-3", "PLACEMENT-5", "PLACEMENT-6"),
             "an input of a standalone module that is passed by keyword has no index, and so is not observed",
             "PrepareCustomConfig.set_input_quantized_indexes: the inputs of the graph that should be quantized",
             modules.INPUTS_BY_KEYWORD,
         ),
         Deviation(
             "standalone-inputs-by-value",
-            ("PLACEMENT-5",),
+            ("MODULES-3", "PLACEMENT-5"),
             "the index of an input is looked up by its value: one that is passed twice has the first place twice",
             "PrepareCustomConfig.set_input_quantized_indexes: the inputs of the graph that should be quantized",
             modules.INPUTS_BY_VALUE,
         ),
         Deviation(
             "standalone-inputs-by-class",
-            ("PLACEMENT-5",),
+            ("MODULES-2", "MODULES-3", "PLACEMENT-5"),
             "_get_standalone_module_configs looks up the class of the module after it was replaced by a GraphModule: "
             "the inputs of a module that is declared by its class are not observed",
             "PrepareCustomConfig.set_standalone_module_class: the same as by name",
@@ -338,7 +338,7 @@ REGISTER = Register(
         ),
         Deviation(
             "standalone-modules-prepared-again",
-            ("ENTRY-1",),
+            ("ENTRY-1", "MODULES-5"),
             "_run_prepare_fx_on_standalone_modules prepares a standalone module at each of its calls, and one that is "
             "prepared already: tracing the observers inside fails",
             "a standalone module is quantized separately as one unit",
@@ -346,7 +346,7 @@ REGISTER = Register(
         ),
         Deviation(
             "lstm-taken-apart-once",
-            ("DTYPES-1", "PLACEMENT-5"),
+            ("DTYPES-1", "EFFECTS-1", "MODULES-9", "PLACEMENT-5", "PLACEMENT-9"),
             "_is_custom_module_lstm asks for an nn.LSTM, which a module that is called again is no more once it is "
             "swapped: its further outputs are observed as one value, which is a tuple",
             "_insert_dequant_stubs_for_custom_module_lstm_output: we cannot dequantize a tuple as a whole",
@@ -354,7 +354,7 @@ REGISTER = Register(
         ),
         Deviation(
             "parts-of-lstm-observed",
-            ("PLACEMENT-5",),
+            ("BACKENDS-1", "PLACEMENT-5"),
             "a node that takes a part of an LSTM's output is still matched and observed where the backend has a "
             "pattern for operator.getitem, although its readers are rerouted and nothing reads the observer",
             "_insert_dequant_stubs_for_custom_module_lstm_output: the output is broken down into internal nodes",
@@ -362,7 +362,7 @@ REGISTER = Register(
         ),
         Deviation(
             "patterns-through-own-modules",
-            ("PLACEMENT-5",),
+            ("BACKENDS-1", "PLACEMENT-5"),
             "_find_matches matches patterns first and takes standalone and custom modules out of them again: what is "
             "left of a pattern is observed as its first or its last part",
             "_find_matches: add custom module instances to the match result; each node is in one match",
@@ -378,7 +378,7 @@ REGISTER = Register(
         ),
         Deviation(
             "parts-of-lstm-missed",
-            ("PLACEMENT-5",),
+            ("MODULES-10", "MODULES-11", "PLACEMENT-5"),
             "_reroute_tuple_getitem_pattern shares its lists between branches: where a part of an LSTM's output is "
             "taken twice, one of the readers is missed, or reads another part",
             "its docstring: reroute all consumers of the original LSTM node and its sub-nodes",
