@@ -23,6 +23,8 @@ FEATURES: dict[str, str] = {
     "quantized-inputs": "Inputs and outputs of the graph may be declared as quantized already.",
     "regex-selectors": "A qconfig mapping may select modules by a regular expression on their names.",
     "order-selectors": "A qconfig mapping may select a call by module name, object type and index.",
+    "equalization": "Equalization qconfigs are obeyed: the inputs and weights of linear layers and convolutions.",
+    "other-devices": "Models may be on another device than the CPU; the suite uses the meta device.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""
 

@@ -41,6 +41,10 @@ _NEEDS = {
     "regex selector": "regex-selectors",
     "order selector": "order-selectors",
     "configs as dicts": "dict-configs",
+    "quantized output": "quantized-inputs",
+    "equalization": "equalization",
+    "other device": "other-devices",
+    "two devices": "other-devices",
 }
 
 

@@ -20,7 +20,7 @@ from torch.fx import Graph, GraphModule, Node
 from observance.conformance.alignment import ObservationError as ObservationError
 from observance.conformance.alignment import Unobserved, align
 from observance.reference.graphs import operands, place_of
-from observance.reference.specs import is_observer, settings_of
+from observance.reference.specs import is_equalizer, is_observer, settings_of
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
 
@@ -66,18 +66,29 @@ class Observation:
     ----------
     edges
         The chain of observers on every edge of the float graph; empty if none.
+        Equalization observers are left out: they say nothing of how a value is quantized.
     values
         All chains of observers on every value, those that nothing reads included.
     callees
         What each node that calls a module calls: its class, and the observers inside.
     names
         The name of each float node in the prepared model.
+    equalized
+        The whole chain on every edge that has an equalization observer.
+    equalizers
+        All chains on every value that end in an equalization observer.
     """
 
     edges: Mapping[Edge, Chain]
     values: Mapping[str, frozenset[Chain]]
     callees: Mapping[str, Settings]
     names: Mapping[str, str]
+    equalized: Mapping[Edge, Chain] = field(default_factory=dict)
+    equalizers: Mapping[str, frozenset[Chain]] = field(default_factory=dict)
+
+    def chain(self, edge: Edge) -> Chain:
+        """Return all observers on an edge, those of equalization included."""
+        return self.equalized.get(edge, self.edges[edge])
 
     def on(self, value: str) -> str:
         """Return all observers on a value in words; nothing if there are none."""
@@ -117,6 +128,7 @@ def describe(settings: Settings) -> str:
     eps = found.get("eps")
     if isinstance(eps, tuple) and eps and eps[0] != torch.finfo(torch.float32).eps:
         words.append(f"eps {eps[0]:g}")
+    words += sorted({f"on {place}" for name, place in found.items() if name.startswith("device of ")})
     return f"{name}({', '.join(words)})"
 
 
@@ -141,16 +153,21 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
         If, its observers taken away, it is not the float graph.
     """
     reader = _Reader(float_graph, prepared)
-    edges = {
+    whole = {
         Edge(node.name, operand.keys, operand.value.name): reader.chain(_at(reader.copies[node], operand.keys))
         for node in float_graph.nodes
         for operand in operands(node)
     }
+    edges = {edge: reader.quantizing(chain) for edge, chain in whole.items()}
     values: dict[str, set[Chain]] = {}
+    equalizers: dict[str, set[Chain]] = {}
     for node in prepared.graph.nodes:
         if reader.bare.is_observer(node):
-            base = reader.names[reader.bare.base(node)]
-            values.setdefault(base, set()).add(reader.chain(node))
+            base, chain = reader.names[reader.bare.base(node)], reader.chain(node)
+            if chain[-1].group in reader.equalizers:
+                equalizers.setdefault(base, set()).add(chain)
+            else:
+                values.setdefault(base, set()).add(reader.quantizing(chain))
     names = {original.name: copy.name for original, copy in reader.copies.items()}
     frozen = {value: frozenset(chains) for value, chains in values.items()}
     callees = {
@@ -158,7 +175,8 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
         for original, copy in reader.copies.items()
         if original.op == "call_module"
     }
-    return Observation(edges, frozen, callees, names)
+    equalized = {edge: chain for edge, chain in whole.items() if chain != edges[edge]}
+    return Observation(edges, frozen, callees, names, equalized, {v: frozenset(c) for v, c in equalizers.items()})
 
 
 def callee_of(module: nn.Module) -> Settings:
@@ -174,6 +192,7 @@ class _Reader:
     def __init__(self, float_graph: Graph, prepared: GraphModule) -> None:
         self.bare = Unobserved(prepared)
         self.groups: dict[int, int] = {}
+        self.equalizers: set[int] = set()
         self.seen: dict[Node, Chain] = {}
         self.copies = align(float_graph, self.bare)
         self.names = {copy: original.name for original, copy in self.copies.items()}
@@ -190,9 +209,15 @@ class _Reader:
         for observer in reversed(pending):
             module = self.bare.modules[str(observer.target)]
             group = self.groups.setdefault(id(module), len(self.groups))
+            if is_equalizer(module):
+                self.equalizers.add(group)
             chain = (*chain, Seen(group, settings_of(module)))
             self.seen[observer] = chain
         return chain
+
+    def quantizing(self, chain: Chain) -> Chain:
+        """Return a chain without its equalization observers."""
+        return tuple(seen for seen in chain if seen.group not in self.equalizers)
 
 
 def _at(node: Node, keys: tuple[int | str, ...]) -> Any:
@@ -222,6 +247,7 @@ def differences(expected: Observation, found: Observation) -> list[Difference]:
     """
     return [
         *_edge_differences(expected, found),
+        *_equalization_differences(expected, found),
         *_callee_differences(expected, found),
         *_sharing_differences(expected, found),
     ]
@@ -238,6 +264,20 @@ def _edge_differences(expected: Observation, found: Observation) -> Iterator[Dif
         if Counter(mine_all) != Counter(theirs_all):
             texts = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
             yield Difference(None, f"on {value}", *texts)
+
+
+def _equalization_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
+    """Yield the edges, and the values, whose equalization observers are not the same, or stand elsewhere."""
+    for edge in expected.edges:
+        if expected.specs(edge) == found.specs(edge):
+            mine, theirs = _specs(expected.chain(edge)), _specs(found.chain(edge))
+            if mine != theirs:
+                yield Difference(edge, f"{edge}, equalization", *_told(mine, theirs))
+    for value in dict.fromkeys([*expected.equalizers, *found.equalizers]):
+        counts = [Counter(map(_specs, seen.equalizers.get(value, ()))) for seen in (expected, found)]
+        if counts[0] != counts[1]:
+            texts = (" | ".join(sorted(map(words, count.elements()))) or words(()) for count in counts)
+            yield Difference(None, f"on {value}, equalization", *texts)
 
 
 def _callee_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
@@ -276,8 +316,8 @@ def _pairs(expected: Observation, found: Observation) -> Iterator[tuple[Edge | N
 
     A chain that nothing reads is paired where it is the only one of its kind on its value.
     """
-    for edge, chain in expected.edges.items():
-        yield edge, str(edge), chain, found.edges[edge]
+    for edge in expected.edges:
+        yield edge, str(edge), expected.chain(edge), found.chain(edge)
     unread = found.unread()
     for value, chain in expected.unread():
         mine = [own for where, own in expected.unread() if where == value and _specs(own) == _specs(chain)]

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.ao.quantization.quantize_fx import fuse_fx
 from torch.fx import Graph, GraphModule
@@ -91,6 +92,8 @@ def call(implementation: Implementation, arguments: Arguments) -> Any:
         "prepare_custom_config": arguments.custom_config,
         "backend_config": arguments.backend_config,
     }
+    if arguments.equalization is not None:
+        configs["_equalization_config"] = arguments.equalization
     mapping, inputs = arguments.qconfig_mapping, arguments.example_inputs
     if implementation.shape == "prepare_fx":
         return implementation.function(arguments.float_model, mapping, inputs, **configs)
@@ -103,8 +106,11 @@ def fused(arguments: Arguments) -> Arguments:
 
     `prepare_fx` traces and fuses before it prepares; what it prepares can only
     be held against a graph that is fused already.  Where there is nothing to
-    fuse, the model is handed over as it is, with its submodules.
+    fuse, the model is handed over as it is, with its submodules.  What the
+    nodes of the traced graph carry is taken from them: `prepare_fx` cannot see it.
     """
+    for node in arguments.model.graph.nodes:
+        node.meta.pop("val", None)
     backend = arguments.backend_config
     model = fuse_fx(arguments.float_model, backend_config=backend)
     if len(model.graph.nodes) == len(arguments.model.graph.nodes):
@@ -122,6 +128,7 @@ def fused(arguments: Arguments) -> Arguments:
         arguments.custom_config,
         arguments.backend_config,
         arguments.is_qat,
+        arguments.equalization,
     )
 
 
@@ -139,9 +146,15 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "qconfig_mapping": repr(arguments.qconfig_mapping),
         "prepare_custom_config": _content(arguments.custom_config),
         "backend_config": _content(arguments.backend_config),
-        "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
-        "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
+        "_equalization_config": repr(arguments.equalization),
+        "example_inputs": repr([_values(value) for value in arguments.example_inputs]),
+        "weights": repr({name: _values(value) for name, value in arguments.float_model.state_dict().items()}),
     }
+
+
+def _values(tensor: torch.Tensor) -> Any:
+    """Return what is in a tensor; of one on the meta device, its form."""
+    return (tensor.dtype, tensor.shape) if tensor.is_meta else tensor.tolist()
 
 
 def _content(config: Any) -> str:

@@ -14,7 +14,7 @@ from observance.conformance import choices
 from observance.conformance.observation import Difference, Edge, Observation
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
-from observance.reference import RefusalError, placement, survey
+from observance.reference import RefusalError, place, survey
 from observance.reference.entry import read_configs
 from observance.reference.graphs import Operand, operands, place_of
 from observance.reference.site import Quantized, Site
@@ -52,22 +52,26 @@ class Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config)
+                mappings = given.qconfig_mapping, given.equalization
+                configs = read_configs(mappings[0], given.custom_config, given.backend_config, mappings[1])
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None
         asking = choices.of_asking(site, configs.qconfigs, given.scopes)
-        placement.place(site)
+        place(site)
         return site, asking, choices.of_sharing(site)
 
     @property
     def site(self) -> Site | None:
         """Who asks for what, and what the reference plans; None if it refuses.
 
-        None, too, where who asks for what is a choice that nothing promises.  The
-        names of the graph's nodes are those of the edges.
+        None, too, where who asks for what is a choice that nothing promises, and on
+        the meta device, where observers have no values to be compared with what is
+        asked for.  The names of the graph's nodes are those of the edges.
         """
-        return None if self._survey is None or self._survey[1] else self._survey[0]
+        if self._survey is None or self._survey[1] or self.case.device == "meta":
+            return None
+        return self._survey[0]
 
     @property
     def choices(self) -> list[str]:
@@ -113,7 +117,10 @@ class Trial:
         """The value of every node of the float model on the example inputs; None if not finite.
 
         An observer may fail on what is not finite, which says nothing of `prepare`.
+        None, too, for a model that is not on the CPU.
         """
+        if self.case.device != "cpu":
+            return None
         given = self.expected.arguments
         recorder = _Recorder(given.model)
         with torch.no_grad():
@@ -163,7 +170,7 @@ def same_placement(first: Outcome, second: Outcome, because: str, names: dict[st
         if others is None or len(others) != len(edges):
             continue
         for edge, other in zip(edges, others, strict=True):
-            mine, yours = first.observation.edges[edge], second.observation.edges[other]
+            mine, yours = first.observation.chain(edge), second.observation.chain(other)
             same = [s.settings for s in mine] == [s.settings for s in yours] and all(
                 forth.setdefault(a.group, b.group) == b.group and back.setdefault(b.group, a.group) == a.group
                 for a, b in zip(mine, yours, strict=True)

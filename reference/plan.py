@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch.fx import Node
 
 from .graphs import Operand
@@ -61,6 +62,8 @@ class Plan:
         The nodes of the patterns that are quantized.
     warnings
         What is to be said aloud.
+    device
+        Where the observers are to be; None if the model is nowhere.
     """
 
     slots: list[Slot] = field(default_factory=list)
@@ -69,6 +72,7 @@ class Plan:
     decisions: list[Decision] = field(default_factory=list)
     observed: set[Node] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    device: torch.device | None = None
 
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""

@@ -14,7 +14,7 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, patterns, placement, qconfigs, values
+from . import backends, declared, devices, dtypes, entry, equalization, patterns, placement, qconfigs, values
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -44,14 +44,16 @@ def prepare(
         The traced model.  It is left as it is; the result has its modules.
     qconfig_mapping
         Which part is quantized how.
-    is_qat, _equalization_config, is_standalone_module
-        Must be False, None and False: the rest is not specified here.
+    is_qat, is_standalone_module
+        Must be False: the rest is not specified here.
     node_name_to_scope
         For each node's name, the path and the type of the module it stands in.
     example_inputs
         Inputs of the model, by position; their dtypes tell which are float tensors.
     prepare_custom_config, backend_config
         As in the user-facing API; None stands for an empty and for the native one.
+    _equalization_config
+        Which part is equalized how: a mapping of equalization qconfigs.
 
     Returns
     -------
@@ -63,8 +65,8 @@ def prepare(
     RefusalError
         If an argument is of a wrong type, or asks for what cannot be served.
     """
-    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config)
-    entry.refuse_unspecified(is_qat, _equalization_config, is_standalone_module, configs.custom)
+    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, _equalization_config)
+    entry.refuse_unspecified(is_qat, is_standalone_module, configs.custom)
     decided = plan(model, configs, node_name_to_scope, example_inputs)
     for text in decided.warnings:
         warnings.warn(text, stacklevel=2)
@@ -85,8 +87,15 @@ def plan(
         As `prepare` does.
     """
     site = survey(model, configs, node_name_to_scope, example_inputs)
-    placement.place(site)
+    place(site)
     return site.plan
+
+
+def place(site: Site) -> None:
+    """Give every observer its place: those of quantization, then those of equalization."""
+    placement.place(site)
+    equalization.place(site)
+    declared.say_what_is_missing(site)
 
 
 def survey(
@@ -103,16 +112,19 @@ def survey(
         As `prepare` does.
     """
     graph, modules = model.graph, dict(model.named_modules(remove_duplicate=False))
+    declared.refuse_unknown_outputs(graph)
     assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
     matches = patterns.find(graph, modules, configs.backend)
-    known = read_values(graph, matches, values.classify(graph, modules, example_inputs))
-    result = Plan()
+    told = values.as_told(graph, values.classify(graph, modules, example_inputs))
+    known = read_values(graph, matches, told)
+    result = Plan(device=devices.device_of(model))
     reader = backends.Reader(modules, role_positions(configs.backend))
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):
         quantized |= select(result, match, assigned, known, reader)
-    declared = quantized_inputs(graph, configs)
-    return Site(result, graph, known, quantized, declared, reader.positions, assigned, matches)
+    equalized = equalization.select(qconfigs.assign(graph, modules, configs.equalization, node_name_to_scope), modules)
+    inputs, outputs = quantized_inputs(graph, configs), declared.quantized_outputs(graph, configs)
+    return Site(result, graph, known, quantized, inputs, reader.positions, assigned, matches, equalized, outputs)
 
 
 def read_values(graph: Graph, matches: Mapping[Node, Match], shapes: Mapping[Node, Shape]) -> Values:

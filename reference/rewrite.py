@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
 from .plan import Plan, Slot
+from .specs import is_equalizer
 
 
 def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
@@ -33,17 +35,24 @@ def _insert(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict
     """Put one node for each slot behind the value that it observes."""
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
-    names = (f"activation_post_process_{number}" for number in count())
     for slot in plan.slots:
         leader = plan.shares[slot]
         if leader not in made:
             made[leader] = leader.spec.make()
-        name = next(name for name in names if not hasattr(prepared, name))
-        prepared.add_submodule(name, made[leader])
+            if plan.device is not None:
+                made[leader].to(plan.device)
         below = nodes[slot.below] if slot.below else copies[slot.value]
+        name = next(name for name in _names(slot, below) if not hasattr(prepared, name))
+        prepared.add_submodule(name, made[leader])
         with prepared.graph.inserting_after(below):
             nodes[slot] = prepared.graph.call_module(name, (below,))
     return nodes
+
+
+def _names(slot: Slot, below: Node) -> Iterator[str]:
+    """Yield names for an observer, as many as it takes to find one that is free."""
+    prefix = f"{below.name}_equalization_process" if is_equalizer(slot.spec.instance) else "activation_post_process"
+    return (f"{prefix}_{number}" for number in count())
 
 
 def _rewire(old: Graph, new: Graph, plan: Plan, copies: dict[Node, Node], nodes: dict[Slot, Node]) -> None:

@@ -10,8 +10,10 @@ from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Graph, Node
 
 from .dtypes import Ask, Values
+from .graphs import Operand
 from .patterns import Match
 from .plan import Plan, Slot
+from .specs import Spec
 
 
 @dataclass
@@ -45,14 +47,24 @@ class Quantized:
     observation: ObservationType
 
 
+@dataclass(frozen=True)
+class Equalized:
+    """What an equalization qconfig asks for: at the input, and at a weight that is an argument."""
+
+    activation: Spec | None
+    weight: Spec | None
+
+
 @dataclass
 class Site:
     """The graph being planned, and what is known so far.
 
     ``assigned`` has the qconfig of each node, ``matches`` the pattern of each node
-    that is in one, ``quantized`` those that are to be quantized.  While observers
-    are placed, ``outputs`` has the slot through which each value is read, ``inputs`` all
-    slots that consumers asked for on each value, ``groups`` who shares with whom.
+    that is in one, ``quantized`` those that are to be quantized, ``equalized`` what
+    is asked for in front of each layer that is to be equalized, ``returned`` the
+    outputs that are declared as quantized.  While observers are placed, ``outputs``
+    has the slot through which each value is read, ``inputs`` all slots that
+    consumers asked for on each value, ``groups`` who shares with whom.
     """
 
     plan: Plan
@@ -63,6 +75,8 @@ class Site:
     positions: Mapping[Any, Mapping[str, int]]
     assigned: Mapping[Node, Any]
     matches: Mapping[Node, Match]
+    equalized: Mapping[Node, Equalized] = field(default_factory=dict)
+    returned: tuple[Operand, ...] = ()
     outputs: dict[Node, Slot] = field(default_factory=dict)
     inputs: dict[Node, list[Slot]] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)

@@ -34,6 +34,7 @@ class Arguments:
     custom_config: Any
     backend_config: Any
     is_qat: bool
+    equalization: Any = None
 
 
 def build(case: Case) -> Arguments:
@@ -52,6 +53,9 @@ def build(case: Case) -> Arguments:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]()
+        equalization = make["make_equalization"]() if case.equalization else None
+    if case.has_values:
+        make["store_values"](model)
     return Arguments(
         float_model,
         model,
@@ -61,6 +65,7 @@ def build(case: Case) -> Arguments:
         make["make_custom_config"](),
         make["make_backend"](),
         case.is_qat,
+        equalization,
     )
 
 
@@ -76,7 +81,7 @@ def _code(case: Case) -> CodeType:
     return compile(definitions(case), f"<case {case.digest}>", "exec")
 
 
-def _factories(case: Case) -> dict[str, Callable[[], Any]]:
+def _factories(case: Case) -> dict[str, Callable[..., Any]]:
     """Execute the definitions of a case in a namespace of its own."""
     namespace: dict[str, Any] = {"__name__": f"case_{case.digest}"}
     exec(_code(case), namespace)

@@ -25,6 +25,8 @@ FEATURES: dict[str, str] = {
     "index input": "integer tensors",
     "container at the output": "a list, tuple or dict is returned",
     "None at the output": "None among what is returned",
+    "constant at the output": "a number among what is returned, which torch refuses",
+    "named tuple at the output": "a named tuple is returned",
     "submodule": "a call inside a submodule",
     "nested submodule": "a call inside a submodule of a submodule",
     "dead value": "a value that nothing reads",
@@ -51,6 +53,12 @@ FEATURES: dict[str, str] = {
     "constraint": "a drawn dtype config with constraints",
     "input never observed": "a drawn pattern that is never observed",
     "quantized input": "a graph input declared as quantized",
+    "quantized inputs": "two or more graph inputs declared as quantized",
+    "quantized output": "an output declared as quantized",
+    "equalization": "a mapping of equalization qconfigs",
+    "stored values": "nodes that carry what they give",
+    "other device": "a model on the meta device",
+    "two devices": "a model with a parameter on another device",
     "configs as dicts": "the configs in their deprecated form",
 }
 """All features, each with what it means."""
@@ -59,11 +67,24 @@ FEATURES: dict[str, str] = {
 def features(case: Case) -> list[str]:
     """Return the names of the features that the case has, in the order of `FEATURES`."""
     found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case)
-    if case.quantized_inputs:
-        found.add("quantized input")
     if case.as_dicts:
         found.add("configs as dicts")
+    found |= _of_declarations(case)
     return [name for name in FEATURES if name in found]
+
+
+def _of_declarations(case: Case) -> set[str]:
+    """Return the features of what is said of the model besides its qconfigs."""
+    told = {
+        "quantized input": bool(case.quantized_inputs),
+        "quantized inputs": len(case.quantized_inputs) > 1,
+        "quantized output": bool(case.quantized_outputs),
+        "equalization": case.equalization is not None,
+        "stored values": case.has_values,
+        "other device": case.device == "meta",
+        "two devices": case.device == "mixed",
+    }
+    return {name for name, has in told.items() if has}
 
 
 def _of_graph(case: Case) -> set[str]:
@@ -77,8 +98,9 @@ def _of_graph(case: Case) -> set[str]:
         found.add("dead value")
     if isinstance(case.output, tuple):
         found.add("container at the output")
-    if "None" in repr(case.output):
-        found.add("None at the output")
+    for word, name in (("None", "None"), ("'constant'", "constant"), ("'named'", "named tuple")):
+        if word in repr(case.output):
+            found.add(f"{name} at the output")
     for call in case.calls:
         values = [v for operand in call.operands for v in operand_values(operand)]
         if len(set(values)) < len(values):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
-from .configs_source import backend_lines, mapping_lines
+from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
 from .layout import Block, block_tree, check, join, owner, scopes
 from .operators import INPUT_SHAPES, OPERATORS
 
@@ -36,13 +36,36 @@ def fold(groups):
 
 """
 
+_NAMED = "\nReturned{0} = collections.namedtuple('Returned{0}', {1})\n"
+
+_VALUES = """
+
+def store_values(model):
+    \"\"\"Store in each node what it gives, tensors as fake ones.\"\"\"
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, node):
+            value = super().run_node(node)
+            node.meta["val"] = mode.from_tensor(value) if node.op == "get_attr" else value
+            return node.meta["val"]
+
+    with mode, torch.no_grad():
+        Recorder(model).run(*(mode.from_tensor(value) for value in make_inputs()))
+"""
+
+_TWO_DEVICES = [
+    "self.here = nn.Parameter(torch.zeros(1))",
+    'self.elsewhere = nn.Parameter(torch.zeros(1, device="meta"))',
+]
+
 _MAIN = """
 if __name__ == "__main__":
     from torch.ao.quantization.fx import prepare
 
     tracer = QuantizationTracer([], [])
     float_model = make_model()
-    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))
+    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))VALUES
     prepared = prepare(
         model,
         make_mapping(),
@@ -50,7 +73,7 @@ if __name__ == "__main__":
         tracer.node_name_to_scope,
         make_inputs(),
         prepare_custom_config=make_custom_config(),
-        backend_config=make_backend(),
+        backend_config=make_backend(),EQUALIZATION
     )
     print(prepared)
     print(prepared(*make_inputs()))
@@ -67,7 +90,10 @@ def script(case: Case) -> str:
     CaseError
         If the case cannot be built.
     """
-    return f'"""Case {case.digest}."""\n\n{definitions(case)}\n{_MAIN.replace("IS_QAT", str(case.is_qat))}'
+    equalization = "\n        _equalization_config=make_equalization()," if case.equalization else ""
+    values = "\n    store_values(model)" if case.has_values else ""
+    main = _MAIN.replace("IS_QAT", str(case.is_qat)).replace("EQUALIZATION", equalization).replace("VALUES", values)
+    return f'"""Case {case.digest}."""\n\n{definitions(case)}\n{main}'
 
 
 def definitions(case: Case) -> str:
@@ -76,15 +102,45 @@ def definitions(case: Case) -> str:
     body = "\n".join(
         [
             model_source(case),
-            *_function("make_model", [_seeding(case.seed), f"return Model().{_mode(case)}.requires_grad_(False)"]),
+            *_function("make_model", [_seeding(case.seed), f"return {_made(case)}"]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
             *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, class_names(case))),
             *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
-            *_function("make_custom_config", [f"return {_custom_config(case)}"]),
+            *_function("make_custom_config", [f"return {custom_config_source(case)}"]),
+            *_equalization(case),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
-    return "\n".join([PREAMBLE, fold, body])
+    return "\n".join([_imports(case), fold + _named_tuples(case.output), body]) + (_VALUES if case.has_values else "")
+
+
+def _imports(case: Case) -> str:
+    """Return the imports: those of every script, and what a few need."""
+    more = "import collections\n" if _widths(case.output) else ""
+    fake = "from torch._subclasses import FakeTensorMode\n" if case.has_values else ""
+    return more + PREAMBLE + fake
+
+
+def _named_tuples(tree: Tree) -> str:
+    """Return the definitions of the named tuples that a model returns."""
+    return "".join(_NAMED.format(width, [f"part{index}" for index in range(width)]) for width in _widths(tree))
+
+
+def _widths(tree: Tree) -> list[int]:
+    """Return how many parts the named tuples in a returned structure have."""
+    if not isinstance(tree, tuple):
+        return []
+    kind, *parts = tree
+    inner = [part[1] for part in parts] if kind == "dict" else parts
+    own = {len(parts)} if kind == "named" else set()
+    return sorted(own.union(*map(_widths, inner)))
+
+
+def _equalization(case: Case) -> list[str]:
+    """Return the function that makes the mapping of equalization qconfigs, if there is one."""
+    if case.equalization is None:
+        return []
+    return _function("make_equalization", equalization_lines(case.equalization, case.as_dicts, class_names(case)))
 
 
 def _function(name: str, body: list[str]) -> list[str]:
@@ -97,6 +153,12 @@ def _mode(case: Case) -> str:
     return "train()" if case.is_qat else "eval()"
 
 
+def _made(case: Case) -> str:
+    """Return the expression of the model, in its mode and on its device."""
+    moved = '.to("meta")' if case.device == "meta" else ""
+    return f"Model().{_mode(case)}.requires_grad_(False){moved}"
+
+
 def _seeding(seed: int) -> str:
     """Return the statement that seeds the weights or the inputs; there is nothing but a CPU."""
     return f"torch.default_generator.manual_seed({seed})"
@@ -104,7 +166,10 @@ def _seeding(seed: int) -> str:
 
 def _inputs_source(case: Case) -> str:
     """Return the expression of the tuple of example inputs."""
-    return f"({''.join(_input_source(kind) + ', ' for kind in case.inputs)})"
+    sources = [_input_source(kind) for kind in case.inputs]
+    if case.device == "meta":
+        sources = [f'({source}).to("meta")' for source in sources]
+    return f"({''.join(source + ', ' for source in sources)})"
 
 
 def _input_source(kind: str) -> str:
@@ -115,16 +180,6 @@ def _input_source(kind: str) -> str:
     if kind == "i":
         return f"torch.randint(4, {shape})"
     return f"torch.randn{shape}"
-
-
-def _custom_config(case: Case) -> str:
-    """Return the expression of the custom config, in the form the case asks for."""
-    indexes = [int(index) for index in case.quantized_inputs]
-    if case.as_dicts:
-        return f'{{"input_quantized_idxs": {indexes}}}' if indexes else "{}"
-    if not indexes:
-        return "PrepareCustomConfig()"
-    return f"PrepareCustomConfig().set_input_quantized_indexes({indexes})"
 
 
 def class_names(case: Case) -> dict[str, str]:
@@ -162,12 +217,14 @@ def _class_source(case: Case, block: Block) -> str:
             made += _members(case, part)
     if not block.path:
         made += _links(case)
+        made += _TWO_DEVICES if case.device == "mixed" else []
     takes, gives = _interface(case, block)
     body = [_statement(case, part) for part in block.parts]
     if block.path:
         body.append("return " + ", ".join(map(_value, gives)))
         arguments = takes
     else:
+        body = (["self.here, self.elsewhere"] if case.device == "mixed" else []) + body
         body.append("return " + _tree_source(case.output))
         arguments = [-1 - index for index in range(len(case.inputs))]
     lines = [f"class {names[block.path]}(nn.Module):"]
@@ -280,8 +337,12 @@ def _tree_source(tree: Tree) -> str:
             return _value(tree)
         case None:
             return "None"
+        case ("constant", constant):
+            return repr(constant)
         case ("dict", *items):
             return "{" + ", ".join(f"{key!r}: {_tree_source(part)}" for key, part in items) + "}"
+        case ("named", *parts):
+            return f"Returned{len(parts)}({', '.join(map(_tree_source, parts))})"
         case ("list", *parts):
             return "[" + ", ".join(map(_tree_source, parts)) + "]"
         case ("tuple", *parts):

@@ -1,0 +1,66 @@
+"""What is returned by the graph, and which of it is declared as quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.fx import Graph, Node
+
+from .entry import Configs, RefusalError
+from .graphs import Operand, operands
+from .site import Site
+
+
+def output_of(graph: Graph) -> Node:
+    """Return the node that returns; there is one."""
+    found: Node = next(node for node in reversed(graph.nodes) if node.op == "output")
+    return found
+
+
+def refuse_unknown_outputs(graph: Graph) -> None:
+    """Refuse a graph that returns what is no value, nor a list, tuple or dict of such (ENTRY-5).
+
+    Raises
+    ------
+    RefusalError
+        If there is a constant other than None among what is returned.
+    """
+    for leaf in _leaves(output_of(graph).args[0]):
+        if leaf is not None and not isinstance(leaf, Node):
+            raise RefusalError(f"the graph returns the constant {leaf!r}; let it return what it computes, or None")
+
+
+def _leaves(returned: Any) -> Iterator[Any]:
+    """Yield what a returned structure holds."""
+    if isinstance(returned, dict):
+        returned = list(returned.values())
+    if isinstance(returned, (list, tuple)):
+        for part in returned:
+            yield from _leaves(part)
+    else:
+        yield returned
+
+
+def quantized_outputs(graph: Graph, configs: Configs) -> tuple[Operand, ...]:
+    """Return what is returned and declared as quantized (DTYPES-20).
+
+    The parts of a list or a tuple are outputs of their own, as they are to
+    `convert_fx`; whatever else is returned is the output 0.
+    """
+    output = output_of(graph)
+    wanted = set(configs.custom.output_quantized_indexes)
+    several = isinstance(output.args[0], (list, tuple))
+    return tuple(o for o in operands(output) if (o.keys[1] if several else 0) in wanted)
+
+
+def say_what_is_missing(site: Site) -> None:
+    """Warn of outputs that are declared as quantized and have no observer (DTYPES-20).
+
+    Nothing says which observer such an output should have, so it has none.
+    """
+    for operand in site.returned:
+        if site.plan.read_at(operand) is None and operand.value not in site.quantized_inputs:
+            text = f"{operand.value.name} is returned and declared as quantized, but nothing asks for an observer on it"
+            site.plan.warnings.append(text)
+            site.plan.decide(operand.node, str(operand), "DTYPES-20", text)
