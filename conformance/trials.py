@@ -59,7 +59,12 @@ class Trial:
                 return None
         asking = choices.of_asking(site, configs.qconfigs, given.scopes)
         place(site)
-        return site, asking, choices.of_sharing(site)
+        return site, asking + choices.of_outputs(site), choices.of_sharing(site)
+
+    @property
+    def planned(self) -> Site | None:
+        """What the reference plans, choices or none; None if it refuses."""
+        return None if self._survey is None else self._survey[0]
 
     @property
     def site(self) -> Site | None:

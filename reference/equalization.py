@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.fx import Node
 
-from . import dtypes
+from . import dtypes, placement
 from .graphs import Operand, operands
-from .placement import is_never_observed
 from .plan import Slot
 from .site import Equalized, Site
 from .specs import Spec, spec_of
@@ -53,7 +52,7 @@ def place(site: Site) -> None:
     """Decide all equalization observers; all others must have been decided."""
     for node, asked in site.equalized.items():
         quantized = site.quantized.get(node)
-        if quantized is None or node is not quantized.match.root or is_never_observed(quantized):
+        if quantized is None or node is not quantized.match.root or placement.is_never_observed(quantized):
             continue
         others = branch(site, node)
         if others:

@@ -30,7 +30,12 @@ from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
 
-SABOTEURS: dict[str, tuple[Change, ...]] = {}
+from . import saboteurs_declared, saboteurs_equalization
+
+SABOTEURS: dict[str, tuple[Change, ...]] = {
+    **saboteurs_equalization.SABOTEURS,
+    **saboteurs_declared.SABOTEURS,
+}
 """The changes that break each rule, by the rule's id."""
 
 Saboteur = Callable[..., Any]
