@@ -22,7 +22,7 @@ Operand: TypeAlias = "int | tuple[Operand, ...]"
 Tree: TypeAlias = "int | tuple[Any, ...] | None"
 """What the graph returns: a value's number, None, ``("constant", c)`` with a
 number, a bool or a text, or ``("list", t, ...)``, ``("tuple", t, ...)``,
-``("named", t, ...)`` (a named tuple), ``("dict", ("key", t), ...)``."""
+``("dict", ("key", t), ...)``."""
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 
@@ -230,9 +230,9 @@ def tree_values(tree: Tree) -> list[int]:
             return []
         case ("dict", *items) if all(isinstance(item, tuple) and len(item) == 2 for item in items):
             return [value for _, part in items for value in tree_values(part)]
-        case ("list" | "tuple" | "named", *parts):
+        case ("list" | "tuple", *parts):
             return [value for part in parts for value in tree_values(part)]
-    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple, named or dict")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple or dict")
 
 
 def map_tree(tree: Tree, change: dict[int, int]) -> Tree:

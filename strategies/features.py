@@ -26,7 +26,6 @@ FEATURES: dict[str, str] = {
     "container at the output": "a list, tuple or dict is returned",
     "None at the output": "None among what is returned",
     "constant at the output": "a number among what is returned, which torch refuses",
-    "named tuple at the output": "a named tuple is returned",
     "submodule": "a call inside a submodule",
     "nested submodule": "a call inside a submodule of a submodule",
     "dead value": "a value that nothing reads",
@@ -98,7 +97,7 @@ def _of_graph(case: Case) -> set[str]:
         found.add("dead value")
     if isinstance(case.output, tuple):
         found.add("container at the output")
-    for word, name in (("None", "None"), ("'constant'", "constant"), ("'named'", "named tuple")):
+    for word, name in (("None", "None"), ("'constant'", "constant")):
         if word in repr(case.output):
             found.add(f"{name} at the output")
     for call in case.calls:

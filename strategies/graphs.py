@@ -181,7 +181,7 @@ def resolve_graph(drawn: DrawnGraph) -> Graph:
 _RETURNED = ((), (0,), (1,), (2,), (0, 1), (1, 1), (3, 0), (7, 2, 1), (4, 3, 2, 1), (0, 5, 0, 6))
 
 OUTPUTS = st.tuples(
-    st.sampled_from((*("value",) * 20, *("tuple", "list", "dict", "nested", "none") * 5, "named", "named", "constant")),
+    st.sampled_from((*("value",) * 20, *("tuple", "list", "dict", "nested", "none") * 5, "constant", "constant")),
     st.sampled_from(_RETURNED),
 )
 """Draws what a graph returns, before it is resolved: a shape, and which values besides the last."""

@@ -36,8 +36,6 @@ def fold(groups):
 
 """
 
-_NAMED = "\nReturned{0} = collections.namedtuple('Returned{0}', {1})\n"
-
 _VALUES = """
 
 def store_values(model):
@@ -111,29 +109,12 @@ def definitions(case: Case) -> str:
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
-    return "\n".join([_imports(case), fold + _named_tuples(case.output), body]) + (_VALUES if case.has_values else "")
+    return "\n".join([_imports(case), fold, body]) + (_VALUES if case.has_values else "")
 
 
 def _imports(case: Case) -> str:
     """Return the imports: those of every script, and what a few need."""
-    more = "import collections\n" if _widths(case.output) else ""
-    fake = "from torch._subclasses import FakeTensorMode\n" if case.has_values else ""
-    return more + PREAMBLE + fake
-
-
-def _named_tuples(tree: Tree) -> str:
-    """Return the definitions of the named tuples that a model returns."""
-    return "".join(_NAMED.format(width, [f"part{index}" for index in range(width)]) for width in _widths(tree))
-
-
-def _widths(tree: Tree) -> list[int]:
-    """Return how many parts the named tuples in a returned structure have."""
-    if not isinstance(tree, tuple):
-        return []
-    kind, *parts = tree
-    inner = [part[1] for part in parts] if kind == "dict" else parts
-    own = {len(parts)} if kind == "named" else set()
-    return sorted(own.union(*map(_widths, inner)))
+    return PREAMBLE + ("from torch._subclasses import FakeTensorMode\n" if case.has_values else "")
 
 
 def _equalization(case: Case) -> list[str]:
@@ -341,11 +322,9 @@ def _tree_source(tree: Tree) -> str:
             return repr(constant)
         case ("dict", *items):
             return "{" + ", ".join(f"{key!r}: {_tree_source(part)}" for key, part in items) + "}"
-        case ("named", *parts):
-            return f"Returned{len(parts)}({', '.join(map(_tree_source, parts))})"
         case ("list", *parts):
             return "[" + ", ".join(map(_tree_source, parts)) + "]"
         case ("tuple", *parts):
             inner = ", ".join(map(_tree_source, parts))
             return f"({inner}{',' if len(parts) == 1 else ''})"
-    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple or dict")

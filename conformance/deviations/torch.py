@@ -288,14 +288,6 @@ REGISTER = Register(
             declared.OUTPUTS_IN_SILENCE,
         ),
         Deviation(
-            "named-tuples-lost",
-            ("EFFECTS-1",),
-            "_maybe_insert_observers_before_graph_output makes a plain tuple of every tuple, so that a model that "
-            "returned a named one returns a plain one once it is prepared",
-            "its docstring: returns the data structure with all nodes needing observation being replaced",
-            declared.NAMES_LOST,
-        ),
-        Deviation(
             "values-of-nodes-alone",
             ("DTYPES-1", "PLACEMENT-5"),
             "what a node carries in meta['val'] is read where the node itself is looked at, and not where it is an "

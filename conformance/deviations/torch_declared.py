@@ -1,4 +1,4 @@
-"""How torch's `prepare` takes what is declared of values: by the config, by their nodes, by the output's form."""
+"""How torch's `prepare` takes what is declared of values, by the config and by the nodes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 
 from observance.conformance.variants import Change
 from observance.reference.site import Site
@@ -48,26 +48,6 @@ def _names_of_tensors(original: Decision, site: Site) -> None:
             site.plan.observed.difference_update(match.nodes)
 
 
-def _plain_tuples(original: Decision, model: Any, plan: Any) -> GraphModule:
-    """Return plain tuples where the model returns named ones."""
-    prepared: GraphModule = original(model, plan)
-    for node in prepared.graph.nodes:
-        if node.op == "output":
-            node.args = (_without_names(node.args[0]),)
-    prepared.recompile()
-    return prepared
-
-
-def _without_names(returned: Any) -> Any:
-    """Return a structure with plain tuples in it."""
-    if isinstance(returned, dict):
-        return {key: _without_names(part) for key, part in returned.items()}
-    if isinstance(returned, (list, tuple)):
-        parts = map(_without_names, returned)
-        return list(parts) if isinstance(returned, list) else tuple(parts)
-    return returned
-
-
 OUTPUTS_IN_SILENCE = (Change("declared.say_what_is_missing", _silent),)
 VALUES_OF_NODES_ALONE = (
     Change("values.as_told", _knows_nothing),
@@ -75,4 +55,3 @@ VALUES_OF_NODES_ALONE = (
     Change("placement.place_output", _output_of_tensors),
     Change("prepare.place", _names_of_tensors),
 )
-NAMES_LOST = (Change("prepare.rewrite", _plain_tuples),)
