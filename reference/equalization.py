@@ -17,6 +17,7 @@ from torch import nn
 from torch.fx import Node
 
 from . import dtypes, placement
+from .entry import RefusalError
 from .graphs import Operand, operands
 from .plan import Slot
 from .site import Equalized, Site
@@ -33,12 +34,24 @@ FUNCTIONS = (F.linear, F.conv1d, F.conv2d, F.conv3d)
 
 
 def select(assigned: Mapping[Node, Any], modules: Mapping[str, nn.Module]) -> dict[Node, Equalized]:
-    """Return what is asked for at each node that can be equalized and has an equalization qconfig."""
-    return {
-        node: Equalized(spec_of(qconfig.input_activation), spec_of(qconfig.weight))
-        for node, qconfig in assigned.items()
-        if qconfig is not None and can_be_equalized(node, modules)
-    }
+    """Return what is asked for at each node that can be equalized and has an equalization qconfig.
+
+    Raises
+    ------
+    RefusalError
+        If what a node has is another qconfig.
+    """
+    found: dict[Node, Equalized] = {}
+    for node, qconfig in assigned.items():
+        if qconfig is None or not can_be_equalized(node, modules):
+            continue
+        if not hasattr(qconfig, "input_activation"):
+            raise RefusalError(
+                f"_equalization_config has a {type(qconfig).__name__} for node {node.name!r}; "
+                "give it an EqualizationQConfig, or None for no equalization"
+            )
+        found[node] = Equalized(spec_of(qconfig.input_activation), spec_of(qconfig.weight))
+    return found
 
 
 def can_be_equalized(node: Node, modules: Mapping[str, nn.Module]) -> bool:

@@ -186,6 +186,11 @@ def _equalizer_source(observer: Observer) -> str:
     """Return the expression of an equalization observer's constructor."""
     if observer.factory not in ("_InputEqualizationObserver", "_WeightEqualizationObserver"):
         raise CaseError(f"torch has no equalization observer {observer.factory!r}")
+    arguments = {name: _constant(value) if isinstance(value, str) else value for name, value in observer.arguments}
+    try:
+        getattr(_equalize, observer.factory)(**arguments)
+    except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        raise CaseError(f"{observer.factory} refuses its arguments: {error}") from error
     pairs = [f"{name}={scalar_source(value)}" for name, value in observer.arguments]
     return f"te.{observer.factory}.with_args({', '.join(pairs)})"
 

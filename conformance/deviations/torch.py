@@ -289,7 +289,7 @@ REGISTER = Register(
         ),
         Deviation(
             "values-of-nodes-alone",
-            ("DTYPES-1", "PLACEMENT-5"),
+            ("DTYPES-1", "DTYPES-21", "PLACEMENT-5"),
             "what a node carries in meta['val'] is read where the node itself is looked at, and not where it is an "
             "argument: integers are observed on their readers' behalf although they say what they are",
             "prepare.py lists int, float, bool and None as the dtypes to add no observer to",
