@@ -69,9 +69,10 @@ def place(site: Site) -> None:
             continue
         others = branch(site, node)
         if others:
-            text = f"{node.name} cannot be equalized: {others[0].name} reads its input as well, and is quantized"
+            # The one name in a warning is that of the layer, so that nobody takes it for one about another.
+            text = f"{node.name} cannot be equalized: another quantized operator reads its input as well"
             site.plan.warnings.append(text)
-            site.plan.decide(node, "equalization", "EQUALIZATION-3", text)
+            site.plan.decide(node, "equalization", "EQUALIZATION-3", f"{text} ({others[0].name})")
             continue
         for operand in places(node):
             spec = spec_for(site, operand, asked)

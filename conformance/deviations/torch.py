@@ -64,6 +64,14 @@ REGISTER = Register(
             values.MASKS_BY_KEYWORD,
         ),
         Deviation(
+            "masks-through-keywords-fail",
+            ("ENTRY-1", "PLACEMENT-6"),
+            "_maybe_propagate_dtype_for_node goes on to node.args[0], and fails where what is known of a mask or a "
+            "size comes to an operator that passes values on and is called by keyword alone",
+            "propagate_dtypes_for_known_nodes: propagate this information throughout the graph",
+            values.KEYWORDS_ON_THE_WAY,
+        ),
+        Deviation(
             "roles-by-value",
             ("PLACEMENT-1", "PLACEMENT-5"),
             "node_arg_is_weight and node_arg_is_bias compare values, not places: a value that is an "
@@ -276,6 +284,24 @@ REGISTER = Register(
             "stands for none is put into the graph, under the name of an observer",
             "EqualizationQConfig: providing settings (observer classes) for inputs, outputs, and weights",
             equalization.IDENTITIES,
+        ),
+        Deviation(
+            "float-patterns-equalized",
+            ("EQUALIZATION-2", "PLACEMENT-5"),
+            "a pattern that the backend does not support with its qconfig is made float and then looked at again: if "
+            "the backend supports it with float values, it counts as observed, and is equalized",
+            "DTypeConfig: these dtypes are matched against the ones specified in the user's QConfig; otherwise the "
+            "pattern will not be quantized",
+            equalization.SECOND_LOOK,
+        ),
+        Deviation(
+            "equalization-hides-quantized-inputs",
+            ("EQUALIZATION-6", "PLACEMENT-5"),
+            "_is_observer_in_same_graph looks for a placeholder at node.args[0] and finds the equalization observer on "
+            "it; so an operator that shares its input's observer, and whose input is quantized outside, loses the "
+            "observer of its output once it is equalized",
+            "its docstring: when the input is a placeholder, it is observed in a different place",
+            equalization.HIDDEN_INPUTS,
         ),
         Deviation(
             "unobserved-outputs-in-silence",

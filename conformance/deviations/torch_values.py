@@ -88,9 +88,19 @@ def _knows_positions_only(original: Decision, operand: Operand) -> bool:
     return isinstance(operand.keys[0], int) and bool(original(operand))
 
 
+def _travels_by_position(original: Decision, graph: Graph, passes_on: Any) -> Any:
+    """Fail where what is known of a mask or a size travels back through an operator that is called by keyword alone."""
+    never = original(graph, passes_on)
+    for node in never:
+        if node in passes_on and not node.args:
+            raise IndexError(f"{node.name} has no positional argument")
+    return never
+
+
 INTEGERS_OBSERVED = (Change("values.classify", _takes_integers_for_floats),)
 NEW_TENSORS_IGNORED = (
     Change("values.classify", _takes_floats_for_numbers),
     Change("prepare.takes_and_gives_tensors", _gives_tensors),
 )
 MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)
+KEYWORDS_ON_THE_WAY = (Change("dtypes.never_observed", _travels_by_position),)
