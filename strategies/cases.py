@@ -23,13 +23,13 @@ from .source import member
 MAX_CALLS = 30
 """The most operators that are drawn for one graph."""
 
-_QUANTIZED = st.sampled_from(((),) * 13 + ((0,), (0,), (1,), (0, 1), (2, 0)))
+_QUANTIZED = st.sampled_from(((),) * 15 + ((0,), (0,), (1,), (0, 1), (2, 0)))
 """Draws which float inputs are declared as quantized."""
 
 _OTHERS_TOO = st.sampled_from((False,) * 7 + (True,))
 """Draws whether inputs that are no float tensors may be declared as quantized as well."""
 
-_RETURNED = st.sampled_from(((),) * 17 + ((0,), (0,), (1,), (0, 1)))
+_RETURNED = st.sampled_from(((),) * 33 + ((0,), (0,), (1,), (0, 1)))
 """Draws which outputs are declared as quantized."""
 
 _PLACES = st.sampled_from((("cpu", False),) * 42 + (("cpu", True),) * 4 + (("meta", False),) * 2 + (("mixed", False),))

@@ -45,15 +45,22 @@ _DRAWN = st.tuples(
     st.one_of(_WHOLE, CHOICES),
 )
 
-EQUALIZATIONS: st.SearchStrategy[Drawn] = st.sampled_from((False,) * 10 + (True,)).flatmap(
+EQUALIZATIONS: st.SearchStrategy[Drawn] = st.sampled_from((False,) * 3 + (True,)).flatmap(
     lambda wanted: _DRAWN if wanted else st.none()
 )
 """Draws a mapping of equalization qconfigs before it is resolved; mostly none."""
 
+EQUALIZABLE = frozenset(
+    f"{place}{name}"
+    for place, names in (("nn.", "Linear Conv1d Conv2d Conv3d"), ("F.", "linear conv1d conv2d conv3d"))
+    for name in names.split()
+)
+"""The targets of operators that can be equalized."""
+
 
 def resolve_equalization(drawn: Drawn, parts: Selectable) -> Mapping | None:
-    """Return the mapping of equalization qconfigs for a graph."""
-    if drawn is None:
+    """Return the mapping of equalization qconfigs for a graph; None where there is nothing that can be equalized."""
+    if drawn is None or EQUALIZABLE.isdisjoint(parts.targets):
         return None
     palette, ((_, at_first), selections) = drawn
     return resolve_mapping(((None, at_first), selections), palette, parts)
