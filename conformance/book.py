@@ -34,6 +34,8 @@ CHAPTERS = (
     "qat",
     "equalization",
     "annotations",
+    "declared",
+    "devices",
     "effects",
 )
 """The chapters, in the order in which `prepare` does its work."""

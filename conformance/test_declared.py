@@ -1,4 +1,4 @@
-"""Chapter *dtypes*: what is declared of values, by the custom config and by the nodes that give them."""
+"""Chapter *declared*: what is declared of values, by the custom config and by the nodes that give them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from observance.conformance.test_equalization import names_aloud
 from observance.conformance.trials import Trial, edge_of, same_placement
 
 
-@rule("DTYPES-20", MUST, "_maybe_insert_observers_before_graph_output: if the output needs to be quantized")
+@rule("DECLARED-1", MUST, "_maybe_insert_observers_before_graph_output: if the output needs to be quantized")
 def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial) -> Iterator[Finding]:
     """If the first output is declared as quantized, each float tensor in it is observed, or a warning names it.
 
@@ -39,7 +39,7 @@ def _says_no_tensor(node: Node) -> bool:
     return node.op.startswith("call") and "val" in node.meta and not isinstance(node.meta["val"], torch.Tensor)
 
 
-@rule("DTYPES-21", UPSTREAM, "insert_observers_for_model: what is no FakeTensor by meta['val'] is skipped")
+@rule("DECLARED-2", UPSTREAM, "insert_observers_for_model: what is no FakeTensor by meta['val'] is skipped")
 def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> Iterator[Finding]:
     """A node whose ``meta["val"]`` is no tensor, a tuple of tensors included, is not observed, and neither are
     graph inputs that it alone reads.
@@ -54,7 +54,7 @@ def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> I
             yield judged(not found, value.name, "no observer", found, because)
 
 
-@rule("DTYPES-22", MUST, "meta['val'] says whether a node gives a tensor", costly=True)
+@rule("DECLARED-3", MUST, "meta['val'] says whether a node gives a tensor", costly=True)
 def test_a_node_that_says_it_gives_a_tensor_is_observed_as_before(trial: Trial) -> Iterator[Finding]:
     """Where all nodes give tensors, it changes nothing whether they carry what they give."""
     values = trial.float_values

@@ -1,4 +1,4 @@
-"""Chapter *placement*: where observers go, and on which device they are."""
+"""Chapter *devices*: where a model is, its observers are too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from observance.conformance.trials import Trial
 from observance.reference.specs import is_observer
 
 
-@rule("PLACEMENT-20", MUST, "_insert_obs_or_fq: the observer is moved to the model's device")
+@rule("DEVICES-1", MUST, "_insert_obs_or_fq: the observer is moved to the model's device")
 def test_observers_are_where_the_model_is(trial: Trial) -> Iterator[Finding]:
     """If a model's parameters and buffers are on one device, those of its observers are there too."""
     prepared, model = trial.outcome.prepared, trial.outcome.arguments.model
@@ -24,7 +24,7 @@ def test_observers_are_where_the_model_is(trial: Trial) -> Iterator[Finding]:
             yield judged(found <= devices, name, ", ".join(devices), ", ".join(sorted(found)), because)
 
 
-@rule("PLACEMENT-21", MUST, "assert_and_get_unique_device: an error if there are several", ("other-devices",))
+@rule("DEVICES-2", MUST, "assert_and_get_unique_device: an error if there are several", ("other-devices",))
 def test_a_model_on_two_devices_is_refused(trial: Trial) -> Iterator[Finding]:
     """A model whose parameters are on two devices is refused with an error."""
     if trial.case.device == "mixed":

@@ -1,4 +1,8 @@
-"""What is returned by the graph, and which of it is declared as quantized."""
+"""Chapter *declared*: what is returned by the graph, and which of it is declared as quantized.
+
+What nodes declare of themselves is read in `values.as_told` (DECLARED-2), and which
+inputs are declared as quantized in `prepare.quantized_inputs`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,7 @@ def _leaves(returned: Any) -> Iterator[Any]:
 
 
 def quantized_outputs(graph: Graph, configs: Configs) -> tuple[Operand, ...]:
-    """Return what is returned and declared as quantized (DTYPES-20).
+    """Return what is returned and declared as quantized (DECLARED-1).
 
     The parts of a list or a tuple are outputs of their own, as they are to
     `convert_fx`; whatever else is returned is the output 0.
@@ -55,7 +59,7 @@ def quantized_outputs(graph: Graph, configs: Configs) -> tuple[Operand, ...]:
 
 
 def say_what_is_missing(site: Site) -> None:
-    """Warn of outputs that are declared as quantized and have no observer (DTYPES-20).
+    """Warn of outputs that are declared as quantized and have no observer (DECLARED-1).
 
     Nothing says which observer such an output should have, so it has none.
     """
@@ -63,4 +67,4 @@ def say_what_is_missing(site: Site) -> None:
         if site.plan.read_at(operand) is None and operand.value not in site.quantized_inputs:
             text = f"{operand.value.name} is returned and declared as quantized, but nothing asks for an observer on it"
             site.plan.warnings.append(text)
-            site.plan.decide(operand.node, str(operand), "DTYPES-20", text)
+            site.plan.decide(operand.node, str(operand), "DECLARED-1", text)

@@ -1,4 +1,4 @@
-"""Where a model is: its observers are to be there too (PLACEMENT-20)."""
+"""Chapter *devices*: where a model is, its observers are too (DEVICES-1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def device_of(model: nn.Module) -> torch.device | None:
     Raises
     ------
     RefusalError
-        If they are on several (PLACEMENT-21).
+        If they are on several (DEVICES-2).
     """
     devices = {tensor.device for tensor in chain(model.parameters(), model.buffers())}
     if len(devices) > 1:

@@ -111,7 +111,7 @@ def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Seq
 
 
 def as_told(graph: Graph, shapes: Mapping[Node, Shape]) -> dict[Node, Shape]:
-    """Return the kinds of values, as the nodes tell them where they do (DTYPES-21).
+    """Return the kinds of values, as the nodes tell them where they do (DECLARED-2).
 
     A node may carry what it gives in ``meta["val"]``: a fake tensor, or else
     what is no tensor.

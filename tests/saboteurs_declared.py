@@ -32,10 +32,10 @@ def first_device(original: Saboteur, model: Any) -> Any:
 
 
 SABOTEURS: dict[str, tuple[Change, ...]] = {
-    "DTYPES-20": torch_declared.OUTPUTS_IN_SILENCE,
-    "DTYPES-21": (Change("values.of_told", all_tensors),),
-    "DTYPES-22": (Change("values.as_told", trusts_nobody),),
-    "PLACEMENT-20": (Change("devices.device_of", nowhere),),
-    "PLACEMENT-21": (Change("devices.device_of", first_device),),
+    "DECLARED-1": torch_declared.OUTPUTS_IN_SILENCE,
+    "DECLARED-2": (Change("values.of_told", all_tensors),),
+    "DECLARED-3": (Change("values.as_told", trusts_nobody),),
+    "DEVICES-1": (Change("devices.device_of", nowhere),),
+    "DEVICES-2": (Change("devices.device_of", first_device),),
 }
 """The changes that break each of these rules, by the rule's id."""

@@ -305,7 +305,7 @@ REGISTER = Register(
         ),
         Deviation(
             "unobserved-outputs-in-silence",
-            ("DTYPES-20",),
+            ("DECLARED-1",),
             "_maybe_insert_observers_before_graph_output compares a value's own two dtypes, which are the same, and "
             "never reads what is declared of the output: an output that is to be quantized and is not observed stays "
             "as it is, and nothing is said",
@@ -315,7 +315,7 @@ REGISTER = Register(
         ),
         Deviation(
             "values-of-nodes-alone",
-            ("DTYPES-1", "DTYPES-21", "PLACEMENT-5"),
+            ("DTYPES-1", "DECLARED-2", "PLACEMENT-5"),
             "what a node carries in meta['val'] is read where the node itself is looked at, and not where it is an "
             "argument: integers are observed on their readers' behalf although they say what they are",
             "prepare.py lists int, float, bool and None as the dtypes to add no observer to",
@@ -323,7 +323,7 @@ REGISTER = Register(
         ),
         Deviation(
             "meta-beside-cpu",
-            ("ENTRY-5", "PLACEMENT-21"),
+            ("ENTRY-5", "DEVICES-2"),
             "a model that is on the CPU and on the meta device is let through, with a warning, as if on the CPU",
             "assert_and_get_unique_device: throws an error if multiple devices are detected",
             devices.META_BESIDE_CPU,
