@@ -197,6 +197,8 @@ def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial
 
     They have no observer in common, and what one sees is not told to the other.
     """
+    if trial.expected.prepared is None or trial.outcome.observation is None:
+        return
     given = arguments_of(trial.case, trial.calls.prefused)
     graphs = []
     models = []
@@ -204,7 +206,7 @@ def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial
         graphs.append(copy_graph(arguments.model.graph))
         models.append(attempt(trial.calls.implementation, arguments))
     first, second = models
-    if not isinstance(first, GraphModule) or trial.outcome.observation is None:
+    if not isinstance(first, GraphModule):
         return
     if not isinstance(second, GraphModule):
         because = f"the first preparation was served, and here it is refused: {second}"
@@ -213,6 +215,11 @@ def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial
     found = differences(*(observe(*pair) for pair in zip(graphs, (first, second), strict=True)))
     for difference in found:
         yield broken(difference.place, difference.expected, difference.found, "the model was prepared a second time")
+    mine = {id(observer) for observer in observers(first)}
+    common = sum(id(observer) in mine for observer in observers(second))
+    because = "each model is calibrated for itself"
+    if mine:
+        yield judged(not common, "the observers", "none in common", f"{common} in common", because)
     before = memory_of(second)
     if before and trial.float_values is not None:
         forward.run(first, given.example_inputs)

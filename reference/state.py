@@ -9,7 +9,7 @@ result; the caller's modules, nodes and configs are left as they are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from torch import nn
@@ -69,7 +69,7 @@ def save(
         state.standalone_module_output_quantized_idxs = list(configs.custom.output_quantized_indexes)
     prepared.meta[KEY] = state
     mark_modules(prepared, names, configs)
-    mark_weights(prepared, names, positions)
+    mark_weights(prepared, state.observed_node_names, positions)
     return prepared
 
 
@@ -118,9 +118,9 @@ def mark(module: nn.Module, path: str, qconfig: QConfig | None, configs: Configs
         mark(part, inner, configs.qconfigs.module_name_qconfigs.get(inner, by_type), configs)
 
 
-def mark_weights(prepared: GraphModule, names: Mapping[str, Any], positions: Mapping[Any, Mapping[str, int]]) -> None:
-    """Say on every function's node at which position its weight and its bias stand (STATE-11)."""
+def mark_weights(prepared: GraphModule, observed: Container[str], positions: Mapping[Any, Mapping[str, int]]) -> None:
+    """Say on every quantized function's node at which position its weight and its bias stand (STATE-11)."""
     for node in prepared.graph.nodes:
-        if node.op == "call_function" and names[node.name] is not None and node.target in positions:
+        if node.op == "call_function" and node.name in observed and node.target in positions:
             roles = positions[node.target]
             node.meta["target_dtype_info"] = {f"{role}_index": roles.get(role) for role in ("weight", "bias")}

@@ -274,6 +274,14 @@ REGISTER = Register(
             state.COUNTED_FLOAT,
         ),
         Deviation(
+            "float-weights-marked",
+            ("STATE-9",),
+            "step 3 writes the position of the weight on functions that it resets to float; conversion then runs what "
+            "makes that weight, and fails if that is an input of the graph",
+            "_run_weight_observers: the weight for a dynamically quantized or a weight-only operator",
+            state.FLOAT_WEIGHTS,
+        ),
+        Deviation(
             "prepared-models-not-pickled",
             ("EFFECTS-12",),
             "_add_module_to_qconfig_obs_ctr puts a local function into the qconfig of every module, and a local "

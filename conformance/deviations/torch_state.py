@@ -18,6 +18,8 @@ from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
 
+from .torch_values import holds_no_tensor_or_input
+
 Decision = Callable[..., Any]
 
 _FLOAT = dtypes.Ask(None, None, None, False)
@@ -38,9 +40,16 @@ def _counts_float_patterns(
     """Count a pattern that stays float as observed, if its backend takes it as it is."""
     chosen = original(result, match, assigned, known, reader)
     asked = any(assigned.get(node) is not None for node in match.nodes)
-    if asked and not chosen and backends.judge(match, _FLOAT, reader).supported:
+    if asked and not chosen and _is_taken_as_it_is(match, reader):
         result.observed.update(match.nodes)
     return chosen
+
+
+def _is_taken_as_it_is(match: Match, reader: backends.Reader) -> bool:
+    """Whether a backend takes a pattern that has been reset: to float, or to nothing if it seems to read no tensor."""
+    if any(holds_no_tensor_or_input(node, {}) for node in match.nodes):
+        return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
+    return backends.judge(match, _FLOAT, reader).supported
 
 
 def _keeps_the_newest(original: Decision, model: GraphModule, plan: Plan) -> GraphModule:
@@ -94,7 +103,13 @@ def _mark(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) ->
         _mark(child, f"{path}.{name}" if path else name, flat, own)
 
 
+def _marks_all_weights(original: Decision, prepared: GraphModule, observed: Any, positions: Any) -> None:
+    """Say where the weight stands on the nodes of all functions, those that stay float included."""
+    original(prepared, {node.name for node in prepared.graph.nodes}, positions)
+
+
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
+FLOAT_WEIGHTS = (Change("state.mark_weights", _marks_all_weights),)
 KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
 LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices),)
 REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)
