@@ -73,9 +73,9 @@ def prepare(
     configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config)
     refusals.refuse_misuse(model, is_qat, node_name_to_scope, example_inputs, configs)
     entry.refuse_unspecified(is_qat, _equalization_config)
+    decided = plan(model, configs, node_name_to_scope, example_inputs)
     if is_standalone_module:
         modules.refuse_structure(model.graph)
-    decided = plan(model, configs, node_name_to_scope, example_inputs)
     for text in decided.warnings:
         warnings.warn(text, stacklevel=2)
     prepared = rewrite(model, decided)
@@ -148,8 +148,8 @@ def survey_standalone(
         name, qconfig = str(node.target), result.qconfigs[node]
         if not modules.is_standalone(name, called[name], configs.custom):
             continue
-        asks = None if qconfig is None else Quantized(match, dtypes.ask_of(qconfig), match.config.observation_type)
         one = result.standalone.get(name) or settled(name, called[name], qconfig, configs)
+        asks = None if qconfig is None else Quantized(match, dtypes.ask_of(qconfig), match.config.observation_type)
         result.standalone[name] = one
         result.decide(node, "pattern", "MODULES-1", "it is prepared by itself")
         calls[node] = replace(one, asks=asks)

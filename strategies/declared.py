@@ -128,12 +128,13 @@ def brought(drawn: DrawnDeclared) -> DrawnGraph:
 def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return the chains of targets of which a backend may make patterns.
 
-    No pattern goes through a module of its own kind, and what is said of one that
-    would is not worth drawing.
+    No pattern goes through a module of its own kind, and none is made of what takes
+    a part of its output: what is said of one that would is not worth drawing.
     """
     plan = drawn[0][0]
     own = set(_CUSTOM["custom" if plan == "module" else plan]) if plan in (*_CUSTOM, "module") else set()
-    return [chain for chain in chains if len(chain) == 1 or not own.intersection(chain)]
+    apart = [chain for chain in chains if len(chain) == 1 or not own.intersection(chain)]
+    return [chain for chain in apart if plan != "lstm" or "operator.getitem" not in chain]
 
 
 def resolve_declared(drawn: DrawnDeclared, case: Case, palette: Sequence[str | QConfig]) -> Case:
@@ -147,7 +148,7 @@ def resolve_declared(drawn: DrawnDeclared, case: Case, palette: Sequence[str | Q
     if plan in ("custom", "lstm", "attention"):
         return dataclasses.replace(_positional(case), declared=tuple(Declared("custom", one) for one in _CUSTOM[plan]))
     kind, number = detail or ("", 0)
-    names = blocks(case, any_output=number in (0, 5)) if plan == "block" else own_modules(case)
+    names = blocks(case, any_output=kind == "standalone" and number in (0, 5)) if plan == "block" else own_modules(case)
     if not names:
         return case
     name = names[pick % len(names)]
@@ -176,9 +177,10 @@ def _declared(
     kinds = kinds_of_values(case)
     floats = [index for index, value in enumerate(taken(case, name)) if kinds[value] in FLOAT_KINDS]
     inputs = {"none": [], "first": floats[:1], "last": floats[-1:], "all": floats}[how.inputs]
+    if kind == "prepared":  # by torch, which serves not all qconfigs
+        safe = None if how.mapping == "off" else Mapping(None, (Entry("global", "default_qconfig"),))
+        return Declared(kind, name, mapping=safe, quantized_inputs=tuple(inputs), quantized_output=how.output)
     mapping = _own_mapping(how.mapping, case, name, palette)
-    if kind == "prepared":
-        return Declared(kind, name, mapping=mapping, quantized_inputs=tuple(inputs), quantized_output=how.output)
     return Declared(kind, name, how.by_class, mapping, backend, tuple(inputs), how.output)
 
 

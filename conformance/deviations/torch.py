@@ -371,8 +371,8 @@ REGISTER = Register(
         Deviation(
             "custom-modules-refused-late",
             ("EFFECTS-10",),
-            "_swap_custom_module_to_observed refuses a qconfig for which there is no observed class when observers are "
-            "in the caller's graph already",
+            "_swap_custom_module_to_observed refuses a qconfig for which there is no observed class, and prepare a "
+            "standalone model that returns several values, when observers are in the caller's graph already",
             "a call that is refused leaves what it was given as it was",
             modules.REFUSED_LATE,
         ),

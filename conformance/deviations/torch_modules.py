@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig, StandaloneModuleConfigEntry
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.variants import Change
 from observance.reference import modules, placement, rewrite
@@ -210,6 +210,31 @@ def _leave_observer(quantized: Quantized, is_lstm: bool) -> None:
             node.graph.call_function(tuple, (node,))
 
 
+_PLANNED: list[Plan] = []
+"""The newest plan, for what is refused after it was made."""
+
+
+def _remembers_plan(original: Decision, *args: Any) -> Plan:
+    """Remember what was planned."""
+    plan: Plan = original(*args)
+    _PLANNED[:] = [plan]
+    return plan
+
+
+def _refuses_structure_late(original: Decision, graph: Graph) -> None:
+    """Refuse a standalone module that returns several values when its observers are in the graph already."""
+    try:
+        original(graph)
+    except RefusalError:
+        model = graph.owning_module
+        slots = [slot for plan in _PLANNED for slot in plan.slots if slot.value.graph is graph]
+        for number, slot in enumerate(slots if model is not None else ()):
+            model.add_submodule(f"activation_post_process_{number}", slot.spec.make())  # type: ignore[union-attr]
+            with graph.inserting_after(slot.value):
+                graph.call_module(f"activation_post_process_{number}", (slot.value,))
+        raise
+
+
 def _trips_over_tuples(original: Decision, graph: Any, called: Any, mapping: Any, scopes: Any) -> Any:
     """Fail at a node that an earlier call has put into the graph."""
     left = [node.name for node in graph.nodes if node.target is tuple and node.name not in scopes]
@@ -263,7 +288,12 @@ PREPARED_AGAIN = (
     Change("prepare.settled", _prepares_prepared),
 )
 APART_ONCE = (Change("modules.take_apart", _first_call_only),)
-REFUSED_LATE = (Change("modules.swap", _refuses_late), Change("qconfigs.assign", _trips_over_tuples))
+REFUSED_LATE = (
+    Change("modules.swap", _refuses_late),
+    Change("qconfigs.assign", _trips_over_tuples),
+    Change("prepare.plan", _remembers_plan),
+    Change("modules.refuse_structure", _refuses_structure_late),
+)
 THROUGH_OWN = (Change("patterns.find", _through_own),)
 PARTS_OBSERVED = (
     Change("modules.operators", _all_of_them),
