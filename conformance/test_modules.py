@@ -142,9 +142,12 @@ def _calls(trial: Trial) -> list[Node]:
 
 
 def _same_module(place: str, module: nn.Module, found: Settings, because: str) -> Finding:
-    """Return the finding that a called module is of the class, and observes inside by what, another does."""
-    expected = callee_of(module)
-    return judged(expected == found, place, describe_callee(expected), describe_callee(found), because)
+    """Return the finding that a called module is of the class, and observes inside by what, another does.
+
+    What observers have seen meanwhile does not count.
+    """
+    expected, seen = describe_callee(callee_of(module)), describe_callee(found)
+    return judged(expected == seen, place, expected, seen, because)
 
 
 def _customs(trial: Trial) -> Iterator[tuple[Node, nn.Module | None, Settings]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from .backends import BACKENDS, resolve_backend, suited
 from .case import Case, Mapping, operand_values
-from .declared import DECLARED, apart_from_own, brought, resolve_declared
+from .declared import DECLARED, apart_from_own, planned, resolve_declared
 from .features import features
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
@@ -56,11 +56,10 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     draw
         Hypothesis's.
     max_calls
-        The most operators to draw; those that an operand needs come on top, and
-        those that modules of their own kind bring.
+        The most operators to draw; those that an operand needs come on top.
     """
     operators, output, qconfigs, mapping, backend, quantized, as_dicts, declared = draw(_drawn(max_calls))[0]
-    graph = resolve_graph(operators + brought(declared))
+    graph = resolve_graph(planned(operators, declared))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     palette = suited(backend, resolve_palette(qconfigs))
     floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]

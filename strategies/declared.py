@@ -1,8 +1,9 @@
 """Drawing modules of their own kind: standalone, custom and non-traceable ones.
 
 What is drawn is a plan, which says what kind of module there is to be, and
-choices.  A plan may bring operators of its own, such as a custom module and
-its second call; the rest is resolved when the graph is known.
+choices.  A plan may have operators of its own, such as a custom module and its
+second call, in place of the last ones that are drawn; the rest is resolved when
+the graph is known.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ PLANS: dict[str, tuple[DrawnGraph, ...]] = {
         [],
         _operators("linear", "relu", "linear", manner=_IN_A) + _operators("linear"),
         _operators("linear") + _operators("linear", manner=_IN_A) + _operators("sigmoid", "linear"),
-        _operators("linear", manner=_IN_A) + _operators("relu", "linear", manner=_IN_AB) + _operators("linear"),
+        _operators("linear", manner=_IN_A) + _operators("linear", manner=_IN_AB) + _operators("linear"),
         [*_operators("linear", "relu", manner=_IN_A), ("gate", _BOTH, _PLAIN)],
     ),
     "module": (
@@ -68,14 +69,17 @@ PLANS: dict[str, tuple[DrawnGraph, ...]] = {
         _operators("linear", "attention", "attention_output"),
     ),
 }
-"""The operators that each plan may bring."""
+"""The operators that each plan may have; where there is room for fewer, it has the first ones."""
+
+_NESTED, _SEVERAL = 4, 5
+"""The plans for a submodule with one inside, and for one that gives several values."""
 
 _CUSTOM = {"custom": ("Gate", "Scale"), "lstm": ("nn.LSTM",), "attention": ("nn.MultiheadAttention",)}
 """The classes that each plan declares to be custom ones."""
 
 _PLANS = (
     *((("none", ()),) * 80),
-    *(("block", ("standalone", number)) for number in (0, 1, 2, 2, 3, 3, 4, 4, 5)),
+    *(("block", ("standalone", number)) for number in (0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5)),
     *(("block", (kind, number)) for kind in ("prepared", "non_traceable") for number in (0, 2)),
     *(("module", ("standalone", number)) for number in range(len(PLANS["module"]))),
     ("module", ("non_traceable", 0)),
@@ -119,10 +123,15 @@ DECLARED = st.tuples(
 """Draws which modules are of their own kind, before it is resolved."""
 
 
-def brought(drawn: DrawnDeclared) -> DrawnGraph:
-    """Return the operators that a plan brings."""
+def planned(operators: DrawnGraph, drawn: DrawnDeclared) -> DrawnGraph:
+    """Return drawn operators with those of a plan in place of the last ones.
+
+    There are as many as before: a graph does not grow by a plan, and so it does
+    not shrink to one.
+    """
     plan, detail = drawn[0]
-    return PLANS[plan][detail[1]] if detail else []
+    own = PLANS[plan][detail[1]][: len(operators)] if detail else []
+    return operators[: len(operators) - len(own)] + own
 
 
 def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -148,12 +157,18 @@ def resolve_declared(drawn: DrawnDeclared, case: Case, palette: Sequence[str | Q
     if plan in ("custom", "lstm", "attention"):
         return dataclasses.replace(_positional(case), declared=tuple(Declared("custom", one) for one in _CUSTOM[plan]))
     kind, number = detail or ("", 0)
-    names = blocks(case, any_output=kind == "standalone" and number in (0, 5)) if plan == "block" else own_modules(case)
+    names = (
+        blocks(case, any_output=kind == "standalone" and number in (0, _SEVERAL))
+        if plan == "block"
+        else own_modules(case)
+    )
     if not names:
         return case
+    nesting = [outer for outer in names if any(inner.startswith(f"{outer}.") for inner in names)]
+    names = nesting or names if number == _NESTED else names
     name = names[pick % len(names)]
     declared = [_declared(kind, name, one, case, palette, backend)]
-    within = [inner for inner in names if inner.startswith(f"{name}.")]
+    within = [inner for inner in blocks(case, any_output=False) if inner.startswith(f"{name}.")]
     if kind == "standalone" and within:
         declared.append(_declared("standalone", within[0], other, case, palette, None))
     return dataclasses.replace(case, declared=tuple(declared))
