@@ -25,7 +25,7 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     mapping, scopes
         The qconfig mapping and the scopes that were given.
     """
-    found = []
+    found = _of_swapping(site)
     by_type = mapping.object_type_qconfigs
     for node, qconfig in site.assigned.items():
         if node.op == "call_module":
@@ -44,6 +44,24 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
         if call.site is not None:
             found += of_asking(call.site, call.inside.configs.qconfigs, call.inside.scopes)
     return found
+
+
+def _of_swapping(site: Site) -> list[str]:
+    """Return the choices about modules that are swapped for training.
+
+    One has a qconfig that the backend does not support, and so ignores; one is
+    called several times, and its calls have different qconfigs.
+    """
+    found: list[str] = []
+    asks: dict[str, set[object]] = {}
+    for node, qconfig in site.assigned.items():
+        if node.op != "call_module" or node.target not in site.plan.swapped:
+            continue
+        asks.setdefault(str(node.target), set()).add(None if qconfig is None else dtypes.ask_of(qconfig))
+        if qconfig is not None and node not in site.quantized:
+            found.append(f"{node.target} is swapped for training, and the backend does not support its qconfig")
+    different = [name for name, several in asks.items() if len(several) > 1]
+    return found + [f"the calls of {name} have different qconfigs" for name in different]
 
 
 def of_sharing(site: Site) -> list[str]:

@@ -24,7 +24,7 @@ def of_modules(site: Site, mapping: QConfigMapping) -> list[str]:
 def _of_calls(site: Site) -> list[str]:
     """Return the modules that are prepared or swapped once, and called with different qconfigs."""
     found = []
-    for name in (*site.plan.standalone, *site.plan.swapped):
+    for name in (*site.plan.standalone, *site.plan.custom):
         calls = [node for node in site.assigned if node.op == "call_module" and node.target == name]
         if len({id(site.assigned[node]) for node in calls}) > 1:
             found.append(f"{name} is called with different qconfigs")

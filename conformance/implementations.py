@@ -81,8 +81,12 @@ class Implementation:
     claims: Claims
 
     def supports(self, feature: str) -> bool:
-        """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`."""
-        return self.claims.supports(feature)
+        """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`.
+
+        One that is called as `prepare_fx` cannot be asked for quantization-aware training, so it never claims that.
+        """
+        claimed = self.claims.supports(feature)
+        return claimed and (feature != "qat" or self.shape == "prepare")
 
 
 @dataclass(frozen=True)

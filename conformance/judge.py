@@ -45,6 +45,7 @@ _NEEDS = {
     "prepared module": "standalone-modules",
     "prepared as standalone": "standalone-modules",
     "custom module": "custom-modules",
+    "quantization-aware training": "qat",
 }
 
 
@@ -132,7 +133,7 @@ class Judge:
         drawn: dict[Case, None] = {}
 
         def keep(case: Case) -> None:
-            if not is_claimed(case, self.implementation.claims) or (self.prefused and case.is_standalone):
+            if not is_claimed(case, self.implementation):
                 self.unclaimed += 1
                 reject()  # another one is drawn in its place
             drawn.setdefault(case)
@@ -243,7 +244,7 @@ class Judge:
 
         def hunt(tried: Case) -> None:
             nonlocal best, steps
-            if tried in fine or not is_claimed(tried, self.implementation.claims):
+            if tried in fine or not is_claimed(tried, self.implementation):
                 return
             steps += tried != best
             if steps <= SHRINKING_STEPS and self.unexplained(rule, tried):
@@ -283,9 +284,10 @@ def reference_with(register: Register) -> Implementation:
     return Implementation(name, torch.__version__, variant(register.changes), "prepare", claims)
 
 
-def is_claimed(case: Case, claims: Claims) -> bool:
+def is_claimed(case: Case, implementation: Implementation) -> bool:
     """Whether an implementation claims to support all that a case has."""
     needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
     if "float16" in case.to_json():
         needed.add("fp16")
-    return all(claims.supports(feature) for feature in needed)
+    standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
+    return not standalone and all(implementation.supports(feature) for feature in needed)

@@ -71,7 +71,7 @@ class Observation:
     values
         All chains of observers on every value, those that nothing reads included.
     callees
-        What each node that calls a module calls: its class, and the observers inside.
+        What each node that calls a module calls: its class, its mode, its hooks, and the observers inside.
     names
         The name of each float node in the prepared model.
     inside
@@ -213,10 +213,14 @@ def _told_as(module: nn.Module, is_seen_inside: bool) -> nn.Module:
 
 
 def callee_of(module: nn.Module) -> Settings:
-    """Return what a module that a node calls is: its class, and the observers inside, by their names."""
+    """Return what a module that a node calls is: its class, mode and hooks, and the observers inside, by name."""
     kind = type(module)
     inside = ((name, settings_of(part)) for name, part in module.named_modules() if name and is_observer(part))
-    return (("class", f"{kind.__module__}.{kind.__qualname__}"), *inside)
+    hooks = [hook for name in ("_forward_pre_hooks", "_forward_hooks") for hook in getattr(module, name).values()]
+    state = (("training", module.training), ("hooks", tuple(hook.__qualname__ for hook in hooks)))
+    # A class that a case defines is the same in a case that was made from it.
+    home = "case" if kind.__module__.startswith("case_") else kind.__module__
+    return (("class", f"{home}.{kind.__qualname__}"), *state, *inside)
 
 
 class _Reader:
@@ -358,10 +362,11 @@ def _inner_differences(expected: Observation, found: Observation) -> Iterator[Di
 
 
 def describe_callee(callee: Settings) -> str:
-    """Return a called module in words: its class, and the observers inside."""
-    (_, kind), *parts = callee
-    inside = ", ".join(f"{name} {describe(settings)}" for name, settings in parts)
-    return f"{kind} with {inside}" if inside else str(kind)
+    """Return a called module in words: its class, its mode, its hooks, and the observers inside."""
+    (_, kind), (_, training), (_, hooks), *parts = callee
+    mode = "training" if training else "eval"
+    inside = [f"the hook {hook}" for hook in hooks] + [f"{name} {describe(settings)}" for name, settings in parts]
+    return f"{kind} in {mode} mode" + (f" with {', '.join(inside)}" if inside else "")
 
 
 def _on_value(observation: Observation, value: str) -> list[tuple[Settings, ...]]:

@@ -13,7 +13,7 @@ from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import Graph, GraphModule
 
 from observance.conformance.implementations import Implementation
-from observance.conformance.observation import Inner, Observation, ObservationError, observe
+from observance.conformance.observation import Inner, Observation, ObservationError, callee_of, observe
 from observance.reference import modules
 from observance.reference.entry import Configs, read_configs
 from observance.strategies import Arguments, Case, build
@@ -68,8 +68,13 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         Whether the caller's objects are looked at before the call.
     """
     arguments = arguments_of(case, prefused)
-    float_graph, inner = copy_graph(arguments.model.graph), inner_graphs(arguments)
     before = fingerprints(arguments) if watched else {}
+    return _prepared(implementation, case, arguments, before)
+
+
+def _prepared(implementation: Implementation, case: Case, arguments: Arguments, before: dict[str, str]) -> Outcome:
+    """Call an implementation with some arguments, and look at the result."""
+    float_graph, inner = copy_graph(arguments.model.graph), inner_graphs(arguments)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -103,6 +108,13 @@ def attempt(implementation: Implementation, arguments: Arguments) -> GraphModule
         except Exception as raised:  # whatever an implementation raises is an outcome
             return raised
     return result if isinstance(result, GraphModule) else TypeError(f"prepare returned a {type(result).__name__}")
+
+
+def run_after(implementation: Implementation, case: Case, earlier: Case) -> Outcome:
+    """Prepare a case's float model for another case's qconfig mapping, and then, traced anew, for its own."""
+    arguments = build(case)
+    attempt(implementation, replace(arguments, qconfig_mapping=build(earlier).qconfig_mapping))
+    return _prepared(implementation, case, retraced(arguments), {})
 
 
 def call(implementation: Implementation, arguments: Arguments) -> Any:
@@ -183,8 +195,7 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
         "node_name_to_scope": repr(arguments.scopes),
         "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
-        "modules": repr({name: type(part) for name, part in arguments.float_model.named_modules()}),
-        "training modes": repr({name: part.training for name, part in arguments.float_model.named_modules()}),
+        "modules": repr({k: callee_of(m) for k, m in arguments.float_model.named_modules()}),
     }
 
 

@@ -159,7 +159,7 @@ def _customs(trial: Trial) -> Iterator[tuple[Node, nn.Module | None, Settings]]:
     for node in _calls(trial):
         module = trial.expected.arguments.model.get_submodule(str(node.target))
         if type(module).__name__ in kinds:
-            yield node, site.plan.swapped.get(str(node.target)), seen.callees[node.name]
+            yield node, site.plan.custom.get(str(node.target)), seen.callees[node.name]
 
 
 @rule("MODULES-6", MUST, "set_float_to_observed_mapping: from a float to an observed module class", CUSTOM)

@@ -16,6 +16,7 @@ from observance.conformance.rules import MUST, Finding, broken, judged, kept, ru
 from observance.conformance.trials import Trial, same_placement
 from observance.strategies.case import Entry, Mapping
 from observance.strategies.layout import scopes
+from observance.strategies.operators import PARTS
 
 _DOC = "QConfigMapping: in increasing match priority"
 
@@ -44,10 +45,16 @@ def test_a_module_is_selected_the_same_by_name_by_regex_and_by_index(
 
 @rule("QCONFIGS-2", MUST, _DOC, costly=True)
 def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Finding]:
-    """A qconfig for an object type is the same as one for each of its modules by name."""
+    """A qconfig for an object type is the same as one for each of its modules by name.
+
+    It says nothing of a type that is a part of a fused module in the model: its
+    qconfig is that module's too.
+    """
     qconfig, found = some_qconfig(trial.case), modules(trial.case)
     for target in dict.fromkeys(target for _, _, target in found[:1]):
         names = [name for _, name, other in found if other == target]
+        if any(target in PARTS.get(_target(call.operator), ()) for call in trial.case.calls):
+            return
         if len(names) < sum(1 for call in trial.case.calls if _target(call.operator) == target):
             return
         by_type = with_entries(trial.case, Entry("object_type", qconfig, target=target))
@@ -56,6 +63,20 @@ def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Findin
             trial.calls.outcome(by_type),
             trial.calls.outcome(by_name),
             f"both select every {target}: one by type, the other by name",
+        )
+
+
+@rule("QCONFIGS-9", MUST, "_update_qconfig_for_fusion: account for fused modules such as LinearReLU", costly=True)
+def test_a_fused_module_is_selected_by_the_types_of_its_parts(trial: Trial) -> Iterator[Finding]:
+    """Where all types of a fused module's parts have one qconfig, the fused module has it too."""
+    qconfig = some_qconfig(trial.case)
+    for target in [target for _, _, target in modules(trial.case) if target in PARTS][:1]:
+        parts = [Entry("object_type", qconfig, target=part) for part in PARTS[target]]
+        whole = Entry("object_type", qconfig, target=target)
+        yield from same_placement(
+            trial.calls.outcome(with_entries(trial.case, *parts, whole)),
+            trial.calls.outcome(with_entries(trial.case, *parts)),
+            f"{target} is made of {' and '.join(PARTS[target])}, which have this qconfig",
         )
 
 

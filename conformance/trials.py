@@ -8,15 +8,16 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.ao.quantization.backend_config import BackendConfig
 from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
 from observance.conformance.conversion import calibrated, converted
-from observance.conformance.observation import Difference, Edge, Observation
+from observance.conformance.observation import Difference, Edge, Observation, describe_callee
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
 from observance.reference import RefusalError, placement, survey
-from observance.reference.entry import read_configs
+from observance.reference.entry import Configs, read_configs
 from observance.reference.graphs import Operand, operands, place_of
 from observance.reference.site import Quantized, Site
 from observance.strategies import Case
@@ -47,19 +48,19 @@ class Trial:
         return self.outcome.observation
 
     @cached_property
-    def _survey(self) -> tuple[Site, list[str], list[str]] | None:
-        """Who asks for what, and the choices in it and in what is shared; None if it is refused."""
+    def _survey(self) -> tuple[Site, list[str], list[str], Configs] | None:
+        """Who asks for what, the choices in it and in what is shared, and the configs; None if it is refused."""
         given = self.expected.arguments
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config)
+                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None
         asking = choices.of_asking(site, configs.qconfigs, given.scopes)
         placement.place(site)
-        return site, asking, choices.of_sharing(site)
+        return site, asking, choices.of_sharing(site), configs
 
     @property
     def site(self) -> Site | None:
@@ -69,6 +70,11 @@ class Trial:
         names of the graph's nodes are those of the edges.
         """
         return None if self._survey is None or self._survey[1] else self._survey[0]
+
+    @property
+    def backend(self) -> BackendConfig | None:
+        """The backend config that is in use, as an object; None if the call is refused."""
+        return None if self._survey is None else self._survey[3].backend
 
     @property
     def choices(self) -> list[str]:
@@ -168,6 +174,23 @@ def edge_of(operand: Operand) -> Edge:
 
 
 def same_placement(first: Outcome, second: Outcome, because: str, names: dict[str, str] | None = None) -> list[Finding]:
+    """Compare two results of one implementation, edge by edge, and the modules that they call.
+
+    `names` maps readers and values; readers that only one of the two has are left out.
+    """
+    found = same_edges(first, second, because, names)
+    if first.observation is None or second.observation is None:
+        return found
+    theirs, pair = second.observation.callees, (first.case, second.case)
+    for node, callee in first.observation.callees.items():
+        other = theirs.get((names or {}).get(node, node), callee)
+        if other != callee:
+            texts = describe_callee(callee), describe_callee(other)
+            found.append(broken(f"the module of {node}", *texts, because, pair))
+    return found
+
+
+def same_edges(first: Outcome, second: Outcome, because: str, names: dict[str, str] | None = None) -> list[Finding]:
     """Compare two results of one implementation, edge by edge; `names` maps readers and values.
 
     Edges are matched by reader, value and place among the reader's operands, so

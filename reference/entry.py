@@ -21,14 +21,15 @@ class RefusalError(ValueError):
 
 @dataclass(frozen=True)
 class Configs:
-    """The configs of one call, as objects."""
+    """The configs of one call, as objects, and whether the model is prepared for training."""
 
     qconfigs: QConfigMapping
     custom: PrepareCustomConfig
     backend: BackendConfig
+    is_qat: bool = False
 
 
-def read_configs(qconfig_mapping: Any, custom_config: Any, backend_config: Any) -> Configs:
+def read_configs(qconfig_mapping: Any, custom_config: Any, backend_config: Any, is_qat: bool = False) -> Configs:
     """Return the configs as objects, and the defaults for those that are None.
 
     Warns with a `FutureWarning` for every config that is a dict.
@@ -46,6 +47,7 @@ def read_configs(qconfig_mapping: Any, custom_config: Any, backend_config: Any) 
         _as_object(qconfig_mapping, QConfigMapping, "qconfig_mapping"),
         _as_object(custom_config, PrepareCustomConfig, "prepare_custom_config"),
         _as_object(backend_config, BackendConfig, "backend_config"),
+        is_qat,
     )
 
 
@@ -63,16 +65,15 @@ def _as_object(config: Any, kind: type, name: str) -> Any:
     return kind.from_dict(config)  # type: ignore[attr-defined]
 
 
-def refuse_unspecified(is_qat: bool, equalization: Any) -> None:
+def refuse_unspecified(equalization: Any) -> None:
     """Refuse what this specification does not cover.
 
     Raises
     ------
     RefusalError
-        For quantization-aware training and equalization.
+        For equalization.
     """
     asked = {
-        "quantization-aware training": is_qat,
         "equalization": bool(equalization) and not _is_empty(equalization),
     }
     for name, wanted in asked.items():

@@ -10,7 +10,6 @@ part, and who reads a part reads its stub (MODULES-9).
 
 from __future__ import annotations
 
-import copy
 import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.ao.quantization import QConfig, QConfigMapping, QuantType
-from torch.ao.quantization.backend_config import BackendConfig, BackendPatternConfig, DTypeConfig, ObservationType
+from torch.ao.quantization.backend_config import BackendPatternConfig, DTypeConfig, ObservationType
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
@@ -29,6 +28,7 @@ from .dtypes import Ask
 from .entry import Configs, RefusalError
 from .patterns import Match
 from .plan import Plan
+from .qat import with_qconfig
 from .site import Inside, Quantized
 from .specs import OBSERVED_DTYPES
 from .state import KEY
@@ -86,8 +86,8 @@ def inside(name: str, module: nn.Module, qconfig: QConfig | None, parent: Config
     own = custom.standalone_module_names.get(name) or custom.standalone_module_classes[type(module)]
     mapping = QConfigMapping().set_global(qconfig) if own.qconfig_mapping is None else own.qconfig_mapping
     backend = parent.backend if own.backend_config is None else own.backend_config
-    configs = entry.read_configs(mapping, own.prepare_custom_config, backend)
-    model, scopes = traced(module, configs.custom, configs.backend)
+    configs = entry.read_configs(mapping, own.prepare_custom_config, backend, parent.is_qat)
+    model, scopes = traced(module, configs)
     return Inside(
         model,
         scopes,
@@ -108,17 +108,16 @@ def _prepared(module: nn.Module, parent: Configs) -> Inside:
     return Inside(module, {}, parent, (), inputs, has_output, is_prepared=True)
 
 
-def traced(
-    module: nn.Module, custom: PrepareCustomConfig, backend: BackendConfig
-) -> tuple[GraphModule, Mapping[str, tuple[str, Any]]]:
+def traced(module: nn.Module, configs: Configs) -> tuple[GraphModule, Mapping[str, tuple[str, Any]]]:
     """Return a module's graph, fused as the backend says, and the scope of each node.
 
     Standalone and custom modules inside a standalone one are no leaves of its
     graph: their configs count where the graph begins.
     """
+    custom = configs.custom
     tracer = QuantizationTracer(list(custom.non_traceable_module_names), list(custom.non_traceable_module_classes))
     model = GraphModule(module, tracer.trace(module))
-    return fuse(model, False, None, backend), tracer.node_name_to_scope
+    return fuse(model, configs.is_qat, None, configs.backend), tracer.node_name_to_scope
 
 
 def refuse_structure(graph: Graph) -> None:
@@ -160,9 +159,9 @@ def swap(result: Plan, own: Iterable[Quantized], called: Mapping[str, nn.Module]
         kind = observed_class(name, called[name], quantized.ask, custom)
         if kind is None:
             continue
-        if name not in result.swapped:
+        if name not in result.custom:
             last = [call for call in result.qconfigs if call.op == "call_module" and call.target == name][-1]
-            result.swapped[name] = observed(name, called[name], kind, result.qconfigs[last])
+            result.custom[name] = observed(name, called[name], kind, result.qconfigs[last])
         if isinstance(called[name], nn.LSTM):
             take_apart(result, node)
 
@@ -183,14 +182,6 @@ def observed(name: str, module: nn.Module, kind: Any, qconfig: QConfig | None) -
             "give it a qconfig that suits this class, or None"
         ) from error
     return made
-
-
-def with_qconfig(module: nn.Module, qconfig: QConfig | None) -> nn.Module:
-    """Return a stand-in for a module, its parts included, that says its qconfig; the module itself does not."""
-    stand_in: Any = copy.copy(module)
-    stand_in.qconfig = qconfig
-    stand_in._modules = {name: with_qconfig(part, qconfig) for name, part in module.named_children()}
-    return stand_in  # type: ignore[no-any-return]
 
 
 def observed_class(name: str, module: nn.Module, ask: Ask, custom: PrepareCustomConfig) -> Any | None:

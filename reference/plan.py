@@ -71,6 +71,8 @@ class Plan:
     warnings
         What is to be said aloud.
     swapped
+        For each name of a module that is swapped for training, the new module.
+    custom
         For each name of a custom module that is swapped, the new module.
     standalone
         For each name of a standalone module that is to be prepared, what is decided inside.
@@ -86,6 +88,7 @@ class Plan:
     qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     swapped: dict[str, nn.Module] = field(default_factory=dict)
+    custom: dict[str, nn.Module] = field(default_factory=dict)
     standalone: dict[str, Standalone] = field(default_factory=dict)
     parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, modules, patterns, placement, qconfigs, refusals, state, values
+from . import backends, dtypes, entry, modules, patterns, placement, qat, qconfigs, refusals, state, values
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -48,8 +48,10 @@ def prepare(
         buffers, in modules of its own.
     qconfig_mapping
         Which part is quantized how.
-    is_qat, _equalization_config
-        Must be False and None: the rest is not specified here.
+    is_qat
+        Whether the model is prepared for training: modules are swapped then.
+    _equalization_config
+        Must be None: the rest is not specified here.
     node_name_to_scope
         For each node's name, the path and the type of the module it stands in.
     example_inputs
@@ -63,16 +65,16 @@ def prepare(
     Returns
     -------
     GraphModule
-        A new model that computes what `model` computes.
+        A new model that computes what `model` computes, but for what fake quantizers round.
 
     Raises
     ------
     RefusalError
         If an argument is of a wrong type, or asks for what cannot be served.
     """
-    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config)
+    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, is_qat)
     refusals.refuse_misuse(model, is_qat, node_name_to_scope, example_inputs, configs)
-    entry.refuse_unspecified(is_qat, _equalization_config)
+    entry.refuse_unspecified(_equalization_config)
     decided = plan(model, configs, node_name_to_scope, example_inputs)
     if is_standalone_module:
         modules.refuse_structure(model.graph)
@@ -116,10 +118,12 @@ def survey(
     """
     graph, called = model.graph, dict(model.named_modules(remove_duplicate=False))
     assigned = qconfigs.assign(graph, called, configs.qconfigs, node_name_to_scope)
+    swapped = qat.swaps(graph, called, assigned, configs)
+    called |= swapped
     own = modules.own_matches(graph, called, configs.custom)
     matches = patterns.find(graph, called, configs.backend, own)
     known = read_values(graph, matches, values.classify(graph, called, example_inputs))
-    result = Plan(qconfigs=assigned)
+    result = Plan(qconfigs=assigned, swapped=swapped)
     reader = backends.Reader(called, role_positions(configs.backend))
     standalone = survey_standalone(result, own, called, configs)
     quantized: dict[Node, Quantized] = {}

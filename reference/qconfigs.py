@@ -7,6 +7,7 @@ the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from torch.ao.quantization.observer import (
 from torch.fx import Graph, Node
 
 from .entry import RefusalError
-from .specs import is_observer
+from .specs import Spec, is_observer, spec_of
 
 Scopes = Mapping[str, tuple[str, Any]]
 """For each node's name, the path and the type of the module that it stands in."""
@@ -37,8 +38,10 @@ def assign(
     Raises
     ------
     RefusalError
-        If a node has no scope, or a qconfig cannot serve the module it is for.
+        If a node has no scope, a qconfig cannot serve the module it is for, or the
+        parts of a fused module have different ones.
     """
+    mapping = with_fused_types(graph, modules, mapping)
     assigned: dict[Node, QConfig | None] = {}
     seen: Counter[tuple[str, Any]] = Counter()
     for node in graph.nodes:
@@ -52,6 +55,36 @@ def assign(
         refuse_other(node, assigned[node])
         refuse_misfit(node, assigned[node], modules)
     return assigned
+
+
+def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping) -> QConfigMapping:
+    """Return the mapping with a qconfig for the type of each fused module: that of its parts' types (QCONFIGS-9).
+
+    A fused module is a sequence of a class of its own.
+
+    Raises
+    ------
+    RefusalError
+        If the types of its parts have different qconfigs.
+    """
+    changed, by_type = copy.copy(mapping), copy.copy(mapping.object_type_qconfigs)
+    changed.object_type_qconfigs = by_type
+    for node in graph.nodes:
+        module = modules[node.target] if node.op == "call_module" else None
+        if not isinstance(module, nn.Sequential) or type(module) is nn.Sequential:
+            continue
+        first, *others = (by_type.get(type(part)) for part in module.children())
+        if any(_specs(other) != _specs(first) for other in others):
+            kinds = ", ".join(type(part).__name__ for part in module.children())
+            raise RefusalError(f"module {node.target!r} is made of {kinds}; give these types the same qconfig, or none")
+        if first is not None:
+            by_type[type(module)] = first
+    return changed
+
+
+def _specs(qconfig: QConfig | None) -> tuple[Spec | None, ...]:
+    """Return what a qconfig asks for, to be compared."""
+    return () if qconfig is None else (spec_of(qconfig.activation), spec_of(qconfig.weight))
 
 
 def _select(

@@ -19,7 +19,8 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     """Return a copy of a traced model with the plan's observers in it.
 
     The model itself keeps its graph and its modules; the copy has the same
-    parameters and buffers.  Nodes that are copied keep their names.
+    parameters and buffers, in modules of its own, some of them swapped for
+    training.  Nodes that are copied keep their names.
     """
     graph = Graph()
     copies: dict[Node, Node] = {}
@@ -30,7 +31,8 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     for name, module in prepared._modules.items():
         prepared._modules[name] = twin(module, twins)
     prepared.meta.update(model.meta)
-    for name, module in {**plan.swapped, **{name: finished(one) for name, one in plan.standalone.items()}}.items():
+    own = {name: finished(one) for name, one in plan.standalone.items()}
+    for name, module in {**plan.swapped, **plan.custom, **own}.items():
         path, _, field = name.rpartition(".")
         setattr(prepared.get_submodule(path), field, module)
     read = {**copies, **_taken_apart(prepared, plan, copies)}
@@ -47,9 +49,8 @@ def finished(standalone: Standalone) -> GraphModule:
     if site is None:
         return inside.model
     prepared = rewrite(inside.model, site.plan)
-    return state.save(
-        prepared, inside.model, site.plan, inside.configs, inside.scopes, site.positions, is_standalone_module=True
-    )
+    is_qat, scopes = inside.configs.is_qat, inside.scopes
+    return state.save(prepared, inside.model, site.plan, inside.configs, scopes, site.positions, is_qat, True)
 
 
 def _taken_apart(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict[Node, Node]:

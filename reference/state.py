@@ -68,7 +68,7 @@ def save(
         state.standalone_module_input_quantized_idxs = list(configs.custom.input_quantized_indexes)
         state.standalone_module_output_quantized_idxs = list(configs.custom.output_quantized_indexes)
     prepared.meta[KEY] = state
-    mark_modules(prepared, names, configs, {*decided.swapped, *decided.standalone})
+    mark_modules(prepared, names, configs, {*decided.custom, *decided.standalone})
     mark_weights(prepared, names, positions)
     return prepared
 

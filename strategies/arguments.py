@@ -21,11 +21,11 @@ from .source import definitions
 class Arguments:
     """One set of arguments for one call of `prepare`, made for that call alone.
 
-    ``float_model`` is the model before tracing, in training mode if ``is_qat`` and
-    else in eval mode; ``model`` the traced one; ``scopes`` maps the name of each node to the path and the type
-    of the module that it stands in.  ``is_standalone`` says that the model is a
-    standalone module, ``leaves`` are the names and the classes of the modules that
-    were not traced.
+    ``float_model`` is the model before tracing; ``model`` the traced one;
+    ``scopes`` maps the name of each node to the path and the type of the module
+    that it stands in.  ``is_standalone`` says that the model is a standalone
+    module, ``leaves`` are the names and the classes of the modules that were not
+    traced.
     """
 
     float_model: nn.Module

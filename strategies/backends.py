@@ -9,6 +9,7 @@ something.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TypeAlias
 
@@ -117,7 +118,10 @@ def suited(drawn: DrawnBackend, palette: Sequence[str | QConfig]) -> list[str | 
 
 
 def resolve_backend(
-    drawn: DrawnBackend, chains: Sequence[tuple[str, ...]], palette: Sequence[str | QConfig]
+    drawn: DrawnBackend,
+    chains: Sequence[tuple[str, ...]],
+    palette: Sequence[str | QConfig],
+    swaps: bool = False,
 ) -> str | Backend | None:
     """Return the backend config for a graph.
 
@@ -131,12 +135,14 @@ def resolve_backend(
         ``getattr`` would have to name the attribute, and is not drawn.
     palette
         The qconfigs of the case.
+    swaps
+        Whether a backend of its own has classes for training.
     """
     if isinstance(drawn, tuple):
         return drawn[0]
     usable = [chain for chain in chains if "getattr" not in chain]
     found = [pattern for one in drawn for pattern in _patterns(one, usable, palette)] if usable else []
-    return Backend(tuple({pattern.targets: pattern for pattern in found}.values()))
+    return Backend(tuple({pattern.targets: replace(pattern, swaps=swaps) for pattern in found}.values()))
 
 
 def _patterns(

@@ -34,12 +34,13 @@ class CaseError(ValueError):
 class Observer:
     """A constructor of observers: an exported name and the arguments it is given.
 
-    ``arguments`` are pairs of a name and a number, a bool, or the text of a
-    torch constant such as ``"torch.qint8"``.
+    ``arguments`` are pairs of a name and a number, a bool, the text of a
+    torch constant such as ``"torch.qint8"``, or, for a fake quantizer, the
+    constructor of the observer inside.
     """
 
     factory: str
-    arguments: tuple[tuple[str, Scalar], ...] = ()
+    arguments: tuple[tuple[str, Scalar | Observer], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class Pattern:
     ``targets`` stand in the order in which the data flows; ``observation`` is
     the name of an ``ObservationType``; ``by_tensor_count`` overrides it by how
     many tensor arguments the root has; ``positions`` says which positional
-    argument of a function is its ``weight`` or ``bias``.
+    argument of a function is its ``weight`` or ``bias``.  With ``swaps``, the
+    backend has a class for training in place of each module of the pattern that
+    torch has one for, and says the same of the pattern of these classes.
     """
 
     targets: tuple[str, ...]
@@ -118,6 +121,7 @@ class Pattern:
     dtypes: tuple[DTypes, ...]
     by_tensor_count: tuple[tuple[int, str], ...] = ()
     positions: tuple[tuple[str, int], ...] = ()
+    swaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,11 +180,12 @@ class Case:
     ``backend`` is None (pass none), a shipped config's name, or one of its own;
     ``quantized_inputs`` are the inputs declared as already quantized;
     ``as_dicts`` passes the configs in their deprecated form; ``is_qat`` prepares
-    for quantization-aware training, with a model in training mode.  Weights
-    come from ``seed``.  A case that is ``written`` has a text of that name, of
-    a ``size`` if it has one, in place of all this (see `written.py`).  ``declared``
-    are modules of their own kind; with ``is_standalone``, the model itself is a
-    standalone module.
+    for quantization-aware training; ``training`` is the mode of the model, None for
+    training mode if ``is_qat`` and else for eval mode; with ``hooked``, the modules
+    that are swapped for training have hooks.  Weights come from ``seed``.  A case
+    that is ``written`` has a text of that name, of a ``size`` if it has one, in
+    place of all this (see `written.py`).  ``declared`` are modules of their own
+    kind; with ``is_standalone``, the model itself is a standalone module.
     """
 
     inputs: tuple[str, ...]
@@ -193,6 +198,8 @@ class Case:
     is_qat: bool = False
     written: str = ""
     size: int = 0
+    training: bool | None = None
+    hooked: bool = False
     declared: tuple[Declared, ...] = ()
     is_standalone: bool = False
     seed: int = 0

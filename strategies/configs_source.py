@@ -29,7 +29,7 @@ from .case import (
     QConfigChoice,
     Scalar,
 )
-from .operators import OPERATORS
+from .operators import OPERATORS, TRAINED
 
 SHIPPED_BACKENDS = {
     "native": "get_native_backend_config",
@@ -44,6 +44,12 @@ SHIPPED_BACKENDS = {
 
 DEFAULT_MAPPINGS = ("x86", "fbgemm", "qnnpack", "onednn")
 """The backends for which torch has a default qconfig and a default qconfig mapping."""
+
+TRAINING = "-qat"
+"""What follows a backend's name where its default for quantization-aware training is meant."""
+
+TRAINING_MAPPINGS = tuple(name + TRAINING for name in DEFAULT_MAPPINGS)
+"""The names of the defaults for quantization-aware training."""
 
 
 @functools.cache
@@ -88,7 +94,10 @@ def observer_source(observer: Observer) -> str:
     example_observer(observer)
     if not observer.arguments:
         return f"tq.{observer.factory}"
-    pairs = [f"{name}={scalar_source(value)}" for name, value in observer.arguments]
+    pairs = [
+        f"{name}={observer_source(value) if isinstance(value, Observer) else scalar_source(value)}"
+        for name, value in observer.arguments
+    ]
     return f"tq.{observer.factory}.with_args({', '.join(pairs)})"
 
 
@@ -101,16 +110,27 @@ def example_observer(observer: Observer) -> Any:
     CaseError
         If torch exports no such observer, or it refuses the arguments.
     """
-    factory: Any = getattr(tq, observer.factory, None)
-    if not hasattr(factory, "with_args") or inspect.isabstract(factory):
-        raise CaseError(f"torch.ao.quantization exports no observer {observer.factory!r}")
-    arguments = {name: _constant(value) if isinstance(value, str) else value for name, value in observer.arguments}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return factory(**arguments)
+            return _constructor(observer)()
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
         raise CaseError(f"{observer.factory} refuses its arguments: {error}") from error
+
+
+def _constructor(observer: Observer) -> Any:
+    """Return the constructor that an observer of a case stands for."""
+    factory: Any = getattr(tq, observer.factory, None)
+    if not hasattr(factory, "with_args") or inspect.isabstract(factory):
+        raise CaseError(f"torch.ao.quantization exports no observer {observer.factory!r}")
+    return factory.with_args(**{name: _argument(value) for name, value in observer.arguments})
+
+
+def _argument(value: Scalar | Observer) -> Any:
+    """Return an argument of an observer's constructor."""
+    if isinstance(value, Observer):
+        return _constructor(value)
+    return _constant(value) if isinstance(value, str) else value
 
 
 def qconfig_source(qconfig: QConfigChoice) -> str:
@@ -120,6 +140,8 @@ def qconfig_source(qconfig: QConfigChoice) -> str:
     if isinstance(qconfig, str):
         if qconfig in DEFAULT_MAPPINGS:
             return f"tq.get_default_qconfig({qconfig!r})"
+        if qconfig in TRAINING_MAPPINGS:
+            return f"tq.get_default_qat_qconfig({qconfig.removesuffix(TRAINING)!r})"
         if not isinstance(getattr(tq.qconfig, qconfig, None), tq.QConfig):
             raise CaseError(f"torch.ao.quantization.qconfig has no qconfig {qconfig!r}")
         return f"tq.qconfig.{qconfig}"
@@ -136,13 +158,22 @@ def dtypes_of(qconfig: str | QConfig) -> tuple[str, str, bool]:
     if isinstance(qconfig, QConfig):
         activation, weight = example_observer(qconfig.activation), example_observer(qconfig.weight)
     else:
-        qconfig_source(qconfig)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made: Any = tq.get_default_qconfig(qconfig) if qconfig in DEFAULT_MAPPINGS else getattr(tq.qconfig, qconfig)
+            made = exported_qconfig(qconfig)
             activation, weight = made.activation(), made.weight()
     names = [str(getattr(observer, "dtype", torch.float32)) for observer in (activation, weight)]
     return names[0], names[1], bool(getattr(activation, "is_dynamic", False))
+
+
+def exported_qconfig(name: str) -> Any:
+    """Return the qconfig of a name: one that torch exports, or a backend's default."""
+    qconfig_source(name)
+    if name in DEFAULT_MAPPINGS:
+        return tq.get_default_qconfig(name)
+    if name in TRAINING_MAPPINGS:
+        return tq.get_default_qat_qconfig(name.removesuffix(TRAINING))
+    return getattr(tq.qconfig, name)
 
 
 def mapping_lines(mapping: Mapping, as_dict: bool, classes: dict[str, str]) -> list[str]:
@@ -151,6 +182,8 @@ def mapping_lines(mapping: Mapping, as_dict: bool, classes: dict[str, str]) -> l
         lines = ["mapping = tq.QConfigMapping()"]
     elif mapping.base in DEFAULT_MAPPINGS:
         lines = [f"mapping = tq.get_default_qconfig_mapping({mapping.base!r})"]
+    elif mapping.base in TRAINING_MAPPINGS:
+        lines = [f"mapping = tq.get_default_qat_qconfig_mapping({mapping.base.removesuffix(TRAINING)!r})"]
     else:
         raise CaseError(f"torch has no default qconfig mapping for {mapping.base!r}")
     lines += [f"mapping.{_entry_source(entry, classes)}" for entry in mapping.entries]
@@ -195,15 +228,20 @@ def backend_lines(backend: str | Backend | None, as_dict: bool) -> list[str]:
         return [f"return tb.{SHIPPED_BACKENDS[backend]}(){suffix}"]
     lines = ['backend = tb.BackendConfig("drawn")']
     for pattern in backend.patterns:
-        lines += _pattern_lines(pattern)
+        if not pattern.targets:
+            raise CaseError("a backend pattern has no target; give it one at least")
+        targets = [target_source(target, {}) for target in pattern.targets]
+        swapped = [TRAINED.get(target, source) for target, source in zip(pattern.targets, targets, strict=True)]
+        if not pattern.swaps or swapped == targets:
+            lines += _pattern_lines(pattern, targets)
+        else:
+            lines += _pattern_lines(pattern, targets, swapped[0] if len(swapped) == 1 else None)
+            lines += _pattern_lines(pattern, swapped)
     return [*lines, f"return backend{suffix}"]
 
 
-def _pattern_lines(pattern: Pattern) -> list[str]:
-    """Return the statement that adds one pattern to a backend config."""
-    if not pattern.targets:
-        raise CaseError("a backend pattern has no target; give it one at least")
-    targets = [target_source(target, {}) for target in pattern.targets]
+def _pattern_lines(pattern: Pattern, targets: list[str], swapped: str | None = None) -> list[str]:
+    """Return the statement that adds one pattern to a backend config, with the class for training if it has one."""
     shown = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
     fields = [
         f'"pattern": {shown},',
@@ -212,6 +250,8 @@ def _pattern_lines(pattern: Pattern) -> list[str]:
         *(f"    {_dtypes_source(dtypes)}," for dtypes in pattern.dtypes),
         "],",
     ]
+    if swapped is not None:
+        fields.append(f'"qat_module": {swapped},')
     if pattern.by_tensor_count:
         counts = ", ".join(f"{int(n)}: {_observation(kind)}" for n, kind in pattern.by_tensor_count)
         fields.append(f'"num_tensor_args_to_observation_type": {{{counts}}},')

@@ -21,6 +21,7 @@ from .declared_source import calls_of, kinds_of_values, taken
 from .graphs import DrawnGraph, Manner
 from .layout import block_tree, join, member, owner, scopes
 from .operators import FLOAT_KINDS, OPERATORS
+from .training import Manner as TrainingManner
 
 _PLAIN, _KEYWORD, _TWICE = Manner(), Manner(keyword=True), Manner(reuse="share")
 _IN_A, _IN_AB = Manner("a"), Manner("a.b")
@@ -132,6 +133,15 @@ def planned(operators: DrawnGraph, drawn: DrawnDeclared) -> DrawnGraph:
     plan, detail = drawn[0]
     own = PLANS[plan][detail[1]][: len(operators)] if detail else []
     return operators[: len(operators) - len(own)] + own
+
+
+def untrained(drawn: DrawnDeclared, manner: TrainingManner) -> TrainingManner:
+    """Return the manner in which a case is prepared: with modules of their own kind, it is not for training.
+
+    torch swaps what is inside a standalone module as its parent's qconfigs say,
+    before the module is prepared by itself; the two are not drawn together.
+    """
+    return manner if drawn[0][0] == "none" else TrainingManner()
 
 
 def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

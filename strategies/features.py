@@ -7,8 +7,9 @@ from collections import Counter
 from .case import Backend, Case, Constraint, QConfig, operand_values, tree_values
 from .features_declared import of_declared
 from .layout import scopes
-from .operators import OPERATORS
+from .operators import OPERATORS, TRAINED
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
+from .training import QAT
 
 FEATURES: dict[str, str] = {
     "fan-out": "a value that three or more operands read",
@@ -68,13 +69,21 @@ FEATURES: dict[str, str] = {
     "own configs inside": "a standalone module with a mapping or a backend config of its own",
     "several outputs inside": "a standalone module that returns several values",
     "configs as dicts": "the configs in their deprecated form",
+    "fused module": "a module that fusion leaves, such as nni.LinearReLU",
+    "quantization-aware training": "the model is prepared for training",
+    "swappable module": "the same, with a module of a type that torch has a class for training for",
+    "fake quantizer": "an exported or an own qconfig with fake quantizers",
+    "fake quantizer after training": "fake quantizers without quantization-aware training",
+    "observer in training": "observers and no fake quantizer in quantization-aware training",
+    "other mode": "training with a model in eval mode, or quantization after training with one in training mode",
+    "hooks": "modules with hooks, of types that are swapped for training",
 }
 """All features, each with what it means."""
 
 
 def features(case: Case) -> list[str]:
     """Return the names of the features that the case has, in the order of `FEATURES`."""
-    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case)
+    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case) | _of_training(case)
     if case.quantized_inputs:
         found.add("quantized input")
     found |= of_declared(case)
@@ -125,11 +134,39 @@ def _of_operators(case: Case) -> set[str]:
             found.add("function weight")
         if entry.mutates:
             found.add("in-place operator")
+        if entry.target.startswith("nni."):
+            found.add("fused module")
         if call.shares is not None:
             found.add("module called twice" if entry.module else "parameter used twice")
         if call.ties is not None:
             found.add("tied weights")
     return found
+
+
+def _of_training(case: Case) -> set[str]:
+    """Return the features of quantization-aware training."""
+    swappable = any(OPERATORS[call.operator].target in TRAINED for call in case.calls)
+    qconfigs = [*(entry.qconfig for entry in case.mapping.entries), case.mapping.base]
+    fake = any(_is_fake(qconfig) for qconfig in qconfigs)
+    has = {
+        "quantization-aware training": case.is_qat,
+        "swappable module": case.is_qat and swappable,
+        "fake quantizer": fake,
+        "fake quantizer after training": fake and not case.is_qat,
+        "observer in training": case.is_qat and not fake and any(qconfigs),
+        "other mode": case.training not in (None, case.is_qat),
+        "hooks": case.hooked and swappable,
+    }
+    return {name for name, present in has.items() if present}
+
+
+def _is_fake(qconfig: str | QConfig | None) -> bool:
+    """Whether a qconfig, or a default mapping's name, is made for quantization-aware training."""
+    if isinstance(qconfig, QConfig):
+        return any(
+            "fake_quant" in one.factory or "FakeQuant" in one.factory for one in (qconfig.activation, qconfig.weight)
+        )
+    return qconfig in QAT
 
 
 def _of_mapping(case: Case) -> set[str]:

@@ -41,7 +41,7 @@ _BYTES = ("torch.quint8", "torch.qint8")
 _OTHERS = ("torch.uint8", "torch.int8", "torch.int16", "torch.int32", "torch.qint32")
 
 
-def observer(factory: str, **arguments: Scalar) -> Observer:
+def observer(factory: str, **arguments: Scalar | Observer) -> Observer:
     """Return an observer; an argument that is None is left out."""
     return Observer(factory, tuple((name, value) for name, value in arguments.items() if value is not None))
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from .entries import FLOAT_KINDS, INPUT_SHAPES, Operator
 from .table_functions import ARITHMETIC, FUNCTIONS, IN_PLACE, WEIGHTED
+from .table_fused import FUSED, PARTS, TRAINED
 from .table_modules import MODULES
 from .table_others import LISTS, MASKS, MULTI, SHAPES
 
-__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "TIEABLE", "Operator"]
+__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "PARTS", "TIEABLE", "TRAINED", "Operator"]
 
 OPERATORS: dict[str, Operator] = {
     entry.name: entry
@@ -27,6 +28,7 @@ OPERATORS: dict[str, Operator] = {
         *SHAPES,
         *MASKS,
         *MULTI,
+        *FUSED,
     )
 }
 """All operators, by name."""

@@ -13,13 +13,16 @@ from .configs_source import backend_lines, mapping_lines
 from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
 from .layout import Block, block_tree, check, join, owner, scopes
 from .layout import member as member
-from .operators import INPUT_SHAPES, OPERATORS
+from .operators import INPUT_SHAPES, OPERATORS, TRAINED
 from .written import written_source
 
 PREAMBLE = """\
 import operator
 
 import torch
+import torch.ao.nn.intrinsic as nni
+import torch.ao.nn.intrinsic.qat
+import torch.ao.nn.qat
 import torch.ao.quantization as tq
 import torch.ao.quantization.backend_config as tb
 import torch.ao.quantization.backend_config.x86
@@ -36,6 +39,17 @@ def fold(groups):
     if torch.overrides.has_torch_function(tensors):
         return torch.overrides.handle_torch_function(fold, tensors, groups)
     return sum(tensors[1:], tensors[0])
+
+"""
+
+_HOOKS = """
+def look(module, inputs):
+    \"\"\"Look at what a module takes, and leave it as it is.\"\"\"
+
+
+def shift(module, inputs, output):
+    \"\"\"Add one to what a module gives.\"\"\"
+    return output + 1
 
 """
 
@@ -128,7 +142,8 @@ def definitions(case: Case) -> str:
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
-    return "\n".join([*_leading(body), fold, body])
+    hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
+    return "\n".join([*_leading(body), fold, *hooks, body])
 
 
 def _function(name: str, body: list[str]) -> list[str]:
@@ -156,7 +171,8 @@ def _config_lines(case: Case) -> list[str]:
 
 def _mode(case: Case) -> str:
     """Return the call that puts the model into the mode in which it is prepared."""
-    return "train()" if case.is_qat else "eval()"
+    training = case.is_qat if case.training is None else case.training
+    return "train()" if training else "eval()"
 
 
 def _seeding(seed: int) -> str:
@@ -269,7 +285,10 @@ def _members(case: Case, number: int) -> list[str]:
     if call.shares is not None:
         return []
     if entry.module:
-        return [f"self.{member(case, number)} = {entry.module}"]
+        name = f"self.{member(case, number)}"
+        hooks = (f"{name}.register_forward_pre_hook(look)", f"{name}.register_forward_hook(shift)")
+        hooked = case.hooked and entry.target in TRAINED
+        return [f"{name} = {entry.module}", *(hooks if hooked else ())]
     return [
         f"self.{member(case, number)}_p{index} = nn.Parameter(torch.randn{shape})"
         if len(shape) > 1

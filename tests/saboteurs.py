@@ -30,8 +30,12 @@ from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
 
+from . import saboteurs_qat
+
 SABOTEURS: dict[str, tuple[Change, ...]] = {}
 """The changes that break each rule, by the rule's id."""
+
+SABOTEURS |= saboteurs_qat.SABOTEURS
 
 Saboteur = Callable[..., Any]
 

@@ -480,6 +480,12 @@ def test_claims_that_are_no_declaration_are_one_sentence(write: Write, value: st
     assert "lacks `features`, `torch`, `name`, `version`" in refusal("mypkg")
 
 
+def test_one_that_is_called_as_prepare_fx_never_claims_quantization_aware_training(write: Write) -> None:
+    write(FX)
+    assert not resolve("mypkg").supports("qat")
+    assert resolve("mypkg").supports("static")
+
+
 def test_an_unknown_feature_is_no_question_to_ask(write: Write) -> None:
     write(SEED)
     with pytest.raises(ValueError, match="'statik' is no feature; the features are `static`, "):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -96,7 +97,6 @@ def test_a_call_that_is_refused_leaves_everything_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"is_qat": True}, "quantization-aware training"),
         ({"is_standalone_module": True}, "standalone module"),
         ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "equalization"),
         ({"qconfig_mapping": 3}, "qconfig_mapping is a int; pass a QConfigMapping"),
@@ -142,3 +142,41 @@ def test_the_number_of_observers_that_are_constructed_grows_with_the_graph(monke
         return made
 
     assert constructed(200) <= 2 * constructed(100)
+
+
+TRAINED = dataclasses.replace(CHAIN, mapping=Mapping(None, (Entry("global", "default_qat_qconfig"),)), is_qat=True)
+
+
+def test_a_module_that_is_swapped_is_swapped_in_the_result_alone() -> None:
+    given = build(TRAINED)
+    result = prepare(given.model, given.qconfig_mapping, True, given.scopes, given.example_inputs)
+    assert type(result.linear_0) is torch.ao.nn.qat.Linear
+    for model in (given.model, given.float_model):
+        assert type(model.linear_0) is nn.Linear
+        assert not hasattr(model.linear_0, "qconfig")
+    assert result.linear_0.weight is given.float_model.linear_0.weight
+
+
+def test_a_module_under_two_names_is_swapped_once() -> None:
+    root = nn.Module()
+    root.first = root.second = nn.Linear(4, 4)
+    graph = Graph()
+    value = graph.placeholder("x")
+    graph.output(graph.call_module("second", (graph.call_module("first", (value,)),)))
+    model, mapping = GraphModule(root, graph), QConfigMapping().set_global(torch.ao.quantization.default_qat_qconfig)
+    scopes = {name: (name, nn.Linear) for name in ("first", "second")}
+    result = prepare(model, mapping, True, scopes, (torch.zeros(4, 4),))
+    assert result.first is result.second
+    assert model.first is model.second is root.first
+
+
+def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and_the_cure() -> None:
+    embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
+    with pytest.raises(RefusalError, match=r"module 'embedding_0' cannot become a .*; give it a qconfig that suits"):
+        prepared(embedding, is_qat=True)
+
+
+def test_fused_modules_whose_parts_disagree_are_refused() -> None:
+    mapping = Mapping(None, (Entry("object_type", "default_qconfig", target="nn.Linear"),))
+    with pytest.raises(RefusalError, match="made of Linear, ReLU; give these types the same qconfig"):
+        prepared(Case(("t",), (Call("fused_linear_relu", (-1,)),), 0, mapping))

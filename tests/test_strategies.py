@@ -15,8 +15,10 @@ from observance.strategies.case import Backend, Call, Observer, QConfig, operand
 from observance.strategies.cases import target_chains
 from observance.strategies.configs_source import SHIPPED_BACKENDS
 from observance.strategies.features import FEATURES, features
+from observance.strategies.observers import ACTIVATIONS, WEIGHTS
 from observance.strategies.operators import OPERATORS
 from observance.strategies.qconfigs import DYNAMIC, OBSERVERLESS, STATIC, WEIGHT_ONLY
+from observance.strategies.training import QAT, faked
 
 from .results import compute, same
 
@@ -108,18 +110,20 @@ def qconfigs(corpus: list[Case]) -> list[str | QConfig]:
     return [entry.qconfig for case in corpus for entry in case.mapping.entries if entry.qconfig is not None]
 
 
-EXPORTED = (*STATIC, *DYNAMIC, *WEIGHT_ONLY, *OBSERVERLESS)
+EXPORTED = (*STATIC, *DYNAMIC, *WEIGHT_ONLY, *OBSERVERLESS, *QAT)
 
 
 def test_every_qconfig_that_torch_exports_is_drawn(qconfigs: list[str | QConfig]) -> None:
     exported = {name for name in tq.qconfig.__all__ if isinstance(getattr(tq.qconfig, name), tq.QConfig)}
-    assert {name for name in exported if "_qat_" not in name} <= set(EXPORTED)
+    assert exported <= set(EXPORTED)
     assert set(EXPORTED) <= set(qconfigs)
 
 
 def test_every_observer_that_torch_exports_is_drawn(qconfigs: list[str | QConfig]) -> None:
     own = [qconfig for qconfig in qconfigs if isinstance(qconfig, QConfig)]
-    drawn = {observer.factory for qconfig in own for observer in (qconfig.activation, qconfig.weight)}
+    held = [observer for qconfig in own for observer in (qconfig.activation, qconfig.weight)]
+    inside = [value for observer in held for _, value in observer.arguments if isinstance(value, Observer)]
+    drawn = {observer.factory for observer in (*held, *inside)}
     exported = {
         name
         for name in tq.observer.__all__
@@ -128,6 +132,22 @@ def test_every_observer_that_torch_exports_is_drawn(qconfigs: list[str | QConfig
     # These two are the class itself under another name.
     assert exported - {"default_debug_observer", "default_reuse_input_observer"} <= drawn | {"ReuseInputObserver"}
     assert {"default_debug_observer", "default_reuse_input_observer"} <= drawn
+
+
+def test_every_fake_quantizer_that_torch_exports_can_be_drawn() -> None:
+    drawn = {faked(observer).factory for observer in (*ACTIVATIONS, *WEIGHTS)} | {"FusedMovingAvgObsFakeQuantize"}
+    exported = {
+        name
+        for name in tq.fake_quantize.__all__
+        if hasattr(getattr(tq.fake_quantize, name), "with_args") and not name.endswith("Base")
+    }
+    # These two stand in exported qconfigs.
+    assert exported <= drawn | {"default_fused_wt_fake_quant", "default_fused_per_channel_wt_fake_quant"}
+
+
+def test_every_way_to_prepare_is_drawn(corpus: list[Case]) -> None:
+    drawn = {(case.is_qat, case.training) for case in corpus}
+    assert drawn == {(False, None), (False, True), (True, None), (True, False)}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +206,8 @@ def plain(case: Case) -> bool:
         and case.mapping.entries[0].qconfig == "default_qconfig"
         and case.backend is None
         and not case.quantized_inputs
+        and not case.is_qat
+        and case.training is None
         and all(call.scope == "" and call.sequence == "list" for call in case.calls)
     )
 

@@ -46,8 +46,8 @@ class Pinner:
 
     def shows(self, case: Case) -> bool:
         """Whether the implementation deviates on a case, and this entry explains it."""
-        arguments = build(case)  # the reference changes nothing: one build serves both
-        wide, narrow = (_placement(other, arguments) for other in (self.full, self.others))
+        # The reference changes nothing, but a deviation may: each has a build of its own.
+        wide, narrow = (_placement(other, build(case)) for other in (self.full, self.others))
         if wide is None or narrow is None:
             if wide is narrow:
                 return False

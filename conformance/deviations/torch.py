@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import torch_modules as modules
 from . import torch_placement as placement
+from . import torch_qat as qat
 from . import torch_qconfigs as qconfigs
 from . import torch_refusals as refusals
 from . import torch_scale as scale
@@ -383,6 +384,32 @@ REGISTER = Register(
             "taken twice, one of the readers is missed, or reads another part",
             "its docstring: reroute all consumers of the original LSTM node and its sub-nodes",
             modules.PARTS_MISSED,
+        ),
+        Deviation(
+            "modules-swapped-by-eager-rules",
+            ("PLACEMENT-5", "QAT-1", "QAT-3", "QCONFIGS-1"),
+            "modules are swapped for training by the qconfigs of propagate_qconfig_, which knows no regular "
+            "expressions and no indexes and lets a type override a parent's name: a module is swapped that is "
+            "switched off, or for another qconfig than its node's, or is not swapped",
+            "QConfigMapping: in increasing match priority; prepare.py itself notes: TODO: support regex as well",
+            qat.EAGER_SWAP,
+        ),
+        Deviation(
+            "swapped-modules-in-training-mode",
+            ("PLACEMENT-5", "QAT-6"),
+            "swap_module constructs a new module and keeps hooks and device, but not the mode: in a model in eval "
+            "mode it is in training mode",
+            "torch.nn.Module.eval: sets the module in evaluation mode; affects all its modules",
+            qat.TRAINING_MODE,
+        ),
+        Deviation(
+            "qconfig-left-on-the-float-model",
+            ("QAT-8",),
+            "propagate_qconfig_ leaves a qconfig on the modules of the float model, and takes one that it finds there "
+            "in place of the mapping's: when a model is prepared again, for another mapping, modules are swapped as "
+            "the first one said",
+            "prepare_qat_fx: we'll insert fake_quantize modules according to the qconfig_mapping",
+            qat.LEFT_BEHIND,
         ),
     ),
 )

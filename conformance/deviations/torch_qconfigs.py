@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
+from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 
 from observance.conformance.variants import Change
@@ -24,12 +25,18 @@ def _needs_observers(original: Decision, qconfig: Any) -> Any:
     return original(qconfig)
 
 
-def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
+def propagated(root: nn.Module, mapping: QConfigMapping) -> Iterator[tuple[nn.Module, Any]]:
     """Yield each module with the qconfig that eager mode's propagation gives it.
 
     It knows types and names, and a module inherits what its parent has.  What a
     module says itself, because it is prepared already, counts more.
     """
+    flat: dict[Any, Any] = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
+    return _propagated(root, "", flat, None)
+
+
+def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
+    """Yield a module and all inside, each with its qconfig."""
     own = vars(module).get("qconfig", flat.get(path, flat.get(type(module), inherited)))
     yield module, own
     for name, child in module.named_children():
@@ -63,12 +70,7 @@ def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mappin
     """
     if len(_SURVEYED) > 1:
         return original(graph, modules, mapping, scopes)
-    flat = {
-        "": mapping.global_qconfig,
-        **mapping.object_type_qconfigs,
-        **mapping.module_name_qconfigs,
-    }
-    for module, qconfig in _propagated(graph.owning_module, "", flat, None):
+    for module, qconfig in propagated(graph.owning_module, mapping):
         has_weight = getattr(qconfig, "weight", None) is not None
         if has_weight and is_per_channel_transposed(module, qconfig):
             raise AssertionError("per-channel weights for a transposed convolution")

@@ -27,11 +27,6 @@ def _takes_any_truth(original: Decision, name: str, value: Any, *rest: Any) -> N
         original(name, value, *rest)
 
 
-def _knows_one_truth(original: Decision, is_qat: Any, *rest: Any) -> None:
-    """Let what is not True pass where the reference specifies no training."""
-    original(is_qat is True, *rest)
-
-
 def _takes_scopes(original: Decision, name: str, value: Any, *rest: Any) -> None:
     """Find out what the scopes are where the first one is looked up."""
     if name == "node_name_to_scope" and value is None:
@@ -85,10 +80,7 @@ def _refuses_late(original: Decision, graph: Graph, modules: Any) -> None:
 
 
 INDEXES = (Change("refusals.refuse_indexes", _ignores_indexes),)
-TRUTH = (
-    Change("refusals.refuse_type", _takes_any_truth),
-    Change("entry.refuse_unspecified", _knows_one_truth),
-)
+TRUTH = (Change("refusals.refuse_type", _takes_any_truth),)
 ARGUMENTS = (
     Change("refusals.refuse_type", _takes_scopes),
     Change("entry._as_object", _takes_configs),

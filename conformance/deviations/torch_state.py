@@ -37,7 +37,7 @@ def _counts_float_patterns(
 ) -> Any:
     """Count a pattern that stays float as observed, if its backend takes it as it is."""
     chosen = original(result, match, assigned, known, reader)
-    asked = any(assigned[node] is not None for node in match.nodes)
+    asked = any(assigned.get(node) is not None for node in match.nodes)
     if asked and not chosen and backends.judge(match, _FLOAT, reader).supported:
         result.observed.update(match.nodes)
     return chosen
