@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch.ao.quantization import QConfigMapping
 
+from observance.conformance.choices_modules import of_modules
 from observance.reference import dtypes
 from observance.reference.graphs import operands
 from observance.reference.qconfigs import Scopes
@@ -38,6 +39,10 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
         asks = {dtypes.ask_of(qconfig) for qconfig in parts if qconfig is not None}
         if None not in parts and len(asks) > 1:
             found.append(f"the parts of the pattern that ends in {match.last.name} have different qconfigs")
+    found += of_modules(site, mapping)
+    for call in site.standalone.values():
+        if call.site is not None:
+            found += of_asking(call.site, call.inside.configs.qconfigs, call.inside.scopes)
     return found
 
 
@@ -72,4 +77,6 @@ def of_sharing(site: Site) -> list[str]:
         far = first is not None and plan.read_at(first) is None
         if quantized.ask.reuse and far and node in site.outputs:
             found.append(f"{node.name} reuses an observer that is further back than its input")
+    for call in site.standalone.values():
+        found += of_sharing(call.site) if call.site is not None else []
     return found

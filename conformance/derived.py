@@ -10,6 +10,7 @@ from observance.strategies.case import (
     Backend,
     Call,
     Case,
+    Declared,
     Entry,
     Mapping,
     QConfigChoice,
@@ -17,6 +18,7 @@ from observance.strategies.case import (
     map_tree,
     operand_values,
 )
+from observance.strategies.declared_source import calls_of, is_block
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
@@ -36,10 +38,11 @@ def with_entries(case: Case, *entries: Entry) -> Case:
 def modules(case: Case) -> list[tuple[int, str, str]]:
     """Return each call that has a module of its own: its number, module name and target.
 
-    Modules that are called twice are left out, and so is every module where one
-    stands under two names: it is counted under the one that the tracer meets first.
+    Modules that are called twice are left out, those of their own kind and what is
+    inside of them, and every module where one stands under two names: it is counted
+    under the one that the tracer meets first.
     """
-    places, shared = scopes(case), {call.shares for call in case.calls}
+    places, shared = scopes(case), {call.shares for call in case.calls} | untold(case)
     if any(call.shares is not None and places[call.shares] != places[n] for n, call in enumerate(case.calls)):
         return []
     return [
@@ -47,6 +50,45 @@ def modules(case: Case) -> list[tuple[int, str, str]]:
         for number, call in enumerate(case.calls)
         if OPERATORS[call.operator].module and call.shares is None and number not in shared
     ]
+
+
+def untold(case: Case) -> set[int]:
+    """Return the calls whose modules are none of the graph's: traced, or inside a module that is not."""
+    custom = {declared.name for declared in case.declared if declared.kind == "custom"}
+    traced = {"Gate", "Scale"} - custom
+    inside = [calls_of(case, declared.name) for declared in case.declared if declared.kind != "custom"]
+    found = {number for number, call in enumerate(case.calls) if OPERATORS[call.operator].target in traced}
+    return found.union(*inside)
+
+
+def brings_observers(case: Case) -> bool:
+    """Whether the model has observers before it is prepared: the caller's, in a module that is prepared already."""
+    return any(declared.kind == "prepared" for declared in case.declared)
+
+
+def by_other_name(case: Case) -> Case | None:
+    """Return the case with a module declared by its class in place of its name, or the other way; None if none can."""
+    first = next(iter(case.declared), None)
+    if first is None or first.kind not in ("standalone", "non_traceable") or not _alone_in_class(case, first):
+        return None
+    return replace(case, declared=(replace(first, by_class=not first.by_class), *case.declared[1:]))
+
+
+def with_class_overridden(case: Case) -> Case | None:
+    """Return the case with the class of a named standalone module declared too, with nothing to be quantized there."""
+    first = next(iter(case.declared), None)
+    if first is None or first.kind != "standalone" or first.by_class or not _alone_in_class(case, first):
+        return None
+    more = Declared("standalone", first.name, by_class=True, mapping=Mapping())
+    return replace(case, declared=(*case.declared, more))
+
+
+def _alone_in_class(case: Case, declared: Declared) -> bool:
+    """Whether a declared module is the only one of its class."""
+    if is_block(case, declared.name):
+        return True
+    operator = case.calls[calls_of(case, declared.name)[0]].operator
+    return sum(call.operator == operator and call.shares is None for call in case.calls) == 1
 
 
 def exactly(name: str) -> str:
@@ -103,9 +145,10 @@ def separated(case: Case) -> Case | None:
 
 
 def without_names(case: Case) -> Case:
-    """Return the case with no selector that depends on a module's name or index."""
+    """Return the case with no selector, and no declared module, that depends on a module's name or index."""
     entries = tuple(entry for entry in case.mapping.entries if entry.selector in ("global", "object_type"))
-    return replace(case, mapping=Mapping(case.mapping.base, entries))
+    custom = tuple(declared for declared in case.declared if declared.kind == "custom")
+    return replace(case, mapping=Mapping(case.mapping.base, entries), declared=custom)
 
 
 def reordered(case: Case) -> tuple[Case, dict[int, int]] | None:

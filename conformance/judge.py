@@ -41,6 +41,10 @@ _NEEDS = {
     "regex selector": "regex-selectors",
     "order selector": "order-selectors",
     "configs as dicts": "dict-configs",
+    "standalone module": "standalone-modules",
+    "prepared module": "standalone-modules",
+    "prepared as standalone": "standalone-modules",
+    "custom module": "custom-modules",
     "quantization-aware training": "qat",
 }
 
@@ -285,4 +289,5 @@ def is_claimed(case: Case, implementation: Implementation) -> bool:
     needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
     if "float16" in case.to_json():
         needed.add("fp16")
-    return all(implementation.supports(feature) for feature in needed)
+    standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
+    return not standalone and all(implementation.supports(feature) for feature in needed)

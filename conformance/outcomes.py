@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
-from torch.ao.quantization.quantize_fx import fuse_fx
 from torch.fx import Graph, GraphModule
 
 from observance.conformance.implementations import Implementation
-from observance.conformance.observation import Observation, ObservationError, callee_of, observe
+from observance.conformance.observation import Inner, Observation, ObservationError, callee_of, observe
+from observance.reference import modules
+from observance.reference.entry import Configs, read_configs
 from observance.strategies import Arguments, Case, build
 
 
@@ -46,6 +49,7 @@ class Outcome:
     observation: Observation | None = None
     misshapen: str | None = None
     before: dict[str, str] = field(default_factory=dict)
+    inner: Mapping[str, Inner] = field(default_factory=dict)
 
 
 def run(implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False) -> Outcome:
@@ -70,7 +74,7 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
 
 def _prepared(implementation: Implementation, case: Case, arguments: Arguments, before: dict[str, str]) -> Outcome:
     """Call an implementation with some arguments, and look at the result."""
-    float_graph = copy_graph(arguments.model.graph)
+    float_graph, inner = copy_graph(arguments.model.graph), inner_graphs(arguments)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -78,13 +82,13 @@ def _prepared(implementation: Implementation, case: Case, arguments: Arguments, 
         except Exception as raised:  # whatever an implementation raises is an outcome
             result, error = None, raised
     said = [(warning.category, str(warning.message)) for warning in caught]
-    outcome = Outcome(case, float_graph, arguments, None, error, said, before=before)
+    outcome = Outcome(case, float_graph, arguments, None, error, said, before=before, inner=inner)
     if error is None and not isinstance(result, GraphModule):
         outcome.misshapen = f"prepare returned a {type(result).__name__}, not a GraphModule"
     elif error is None:
         outcome.prepared = result
         try:
-            outcome.observation = observe(float_graph, result)
+            outcome.observation = observe(float_graph, result, inner)
         except (ObservationError, AttributeError, KeyError, IndexError) as broken:
             outcome.misshapen = str(broken)
     return outcome
@@ -123,6 +127,8 @@ def call(implementation: Implementation, arguments: Arguments) -> Any:
     if implementation.shape == "prepare_fx":
         return implementation.function(arguments.float_model, mapping, inputs, **configs)
     scopes = arguments.scopes
+    if arguments.is_standalone:
+        configs["is_standalone_module"] = True
     return implementation.function(arguments.model, mapping, arguments.is_qat, scopes, inputs, **configs)
 
 
@@ -133,8 +139,7 @@ def fused(arguments: Arguments) -> Arguments:
     be held against a graph that is fused already.  Where there is nothing to
     fuse, the model is handed over as it is, with its submodules.
     """
-    backend = arguments.backend_config
-    model = fuse_fx(arguments.float_model, backend_config=backend)
+    model = fuse(retraced(arguments).model, False, None, arguments.backend_config)
     if len(model.graph.nodes) == len(arguments.model.graph.nodes):
         return arguments
     return retraced(replace(arguments, float_model=model))
@@ -142,10 +147,35 @@ def fused(arguments: Arguments) -> Arguments:
 
 def retraced(arguments: Arguments) -> Arguments:
     """Return the arguments with the same float model, traced once more; the configs are the same objects."""
-    tracer = QuantizationTracer([], [])
+    tracer = QuantizationTracer(*map(list, arguments.leaves))
     tracer.record_stack_traces = False
     model = GraphModule(arguments.float_model, tracer.trace(arguments.float_model))
     return replace(arguments, model=model, scopes=dict(tracer.node_name_to_scope))
+
+
+def inner_graphs(arguments: Arguments) -> dict[str, Inner]:
+    """Return the float graphs of the standalone modules that are called, by their targets.
+
+    They are traced and fused, as every model is before it is prepared.
+    """
+    if not any(arguments.leaves):
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of dicts
+        configs = read_configs(arguments.qconfig_mapping, arguments.custom_config, arguments.backend_config)
+    return _inner_graphs(arguments.model, configs)
+
+
+def _inner_graphs(model: GraphModule, configs: Configs) -> dict[str, Inner]:
+    """Return the float graphs of the standalone modules that a graph calls, by their targets."""
+    called = {str(node.target): node for node in model.graph.nodes if node.op == "call_module"}
+    found = {}
+    for name in called:
+        module = model.get_submodule(name)
+        if modules.is_standalone(name, module, configs.custom) and not modules.is_prepared(module):
+            inside = modules.inside(name, module, None, configs)
+            found[name] = Inner(copy_graph(inside.model.graph), _inner_graphs(inside.model, inside.configs))
+    return found
 
 
 def copy_graph(graph: Graph) -> Graph:

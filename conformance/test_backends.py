@@ -24,7 +24,7 @@ def test_an_observer_needs_a_quantized_pattern_next_to_it(trial: Trial) -> Itera
     site, seen = trial.surveyed
     for node in site.graph.nodes:
         makers = node in site.quantized
-        readers = any(reader in site.quantized for reader in node.users)
+        readers = any(reader in site.quantized or reader in site.standalone for reader in node.users)
         if makers or readers or node.op == "output":
             continue
         found = seen.on(node.name)
@@ -64,7 +64,7 @@ def test_a_pattern_that_is_never_observed_is_not(trial: Trial) -> Iterator[Findi
         return
     site, seen = trial.surveyed
     never = {node for node, q in site.quantized.items() if is_never_observed(q)}
-    silent = never | {n for n in site.graph.nodes if n not in site.quantized}
+    silent = never | {n for n in site.graph.nodes if n not in site.quantized and n not in site.standalone}
     for node in site.graph.nodes:
         concerned = node in never or any(reader in never for reader in node.users)
         if concerned and node in silent and all(reader in silent for reader in node.users):

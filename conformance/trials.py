@@ -85,12 +85,13 @@ class Trial:
         """Return why the reference has observers, or none, at a place: first on the value, then for its reader."""
         if self._survey is None:
             return ""
+        site, difference = _within(self._survey[0], difference)
         edge = difference.edge
         value = edge.value if edge else difference.place.removeprefix("on ").removeprefix("the module of ")
-        said = [d for d in self._survey[0].plan.decisions if d.node.name == value and not d.is_of_argument]
+        said = [d for d in site.plan.decisions if d.node.name == value and not d.is_of_argument]
         if edge:
             places = {"pattern", "input and output", place_of(edge.keys)}
-            said += [d for d in self._survey[0].plan.decisions if d.node.name == edge.reader and d.place in places]
+            said += [d for d in site.plan.decisions if d.node.name == edge.reader and d.place in places]
         return "; ".join(map(str, said)) or f"nobody asks for an observer on {value}"
 
     @property
@@ -142,6 +143,18 @@ class Trial:
         return recorder.values if finite else None
 
 
+def _within(site: Site, difference: Difference) -> tuple[Site, Difference]:
+    """Return the graph that a difference is in, maybe a standalone module's, and the difference as told there."""
+    while difference.inner is not None:
+        node = difference.place.removeprefix("inside ").partition(":")[0]
+        calls = [call.site for other, call in site.standalone.items() if other.name == node]
+        inner = calls[0] if calls else None
+        if inner is None:
+            break
+        site, difference = inner, difference.inner
+    return site, difference
+
+
 class _Recorder(Interpreter):
     """An interpreter that keeps the value of every node, by name."""
 
@@ -189,25 +202,34 @@ def same_edges(first: Outcome, second: Outcome, because: str, names: dict[str, s
             outcomes = [type(o.error).__name__ if o.error else "accepted" for o in (first, second)]
             return [broken("the call", outcomes[0], outcomes[1], because, pair)]
         return []
-    renamed = names or {}
-    theirs = _by_reader(second.observation)
+    return _alike(first.observation, second.observation, because, names or {}, pair)
+
+
+def _alike(
+    one: Observation, other: Observation, because: str, names: dict[str, str], pair: tuple[Case, Case], where: str = ""
+) -> list[Finding]:
+    """Compare two observations edge by edge, and what is inside standalone modules."""
+    theirs = _by_reader(other)
     forth: dict[int, int] = {}
     back: dict[int, int] = {}
     found: list[Finding] = []
-    for reader, edges in _by_reader(first.observation).items():
-        others = theirs.get(renamed.get(reader, reader))
+    for reader, edges in _by_reader(one).items():
+        others = theirs.get(names.get(reader, reader))
         if others is None or len(others) != len(edges):
             continue
-        for edge, other in zip(edges, others, strict=True):
-            mine, yours = first.observation.edges[edge], second.observation.edges[other]
+        for edge, second in zip(edges, others, strict=True):
+            mine, yours = one.edges[edge], other.edges[second]
             same = [s.settings for s in mine] == [s.settings for s in yours] and all(
                 forth.setdefault(a.group, b.group) == b.group and back.setdefault(b.group, a.group) == a.group
                 for a, b in zip(mine, yours, strict=True)
             )
             if same:
-                found.append(kept(edge))
+                found.append(kept(f"{where}{edge}"))
             else:
-                found.append(broken(edge, _words(mine), _words(yours), because, pair))
+                found.append(broken(f"{where}{edge}", _words(mine), _words(yours), because, pair))
+    for node, inner in one.inside.items():
+        twin = other.inside.get(names.get(node, node))
+        found += _alike(inner, twin, because, {}, pair, f"{where}inside {node}: ") if twin is not None else []
     return found
 
 

@@ -65,20 +65,16 @@ def _as_object(config: Any, kind: type, name: str) -> Any:
     return kind.from_dict(config)  # type: ignore[attr-defined]
 
 
-def refuse_unspecified(equalization: Any, standalone: bool, custom: Any) -> None:
+def refuse_unspecified(equalization: Any) -> None:
     """Refuse what this specification does not cover.
 
     Raises
     ------
     RefusalError
-        For equalization, standalone and custom modules.
+        For equalization.
     """
     asked = {
         "equalization": bool(equalization) and not _is_empty(equalization),
-        "preparing a standalone module": standalone,
-        "standalone modules": bool(custom.standalone_module_names or custom.standalone_module_classes),
-        "custom modules": any(custom.float_to_observed_mapping.values()),
-        "quantized outputs": bool(custom.output_quantized_indexes),
     }
     for name, wanted in asked.items():
         if wanted:

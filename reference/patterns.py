@@ -79,11 +79,14 @@ def _length(pattern: Any) -> int:
     return sum(map(_length, pattern)) if isinstance(pattern, tuple) else 1
 
 
-def find(graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig) -> dict[Node, Match]:
-    """Return the match of each node that has one."""
+def find(
+    graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig, own: Mapping[Node, Match]
+) -> dict[Node, Match]:
+    """Return the match of each node that has one; `own` are those of modules that are a match of their own."""
     known = candidates(backend)
     uses = count_uses(graph)
-    matched: dict[Node, Match] = {}
+    uses.update(list(own))  # once more: no pattern goes through them
+    matched = dict(own)
     for node in reversed(graph.nodes):
         if node in matched or node.op not in ("call_module", "call_function", "call_method"):
             continue

@@ -9,7 +9,7 @@ result; the caller's modules, nodes and configs are left as they are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from typing import Any
 
 from torch import nn
@@ -68,7 +68,7 @@ def save(
         state.standalone_module_input_quantized_idxs = list(configs.custom.input_quantized_indexes)
         state.standalone_module_output_quantized_idxs = list(configs.custom.output_quantized_indexes)
     prepared.meta[KEY] = state
-    mark_modules(prepared, names, configs)
+    mark_modules(prepared, names, configs, {*decided.custom, *decided.standalone})
     mark_weights(prepared, state.observed_node_names, positions)
     return prepared
 
@@ -95,11 +95,14 @@ def observed_names(decided: Plan) -> set[str]:
     return {node.name for node in decided.observed}
 
 
-def mark_modules(prepared: GraphModule, names: Mapping[str, Any], configs: Configs) -> None:
-    """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7)."""
+def mark_modules(prepared: GraphModule, names: Mapping[str, Any], configs: Configs, own: Collection[str]) -> None:
+    """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7).
+
+    Those of `own` say what they were prepared by themselves.
+    """
     modules = dict(prepared.named_modules(remove_duplicate=False))
     for node in prepared.graph.nodes:
-        if node.op == "call_module" and node.name in names:
+        if node.op == "call_module" and node.name in names and node.target not in own:
             mark(modules[str(node.target)], str(node.target), names[node.name], configs)
 
 

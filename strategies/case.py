@@ -152,6 +152,27 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """A module that the custom config declares to be of a kind of its own.
+
+    ``kind`` is ``standalone``, ``non_traceable``, ``custom``, or ``prepared`` (a
+    standalone module that is prepared already).  ``name`` is the dotted name of a
+    submodule or of a call's module, and with ``by_class`` it stands for its class;
+    for a custom module it is a class, as the operator table writes it.  A standalone
+    module may have a ``mapping`` and a ``backend`` of its own; which of its inputs,
+    and whether its output, are quantized is said by their indexes.
+    """
+
+    kind: str
+    name: str
+    by_class: bool = False
+    mapping: Mapping | None = None
+    backend: str | Backend | None = None
+    quantized_inputs: tuple[int, ...] = ()
+    quantized_output: bool = False
+
+
+@dataclass(frozen=True)
 class Case:
     """A recipe for one call of `prepare`.
 
@@ -163,7 +184,8 @@ class Case:
     training mode if ``is_qat`` and else for eval mode; with ``hooked``, the modules
     that are swapped for training have hooks.  Weights come from ``seed``.  A case
     that is ``written`` has a text of that name, of a ``size`` if it has one, in
-    place of all this (see `written.py`).
+    place of all this (see `written.py`).  ``declared`` are modules of their own
+    kind; with ``is_standalone``, the model itself is a standalone module.
     """
 
     inputs: tuple[str, ...]
@@ -178,6 +200,8 @@ class Case:
     size: int = 0
     training: bool | None = None
     hooked: bool = False
+    declared: tuple[Declared, ...] = ()
+    is_standalone: bool = False
     seed: int = 0
 
     @property
@@ -251,7 +275,7 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
 
 _NOUNS: dict[str, type] = {
     noun.__name__: noun
-    for noun in (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
+    for noun in (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
 }
 
 _ALIASES: dict[str, str] = {name: globals()[name] for name in ("Operand", "Tree", "Scalar", "QConfigChoice")}

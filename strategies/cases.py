@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from .backends import BACKENDS, resolve_backend, suited
 from .case import Case, Mapping, operand_values
+from .declared import DECLARED, apart_from_own, planned, resolve_declared, untrained
 from .features import features
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
@@ -40,7 +41,8 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS, MANNERS)
+    flags = st.tuples(_QUANTIZED, _AS_DICTS, MANNERS)
+    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, flags, DECLARED)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -58,19 +60,22 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    operators, output, qconfigs, mapping, backend, quantized, as_dicts, manner = draw(_drawn(max_calls))[0]
-    graph = resolve_graph(operators)
+    operators, output, qconfigs, mapping, backend, flags, declared = draw(_drawn(max_calls))[0]
+    quantized, as_dicts, drawn = flags
+    manner = untrained(declared, drawn)
+    graph = resolve_graph(planned(operators, declared))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     palette = in_manner(manner, suited(backend, resolve_palette(qconfigs)))
     floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
     case = dataclasses.replace(
         case,
         mapping=resolve_mapping(mapping, palette, parts(case)),
-        backend=resolve_backend(backend, target_chains(case), palette, manner.is_qat),
+        backend=resolve_backend(backend, apart_from_own(declared, target_chains(case)), palette, manner.is_qat),
         quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
         as_dicts=as_dicts,
     )
     case = trained(case, manner, [OPERATORS[call.operator].target for call in case.calls])
+    case = resolve_declared(declared, case, palette)
     for feature in features(case):
         event(feature)
     return case

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from .case import Backend, Case, Constraint, QConfig, operand_values, tree_values
+from .features_declared import of_declared
 from .layout import scopes
 from .operators import OPERATORS, TRAINED
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
@@ -52,6 +53,21 @@ FEATURES: dict[str, str] = {
     "constraint": "a drawn dtype config with constraints",
     "input never observed": "a drawn pattern that is never observed",
     "quantized input": "a graph input declared as quantized",
+    "standalone module": "a submodule that is prepared by itself",
+    "prepared module": "a submodule that was prepared as a standalone one before",
+    "prepared as standalone": "the model itself is prepared as a standalone module",
+    "non-traceable module": "a module that is a leaf of the trace",
+    "custom module": "a module of a class that has an observed class",
+    "custom LSTM": "an LSTM that has an observed class",
+    "custom attention": "multi-head attention that has an observed class",
+    "declared by class": "a module that is declared by its class",
+    "nested standalone": "a standalone module inside another",
+    "own module called twice": "two calls of one standalone or custom module",
+    "own module by keyword": "a standalone or custom module with keyword arguments",
+    "declared quantized input": "a standalone module with an input that is quantized",
+    "declared quantized output": "a standalone module with an output that is quantized",
+    "own configs inside": "a standalone module with a mapping or a backend config of its own",
+    "several outputs inside": "a standalone module that returns several values",
     "configs as dicts": "the configs in their deprecated form",
     "fused module": "a module that fusion leaves, such as nni.LinearReLU",
     "quantization-aware training": "the model is prepared for training",
@@ -70,6 +86,7 @@ def features(case: Case) -> list[str]:
     found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case) | _of_training(case)
     if case.quantized_inputs:
         found.add("quantized input")
+    found |= of_declared(case)
     if case.as_dicts:
         found.add("configs as dicts")
     return [name for name in FEATURES if name in found]
@@ -111,7 +128,7 @@ def _of_operators(case: Case) -> set[str]:
         for letters, name in (("nz", "shape arithmetic"), ("b", "mask"), ("i", "index input")):
             if set(letters) & set(kinds):
                 found.add(name)
-        if entry.gives in "mrc":
+        if entry.gives in "mrcsga":
             found.add("multi-output operator")
         if entry.parameters:
             found.add("function weight")

@@ -23,7 +23,17 @@ FRESH_INPUT = 7
 
 _INPUTS_PER_KIND = 3
 
-_MAKERS = {"n": "size", "z": "sizes", "m": "chunk", "r": "lstm", "c": "lstm_cell"}
+_MAKERS = {
+    "n": "size",
+    "z": "sizes",
+    "m": "chunk",
+    "r": "lstm",
+    "s": "lstm_states",
+    "w": "hidden_state",
+    "g": "gru",
+    "a": "attention",
+    "c": "lstm_cell",
+}
 """What makes a value of a kind that cannot be an input."""
 
 _COMMON = (

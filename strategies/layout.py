@@ -97,6 +97,13 @@ def owner(case: Case, number: int) -> int:
     return number if shares is None else owner(case, shares)
 
 
+def member(case: Case, number: int) -> str:
+    """Return the attribute name of a call's module, or the stem of its parameters' names."""
+    places, source = scopes(case), owner(case, number)
+    shown = source if places[source] == places[number] else number
+    return f"{case.calls[shown].operator}_{shown}"
+
+
 def check(case: Case) -> None:
     """Check that the model of the case can be built.
 

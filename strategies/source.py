@@ -10,7 +10,9 @@ import re
 
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
 from .configs_source import backend_lines, mapping_lines
+from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
 from .layout import Block, block_tree, check, join, owner, scopes
+from .layout import member as member
 from .operators import INPUT_SHAPES, OPERATORS, TRAINED
 from .written import written_source
 
@@ -55,7 +57,7 @@ _MAIN = """
 if __name__ == "__main__":
     from torch.ao.quantization.fx import prepare
 
-    tracer = QuantizationTracer([], [])
+    tracer = TRACER
     float_model = make_model()
     model = torch.fx.GraphModule(float_model, tracer.trace(float_model))
     prepared = prepare(
@@ -65,7 +67,7 @@ if __name__ == "__main__":
         tracer.node_name_to_scope,
         make_inputs(),
         prepare_custom_config=make_custom_config(),
-        backend_config=make_backend(),
+        backend_config=make_backend(),STANDALONE
     )
     print(prepared)
     print(prepared(*make_inputs()))
@@ -116,6 +118,8 @@ def script(case: Case) -> str:
     """
     body = definitions(case)
     main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
+    main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
+    main = main.replace("STANDALONE", "\n        is_standalone_module=True," if case.is_standalone else "")
     return f'"""Case {case.digest}."""\n\n{body}\n{main}'
 
 
@@ -124,24 +128,45 @@ def definitions(case: Case) -> str:
     if case.written:
         return f"{PREAMBLE}\n\n{written_source(case)}"
     check(case)
+    check_declared(case)
+    classes = class_names(case)
     body = "\n".join(
         [
             model_source(case),
-            *_function("make_model", [_seeding(case.seed), f"return Model().{_mode(case)}.requires_grad_(False)"]),
+            *_function("make_model", [_seeding(case.seed), *_made(case)]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
-            *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, class_names(case))),
+            *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, classes)),
             *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
-            *_function("make_custom_config", [f"return {_custom_config(case)}"]),
+            *_function("make_custom_config", _config_lines(case)),
+            *own_functions(case, classes, _function),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
-    hooks = _HOOKS if "register_forward_hook(shift)" in body else ""
-    return "\n".join([PREAMBLE, fold, hooks, body] if hooks else [PREAMBLE, fold, body])
+    hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
+    return "\n".join([*_leading(body), fold, *hooks, body])
 
 
 def _function(name: str, body: list[str]) -> list[str]:
     """Return the lines of a function without arguments, and the empty lines before it."""
     return ["", f"def {name}():", *("    " + line for line in body), ""]
+
+
+def _leading(body: str) -> list[str]:
+    """Return the imports, and the classes that a body names."""
+    own = own_classes(body)
+    return [PREAMBLE, own] if own else [PREAMBLE]
+
+
+def _made(case: Case) -> list[str]:
+    """Return the statements that make the model and return it."""
+    made, prepared = f"Model().{_mode(case)}.requires_grad_(False)", preparations(case)
+    return [f"model = {made}", *prepared, "return model"] if prepared else [f"return {made}"]
+
+
+def _config_lines(case: Case) -> list[str]:
+    """Return the body of the function that makes the custom config; example inputs in it are the same each time."""
+    lines = config_lines(case, _custom_config(case), class_names(case))
+    return [_seeding(case.seed + 2), *lines] if case.declared else lines
 
 
 def _mode(case: Case) -> str:
@@ -290,13 +315,6 @@ def _links(case: Case) -> list[str]:
             there = join(places[other], member(case, other))
             lines.append(f"self.{here}.weight = self.{there}.weight")
     return lines
-
-
-def member(case: Case, number: int) -> str:
-    """Return the attribute name of a call's module, or the stem of its parameters' names."""
-    places, source = scopes(case), owner(case, number)
-    shown = source if places[source] == places[number] else number
-    return f"{case.calls[shown].operator}_{shown}"
 
 
 def _statement(case: Case, part: int | Block) -> str:

@@ -527,4 +527,4 @@ def keeps_observers(original: Saboteur, constructor: Any) -> Any:
 
 
 # Each further chapter has a file of its own, which enters its saboteurs here.
-from . import saboteurs_refusals, saboteurs_scale, saboteurs_state  # noqa: E402, F401
+from . import saboteurs_modules, saboteurs_refusals, saboteurs_scale, saboteurs_state  # noqa: E402, F401

@@ -17,6 +17,7 @@ from observance.strategies.case import (
     Backend,
     Call,
     Constraint,
+    Declared,
     DTypes,
     Entry,
     Mapping,
@@ -64,7 +65,7 @@ def test_json_tells_types_that_compare_equal_apart(case: Case) -> None:
 
 @given(cases())
 def test_a_case_is_one_line_of_json_and_a_python_expression(case: Case) -> None:
-    nouns = (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
+    nouns = (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
     assert "\n" not in case.to_json()
     assert eval(repr(case), {noun.__name__: noun for noun in nouns}) == case
 

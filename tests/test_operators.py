@@ -12,6 +12,7 @@ from torch import Tensor
 from observance.strategies import Case, build
 from observance.strategies.case import Mapping, Observer
 from observance.strategies.configs_source import SHIPPED_BACKENDS, backend_lines, observer_source, target_source
+from observance.strategies.declared_source import own_classes
 from observance.strategies.entries import INPUT_SHAPES, Operator
 from observance.strategies.graphs import Descriptor, Graph, Manner
 from observance.strategies.observers import ACTIVATIONS, SETTINGS, WEIGHTS, configured
@@ -22,6 +23,10 @@ from .results import compute, same
 
 NAMES: dict[str, Any] = {}
 exec(PREAMBLE, NAMES)
+exec(own_classes("Gate, Scale"), NAMES)
+
+TRACED = frozenset({"Gate", "Scale"})
+"""Modules that cases define: the tracer goes through them."""
 
 
 # The table of operators
@@ -56,8 +61,12 @@ def is_of_kind(value: Any, kind: str) -> bool:
             return type(value) is tuple and len(value) == 2 and all(is_of_kind(part, "t") for part in value)
         case "c":
             return type(value) is tuple and len(value) == 2 and all(is_of_kind(part, "d") for part in value)
-        case "r":
+        case "r" | "g" | "a":
             return type(value) is tuple and is_of_kind(value[0], "t")
+        case "s":
+            return type(value) is tuple and len(value) == 2 and all(is_of_kind(part, "w") for part in value)
+        case "w":
+            return isinstance(value, Tensor) and value.shape == (1, 4, 4) and value.dtype == torch.float32
     dtype = {"b": torch.bool, "i": torch.int64}.get(kind, torch.float32)
     return isinstance(value, Tensor) and value.shape == INPUT_SHAPES[kind] and value.dtype == dtype
 
@@ -81,7 +90,9 @@ def test_an_operator_calls_its_target(name: str) -> None:
     target, model = OPERATORS[name].target, build(alone(name)).model
     called = {node.target for node in model.graph.nodes if node.op in ("call_function", "call_method")}
     called |= {type(model.get_submodule(str(node.target))) for node in model.graph.nodes if node.op == "call_module"}
-    if target == "fold":
+    if target in TRACED:
+        assert target in [type(module).__name__ for module in build(alone(name)).float_model.children()]
+    elif target == "fold":
         assert "fold" in {getattr(one, "__name__", "") for one in called}
     else:
         assert eval(target_source(target, {}), NAMES) in called
@@ -156,9 +167,10 @@ def test_a_weight_that_can_be_tied_is_there(name: str) -> None:
     graph = Graph()
     graph.add(Descriptor(name))
     graph.add(Descriptor(name, manner=Manner(reuse="tie")))
-    assert graph.calls[-1].ties == 0
-    case = Case(tuple(graph.inputs), tuple(graph.calls), 1, Mapping())
-    first, second = build(case).float_model.children()
+    tied = graph.calls[-1].ties
+    assert graph.calls[tied].operator == name
+    case = Case(tuple(graph.inputs), tuple(graph.calls), len(graph.calls) - 1, Mapping())
+    *_, first, second = build(case).float_model.children()
     assert first is not second
     assert first.weight is second.weight
 
@@ -169,8 +181,8 @@ def test_what_can_be_shared_is_called_twice(name: str) -> None:
     graph.add(Descriptor(name))
     graph.add(Descriptor("relu", manner=Manner(reuse="share")))
     assert graph.calls[-1].operator == name
-    assert graph.calls[-1].shares == 0
-    compute(Case(tuple(graph.inputs), tuple(graph.calls), 1, Mapping()))
+    assert graph.calls[graph.calls[-1].shares].operator == name
+    compute(Case(tuple(graph.inputs), tuple(graph.calls), len(graph.calls) - 1, Mapping()))
 
 
 # The tables of observers

@@ -38,7 +38,7 @@ def test_every_drawn_model_runs_before_and_after_tracing(case: Case) -> None:
 @given(cases(max_calls=3))
 def test_no_more_operators_are_drawn_than_allowed(case: Case) -> None:
     # Those that make an operand of an operator come on top: a size, or what has several outputs.
-    makers = ("size", "sizes", "chunk", "lstm", "lstm_cell")
+    makers = ("size", "sizes", "chunk", "lstm", "lstm_cell", "lstm_states", "hidden_state", "gru", "attention")
     assert sum(call.operator not in makers for call in case.calls) <= 3
 
 
@@ -181,12 +181,18 @@ def test_drawn_patterns_are_chains_of_the_graph(corpus: list[Case]) -> None:
 
 
 def smallest(has: Callable[[Case], bool]) -> Case:
-    """The smallest case that Hypothesis finds with a property."""
-    return find(
-        cases(),
-        has,
-        settings=settings(max_examples=5_000, phases=[Phase.generate, Phase.shrink]),
-        random=random.Random(0),
+    """The smallest case that Hypothesis finds with a property, of four that it finds: shrinking may get stuck."""
+    found = [
+        find(
+            cases(),
+            has,
+            settings=settings(max_examples=5_000, phases=[Phase.generate, Phase.shrink]),
+            random=random.Random(start),
+        )
+        for start in range(4)
+    ]
+    return min(
+        found, key=lambda case: (len(case.calls), len({call.operator for call in case.calls}), len(case.to_json()))
     )
 
 
@@ -239,7 +245,7 @@ SHAPES: dict[str, tuple[Callable[[Case], bool], list[str]]] = {
         lambda case: any(len(chain) == 3 and chain[2] == "nn.ReLU" for chain in target_chains(case)),
         ["linear", "linear", "relu"],
     ),
-    "five calls": (lambda case: len(case.calls) >= 5, ["linear"] * 5),
+    "five calls": (lambda case: sum(call.operator != "chunk" for call in case.calls) >= 5, ["linear"] * 5),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +19,6 @@ Decision = Callable[..., Any]
 
 def _ignores_indexes(original: Decision, name: str, indexes: Any, count: int) -> None:
     """Take no notice of the index of an input or output that is not there."""
-
-
-def _needs_the_first(original: Decision, equalization: Any, standalone: Any, custom: Any) -> None:
-    """Hold an output for quantized only where its index is 0."""
-    kept = copy.copy(custom)
-    kept.output_quantized_indexes = [index for index in custom.output_quantized_indexes if index == 0]
-    original(equalization, standalone, kept)
 
 
 def _takes_any_truth(original: Decision, name: str, value: Any, *rest: Any) -> None:
@@ -87,10 +79,7 @@ def _refuses_late(original: Decision, graph: Graph, modules: Any) -> None:
         raise
 
 
-INDEXES = (
-    Change("refusals.refuse_indexes", _ignores_indexes),
-    Change("entry.refuse_unspecified", _needs_the_first),
-)
+INDEXES = (Change("refusals.refuse_indexes", _ignores_indexes),)
 TRUTH = (Change("refusals.refuse_type", _takes_any_truth),)
 ARGUMENTS = (
     Change("refusals.refuse_type", _takes_scopes),
