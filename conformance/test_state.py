@@ -26,6 +26,7 @@ from observance.conformance.recorded import (
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
 from observance.reference.entry import read_configs
+from observance.reference.specs import is_observer
 
 CALLS = ("call_module", "call_function", "call_method")
 
@@ -185,6 +186,7 @@ def _marks(prepared: GraphModule, name: str) -> dict[str, Meaning]:
     return {
         f", {path}" if path else "": meaning_of(vars(part)["qconfig"]) if "qconfig" in vars(part) else ABSENT
         for path, part in called.named_modules()
+        if not path or not is_observer(part)  # which a module that was swapped for training has inside
     }
 
 

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 from torch.ao.quantization import QConfig
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
@@ -27,6 +28,9 @@ _FLOAT = dtypes.Ask(None, None, None, False)
 
 _KEPT: deque[GraphModule] = deque(maxlen=1)
 """The newest model, as torch's cache keeps all of them."""
+
+_TENSORLESS: WeakKeyDictionary[Graph, dict[Node, bool]] = WeakKeyDictionary()
+"""Which nodes of a graph read no tensor, as far as it was asked: each node is asked once."""
 
 
 def _counts_float_patterns(
@@ -47,7 +51,8 @@ def _counts_float_patterns(
 
 def _is_taken_as_it_is(match: Match, reader: backends.Reader) -> bool:
     """Whether a backend takes a pattern that has been reset: to float, or to nothing if it seems to read no tensor."""
-    if any(holds_no_tensor_or_input(node, {}) for node in match.nodes):
+    known = _TENSORLESS.setdefault(match.last.graph, {})
+    if any(holds_no_tensor_or_input(node, known) for node in match.nodes):
         return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
     return backends.judge(match, _FLOAT, reader).supported
 
