@@ -39,6 +39,8 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
         asks = {dtypes.ask_of(qconfig) for qconfig in parts if qconfig is not None}
         if None not in parts and len(asks) > 1:
             found.append(f"the parts of the pattern that ends in {match.last.name} have different qconfigs")
+        if None not in parts and isinstance(match.last.meta.get("val"), (list, tuple)):
+            found.append(f"{match.last.name} says that it gives several values, of which some may be tensors")
     found += of_modules(site, mapping)
     for call in site.standalone.values():
         if call.site is not None:
@@ -62,6 +64,18 @@ def _of_swapping(site: Site) -> list[str]:
             found.append(f"{node.target} is swapped for training, and the backend does not support its qconfig")
     different = [name for name, several in asks.items() if len(several) > 1]
     return found + [f"the calls of {name} have different qconfigs" for name in different]
+
+
+def of_outputs(site: Site) -> list[str]:
+    """Return the outputs that are declared as quantized and that nothing observes; observers must have been placed.
+
+    torch's documentation promises an observer there and does not say which.
+    """
+    return [
+        f"{operand.value.name} is returned and declared as quantized, and nothing says what observes it"
+        for operand in site.returned
+        if site.plan.read_at(operand) is None and site.values.is_observable(operand.value)
+    ]
 
 
 def of_sharing(site: Site) -> list[str]:

@@ -27,6 +27,8 @@ FEATURES: dict[str, str] = {
     "qat": "The model may be prepared for quantization-aware training, for which modules are swapped.",
     "order-selectors": "A qconfig mapping may select a call by module name, object type and index.",
     "convert": "The prepared model can be given to PyTorch's convert_fx.",
+    "equalization": "Equalization qconfigs are obeyed: the inputs and weights of linear layers and convolutions.",
+    "other-devices": "Models may be on another device than the CPU; the suite uses the meta device.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""
 

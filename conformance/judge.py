@@ -46,6 +46,10 @@ _NEEDS = {
     "prepared as standalone": "standalone-modules",
     "custom module": "custom-modules",
     "quantization-aware training": "qat",
+    "quantized output": "quantized-inputs",
+    "equalization": "equalization",
+    "other device": "other-devices",
+    "two devices": "other-devices",
 }
 
 

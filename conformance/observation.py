@@ -22,7 +22,7 @@ from observance.conformance.alignment import Unobserved, align
 from observance.conformance.parts import Place, undone
 from observance.reference.graphs import operands, place_of
 from observance.reference.modules import Path
-from observance.reference.specs import is_observer, settings_of
+from observance.reference.specs import is_equalizer, is_observer, settings_of
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
 
@@ -68,6 +68,7 @@ class Observation:
     ----------
     edges
         The chain of observers on every edge of the float graph; empty if none.
+        Equalization observers are left out: they say nothing of how a value is quantized.
     values
         All chains of observers on every value, those that nothing reads included.
     callees
@@ -82,6 +83,10 @@ class Observation:
         For each node whose output is taken apart, the parts that have a stub.
     detours
         The edges that read a part out of what was put together again.
+    equalized
+        The whole chain on every edge that has an equalization observer.
+    equalizers
+        All chains on every value that end in an equalization observer.
     """
 
     edges: Mapping[Edge, Chain]
@@ -92,6 +97,12 @@ class Observation:
     dequantized: Mapping[Edge, frozenset[Path]] = field(default_factory=dict)
     stubs: Mapping[str, frozenset[Path]] = field(default_factory=dict)
     detours: frozenset[Edge] = frozenset()
+    equalized: Mapping[Edge, Chain] = field(default_factory=dict)
+    equalizers: Mapping[str, frozenset[Chain]] = field(default_factory=dict)
+
+    def chain(self, edge: Edge) -> Chain:
+        """Return all observers on an edge, those of equalization included."""
+        return self.equalized.get(edge, self.edges[edge])
 
     def on(self, value: str) -> str:
         """Return all observers on a value in words; nothing if there are none."""
@@ -131,6 +142,7 @@ def describe(settings: Settings) -> str:
     eps = found.get("eps")
     if isinstance(eps, tuple) and eps and eps[0] != torch.finfo(torch.float32).eps:
         words.append(f"eps {eps[0]:g}")
+    words += sorted({f"on {place}" for name, place in found.items() if name.startswith("device of ")})
     return f"{name}({', '.join(words)})"
 
 
@@ -169,27 +181,41 @@ def observe(float_graph: Graph, prepared: GraphModule, inner: Mapping[str, Inner
         If, its observers taken away, it is not the float graph.
     """
     reader = _Reader(float_graph, prepared)
-    edges = {
+    whole = {
         Edge(node.name, operand.keys, operand.value.name): reader.chain(_at(reader.copies[node], operand.keys))
         for node in float_graph.nodes
         for operand in operands(node)
     }
     inside = _inside(reader, inner or {})
-    values: dict[str, set[Chain]] = {}
-    for node in reader.prepared.graph.nodes:
-        if reader.bare.is_observer(node):
-            base = reader.names[reader.bare.base(node)]
-            values.setdefault(base, set()).add(reader.chain(node))
+    edges = {edge: reader.quantizing(chain) for edge, chain in whole.items()}
+    values, equalizers = _on_values(reader)
     names = {original.name: copy.name for original, copy in reader.copies.items()}
-    frozen = {value: frozenset(chains) for value, chains in values.items()}
     callees = {
         original.name: callee_of(_told_as(reader.bare.modules[str(copy.target)], original.name in inside))
         for original, copy in reader.copies.items()
         if original.op == "call_module"
     }
+    equalized = {edge: chain for edge, chain in whole.items() if chain != edges[edge]}
     through, detours = reader.through(edges)
     stubs = {reader.names[node]: frozenset(paths) for node, paths in reader.stubs.items()}
-    return Observation(edges, frozen, callees, names, inside, through, stubs, detours)
+    return Observation(edges, values, callees, names, inside, through, stubs, detours, equalized, equalizers)
+
+
+def _on_values(reader: _Reader) -> tuple[dict[str, frozenset[Chain]], dict[str, frozenset[Chain]]]:
+    """Return all chains on each value: those that quantize it, and those that end in an equalization observer."""
+    values: dict[str, set[Chain]] = {}
+    equalizers: dict[str, set[Chain]] = {}
+    for node in reader.prepared.graph.nodes:
+        if reader.bare.is_observer(node):
+            base, chain = reader.names[reader.bare.base(node)], reader.chain(node)
+            if chain[-1].group in reader.equalizers:
+                equalizers.setdefault(base, set()).add(chain)
+            else:
+                values.setdefault(base, set()).add(reader.quantizing(chain))
+    quantizing, equalizing = (
+        {value: frozenset(chains) for value, chains in found.items()} for found in (values, equalizers)
+    )
+    return quantizing, equalizing
 
 
 def _inside(reader: _Reader, inner: Mapping[str, Inner]) -> dict[str, Observation]:
@@ -232,6 +258,7 @@ class _Reader:
         self.stubs: Mapping[Node, set[Path]] = {} if apart is None else apart.stubs
         self.bare = Unobserved(self.prepared)
         self.groups: dict[int, int] = {}
+        self.equalizers: set[int] = set()
         self.seen: dict[Node, Chain] = {}
         self.apart = apart
         self.copies = align(float_graph if apart is None else apart.float_graph, self.bare)
@@ -251,6 +278,8 @@ class _Reader:
         for observer in reversed(pending):
             module = self.bare.modules[str(observer.target)]
             group = self.groups.setdefault(id(module), len(self.groups))
+            if is_equalizer(module):
+                self.equalizers.add(group)
             chain = (*chain, Seen(group, settings_of(module)))
             self.seen[observer] = chain
         return chain
@@ -276,6 +305,10 @@ class _Reader:
         while self.bare.is_observer(below := _at(*places[-1])):
             places.append((below, (0,)))
         return places
+
+    def quantizing(self, chain: Chain) -> Chain:
+        """Return a chain without its equalization observers."""
+        return tuple(seen for seen in chain if seen.group not in self.equalizers)
 
 
 def _at(node: Node, keys: tuple[int | str, ...]) -> Any:
@@ -306,6 +339,7 @@ def differences(expected: Observation, found: Observation) -> list[Difference]:
     """
     return [
         *_edge_differences(expected, found),
+        *_equalization_differences(expected, found),
         *_callee_differences(expected, found),
         *_part_differences(expected, found),
         *_inner_differences(expected, found),
@@ -324,6 +358,20 @@ def _edge_differences(expected: Observation, found: Observation) -> Iterator[Dif
         if Counter(mine_all) != Counter(theirs_all):
             own, other = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
             yield Difference(None, f"on {value}", own, other)
+
+
+def _equalization_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
+    """Yield the edges, and the values, whose equalization observers are not the same, or stand elsewhere."""
+    for edge in expected.edges:
+        if expected.specs(edge) == found.specs(edge):
+            mine, theirs = _specs(expected.chain(edge)), _specs(found.chain(edge))
+            if mine != theirs:
+                yield Difference(edge, f"{edge}, equalization", *_told(mine, theirs))
+    for value in dict.fromkeys([*expected.equalizers, *found.equalizers]):
+        counts = [Counter(map(_specs, seen.equalizers.get(value, ()))) for seen in (expected, found)]
+        if counts[0] != counts[1]:
+            own, other = (" | ".join(sorted(map(words, count.elements()))) or words(()) for count in counts)
+            yield Difference(None, f"on {value}, equalization", own, other)
 
 
 def _callee_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
@@ -390,8 +438,8 @@ def _pairs(expected: Observation, found: Observation) -> Iterator[tuple[Edge | N
 
     A chain that nothing reads is paired where it is the only one of its kind on its value.
     """
-    for edge, chain in expected.edges.items():
-        yield edge, str(edge), chain, found.edges[edge]
+    for edge in expected.edges:
+        yield edge, str(edge), expected.chain(edge), found.chain(edge)
     unread = found.unread()
     for value, chain in expected.unread():
         mine = [own for where, own in expected.unread() if where == value and _specs(own) == _specs(chain)]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import Graph, GraphModule
@@ -123,6 +124,8 @@ def call(implementation: Implementation, arguments: Arguments) -> Any:
         "prepare_custom_config": arguments.custom_config,
         "backend_config": arguments.backend_config,
     }
+    if arguments.equalization is not None:
+        configs["_equalization_config"] = arguments.equalization
     mapping, inputs = arguments.qconfig_mapping, arguments.example_inputs
     if implementation.shape == "prepare_fx":
         return implementation.function(arguments.float_model, mapping, inputs, **configs)
@@ -137,8 +140,11 @@ def fused(arguments: Arguments) -> Arguments:
 
     `prepare_fx` traces and fuses before it prepares; what it prepares can only
     be held against a graph that is fused already.  Where there is nothing to
-    fuse, the model is handed over as it is, with its submodules.
+    fuse, the model is handed over as it is, with its submodules.  What the
+    nodes of the traced graph carry is taken from them: `prepare_fx` cannot see it.
     """
+    for node in arguments.model.graph.nodes:
+        node.meta.pop("val", None)
     model = fuse(retraced(arguments).model, False, None, arguments.backend_config)
     if len(model.graph.nodes) == len(arguments.model.graph.nodes):
         return arguments
@@ -192,11 +198,17 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "qconfig_mapping": repr(arguments.qconfig_mapping),
         "prepare_custom_config": _content(arguments.custom_config),
         "backend_config": _content(arguments.backend_config),
-        "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
+        "_equalization_config": repr(arguments.equalization),
+        "example_inputs": repr([_values(value) for value in arguments.example_inputs]),
         "node_name_to_scope": repr(arguments.scopes),
-        "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
-        "modules": repr({k: callee_of(m) for k, m in arguments.float_model.named_modules()}),
+        "weights": repr({name: _values(value) for name, value in arguments.float_model.state_dict().items()}),
+        "modules": repr({name: callee_of(module) for name, module in arguments.float_model.named_modules()}),
     }
+
+
+def _values(tensor: torch.Tensor) -> Any:
+    """Return what is in a tensor; of one on the meta device, its form."""
+    return (tensor.dtype, tensor.shape) if tensor.is_meta else tensor.tolist()
 
 
 def _content(config: Any) -> str:

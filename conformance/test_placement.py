@@ -26,6 +26,7 @@ from observance.reference import dtypes
 from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
 from observance.reference.site import Quantized
+from observance.reference.specs import is_equalizer
 from observance.strategies.case import Backend
 from observance.strategies.operators import OPERATORS
 
@@ -247,13 +248,16 @@ def test_one_module_called_twice_is_observed_like_two(trial: Trial) -> Iterator[
 
 @rule("PLACEMENT-10", UPSTREAM, "_insert_obs_or_fq: the prefix activation_post_process_")
 def test_observers_have_the_customary_names(trial: Trial) -> Iterator[Finding]:
-    """Every observer is an attribute of the model named ``activation_post_process_N``."""
+    """Every observer, but for those of equalization, is an attribute of the model named
+    ``activation_post_process_N``.
+    """
     prepared, seen = trial.outcome.prepared, trial.seen
     if prepared is None or seen is None:
         return
     floats = set(seen.names.values())
     for node in prepared.graph.nodes:
-        if node.name not in floats and node.op == "call_module" and not is_stub(prepared, node):
+        observer = node.op == "call_module" and prepared.get_submodule(str(node.target))
+        if node.name not in floats and observer and not is_equalizer(observer) and not is_stub(prepared, node):
             holds = re.fullmatch(r"activation_post_process_\d+", str(node.target)) is not None
             because = "tools find observers by this name"
             yield judged(holds, node.name, "activation_post_process_N", node.target, because)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.ao.quantization import disable_fake_quant
 from torch.fx import Node
 
@@ -154,9 +154,14 @@ def test_a_swapped_module_has_the_weights_of_the_float_one(trial: Trial) -> Iter
     for node, module, found in _pairs(trial):
         theirs = [*found.parameters(), *found.buffers()]
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-            same = any(tensor.shape == other.shape and torch.equal(tensor, other) for other in theirs)
+            same = any(_is_same(tensor, other) for other in theirs)
             because = f"{node.target} is to be trained from the weights that it has"
             yield judged(same, f"{name} of the module of {node.name}", "the same values", "not there", because)
+
+
+def _is_same(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same values; those on the meta device have none."""
+    return tensor.shape == other.shape and (tensor.is_meta or torch.equal(tensor, other))
 
 
 @rule("QAT-5", MUST, "torch.nn.Module: a module that is called twice has one set of weights", _QAT)

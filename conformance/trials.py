@@ -16,7 +16,7 @@ from observance.conformance.conversion import calibrated, converted
 from observance.conformance.observation import Difference, Edge, Observation, describe_callee
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
-from observance.reference import RefusalError, placement, survey
+from observance.reference import RefusalError, place, survey
 from observance.reference.entry import Configs, read_configs
 from observance.reference.graphs import Operand, operands, place_of
 from observance.reference.site import Quantized, Site
@@ -54,22 +54,31 @@ class Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat)
+                mapping, backend = given.qconfig_mapping, given.backend_config
+                configs = read_configs(mapping, given.custom_config, backend, given.is_qat, given.equalization)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None
         asking = choices.of_asking(site, configs.qconfigs, given.scopes)
-        placement.place(site)
-        return site, asking, choices.of_sharing(site), configs
+        place(site)
+        return site, asking + choices.of_outputs(site), choices.of_sharing(site), configs
+
+    @property
+    def planned(self) -> Site | None:
+        """What the reference plans, choices or none; None if it refuses."""
+        return None if self._survey is None else self._survey[0]
 
     @property
     def site(self) -> Site | None:
         """Who asks for what, and what the reference plans; None if it refuses.
 
-        None, too, where who asks for what is a choice that nothing promises.  The
-        names of the graph's nodes are those of the edges.
+        None, too, where who asks for what is a choice that nothing promises, and on
+        the meta device, where observers have no values to be compared with what is
+        asked for.  The names of the graph's nodes are those of the edges.
         """
-        return None if self._survey is None or self._survey[1] else self._survey[0]
+        if self._survey is None or self._survey[1] or self.case.device == "meta":
+            return None
+        return self._survey[0]
 
     @property
     def backend(self) -> BackendConfig | None:
@@ -133,7 +142,10 @@ class Trial:
         """The value of every node of the float model on the example inputs; None if not finite.
 
         An observer may fail on what is not finite, which says nothing of `prepare`.
+        None, too, for a model that is not on the CPU.
         """
+        if self.case.device != "cpu":
+            return None
         given = self.expected.arguments
         recorder = _Recorder(given.model)
         with torch.no_grad():
@@ -218,7 +230,7 @@ def _alike(
         if others is None or len(others) != len(edges):
             continue
         for edge, second in zip(edges, others, strict=True):
-            mine, yours = one.edges[edge], other.edges[second]
+            mine, yours = one.chain(edge), other.chain(second)
             same = [s.settings for s in mine] == [s.settings for s in yours] and all(
                 forth.setdefault(a.group, b.group) == b.group and back.setdefault(b.group, a.group) == a.group
                 for a, b in zip(mine, yours, strict=True)

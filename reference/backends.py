@@ -57,7 +57,7 @@ def judge(match: Match, ask: Ask, reader: Reader) -> Verdict:
     said: list[str] = []
     for config in match.config.dtype_configs:
         broken = objections(config, ask, roles)
-        said += [text for text in broken if text.startswith(_ALOUD)]
+        said += [text for text in broken if text.startswith(ALOUD)]
         if not broken:
             return Verdict(True, "a dtype config agrees")
     reason = "no dtype config of the backend agrees with the qconfig"
@@ -126,7 +126,8 @@ def _output_objections(config: DTypeConfig, ask: Ask) -> list[str]:
     return broken_constraints(ask.activation, config.output_dtype_with_constraints, "activation")
 
 
-_ALOUD = "QConfig "
+ALOUD = "QConfig "
+"""How the warnings begin that speak of a constraint."""
 
 
 def broken_constraints(spec: Spec | None, constraint: DTypeWithConstraints, name: str) -> list[str]:
@@ -152,7 +153,7 @@ def broken_constraints(spec: Spec | None, constraint: DTypeWithConstraints, name
         _broken_scale(observer, constraint),
         _broken_parameters(spec.instance, observer, constraint),
     )
-    return [f"{_ALOUD}{name} {sentence}" for sentence in sentences if sentence]
+    return [f"{ALOUD}{name} {sentence}" for sentence in sentences if sentence]
 
 
 def _broken_range(observer: Any, constraint: DTypeWithConstraints) -> str | None:

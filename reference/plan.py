@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 from torch.ao.quantization import QConfig
 from torch.fx import Node
@@ -68,6 +69,8 @@ class Plan:
         The nodes of the patterns that are quantized.
     qconfigs
         The qconfig of each node that calls something.
+    equalization
+        The equalization qconfig of each node that calls something.
     warnings
         What is to be said aloud.
     swapped
@@ -78,6 +81,8 @@ class Plan:
         For each name of a standalone module that is to be prepared, what is decided inside.
     parts
         For each node that reads or is a custom LSTM's output, the LSTM and the part of its output.
+    device
+        Where the observers are to be; None if the model is nowhere.
     """
 
     slots: list[Slot] = field(default_factory=list)
@@ -86,11 +91,13 @@ class Plan:
     said: dict[Node, list[Decision]] = field(default_factory=dict)
     observed: set[Node] = field(default_factory=set)
     qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
+    equalization: Mapping[Node, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     swapped: dict[str, nn.Module] = field(default_factory=dict)
     custom: dict[str, nn.Module] = field(default_factory=dict)
     standalone: dict[str, Standalone] = field(default_factory=dict)
     parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
+    device: torch.device | None = None
 
     @property
     def decisions(self) -> list[Decision]:

@@ -17,7 +17,22 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, modules, patterns, placement, qat, qconfigs, refusals, state, values
+from . import (
+    backends,
+    declared,
+    devices,
+    dtypes,
+    entry,
+    equalization,
+    modules,
+    patterns,
+    placement,
+    qat,
+    qconfigs,
+    refusals,
+    state,
+    values,
+)
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
@@ -50,8 +65,6 @@ def prepare(
         Which part is quantized how.
     is_qat
         Whether the model is prepared for training: modules are swapped then.
-    _equalization_config
-        Must be None: the rest is not specified here.
     node_name_to_scope
         For each node's name, the path and the type of the module it stands in.
     example_inputs
@@ -61,6 +74,8 @@ def prepare(
         whose quantized inputs its parent observes.
     prepare_custom_config, backend_config
         As in the user-facing API; None stands for an empty and for the native one.
+    _equalization_config
+        Which part is equalized how: a mapping of equalization qconfigs.
 
     Returns
     -------
@@ -72,9 +87,8 @@ def prepare(
     RefusalError
         If an argument is of a wrong type, or asks for what cannot be served.
     """
-    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, is_qat)
+    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, is_qat, _equalization_config)
     refusals.refuse_misuse(model, is_qat, node_name_to_scope, example_inputs, configs)
-    entry.refuse_unspecified(_equalization_config)
     decided = plan(model, configs, node_name_to_scope, example_inputs)
     if is_standalone_module:
         modules.refuse_structure(model.graph)
@@ -99,8 +113,15 @@ def plan(
         As `prepare` does.
     """
     site = survey(model, configs, node_name_to_scope, example_inputs)
-    placement.place(site)
+    place(site)
     return site.plan
+
+
+def place(site: Site) -> None:
+    """Give every observer its place: those of quantization, then those of equalization."""
+    placement.place(site)
+    equalization.place(site)
+    declared.say_what_is_missing(site)
 
 
 def survey(
@@ -120,10 +141,11 @@ def survey(
     assigned = qconfigs.assign(graph, called, configs.qconfigs, node_name_to_scope)
     swapped = qat.swaps(graph, called, assigned, configs)
     called |= swapped
+    refusals.refuse_graph(graph, called)
     own = modules.own_matches(graph, called, configs.custom)
     matches = patterns.find(graph, called, configs.backend, own)
-    known = read_values(graph, matches, values.classify(graph, called, example_inputs))
-    result = Plan(qconfigs=assigned, swapped=swapped)
+    known = read_values(graph, matches, values.as_told(graph, values.classify(graph, called, example_inputs)))
+    result = Plan(qconfigs=assigned, swapped=swapped, device=devices.device_of(model))
     reader = backends.Reader(called, role_positions(configs.backend))
     standalone = survey_standalone(result, own, called, configs)
     quantized: dict[Node, Quantized] = {}
@@ -132,9 +154,14 @@ def survey(
             quantized |= select(result, match, assigned, known, reader)
     modules.swap(result, [quantized[node] for node in own if node in quantized], called, configs.custom)
     quantized = modules.operators(quantized, result)
-    declared = quantized_inputs(graph, configs)
-    elsewhere = quantized_elsewhere(result, declared, standalone, quantized)
-    return Site(result, graph, known, quantized, declared, reader.positions, assigned, matches, elsewhere, standalone)
+    result.equalization = qconfigs.select(graph, called, configs.equalization, node_name_to_scope)
+    equalized = equalization.select(result.equalization, called)
+    inputs, outputs = quantized_inputs(graph, configs), declared.quantized_outputs(graph, configs)
+    elsewhere = quantized_elsewhere(result, inputs, standalone, quantized)
+    return Site(
+        *(result, graph, known, quantized, inputs, reader.positions, assigned, matches),
+        *(elsewhere, standalone, equalized, outputs),
+    )
 
 
 def survey_standalone(
@@ -177,13 +204,13 @@ def settled(name: str, module: nn.Module, qconfig: QConfig | None, configs: Conf
         return Standalone(None, inside, None)
     modules.refuse_structure(inside.model.graph)
     site = survey(inside.model, inside.configs, inside.scopes, inside.example_inputs)
-    placement.place(site)
+    place(site)
     return Standalone(None, inside, site)
 
 
 def quantized_elsewhere(
     result: Plan,
-    declared: Collection[Node],
+    inputs: Collection[Node],
     standalone: Mapping[Node, Standalone],
     quantized: Mapping[Node, Quantized],
 ) -> dict[Node, torch.dtype | None]:
@@ -192,7 +219,7 @@ def quantized_elsewhere(
     These are declared graph inputs, the declared outputs of standalone modules
     (MODULES-4), and the parts of a custom LSTM's output (MODULES-9).
     """
-    known: dict[Node, torch.dtype | None] = dict.fromkeys(declared, torch.quint8)
+    known: dict[Node, torch.dtype | None] = dict.fromkeys(inputs, torch.quint8)
     for node, call in standalone.items():
         dtype = modules.output_dtype(call.inside, call.asks)
         if dtype is not None:

@@ -38,11 +38,25 @@ def assign(
     Raises
     ------
     RefusalError
-        If a node has no scope, a qconfig cannot serve the module it is for, or the
-        parts of a fused module have different ones.
+        As `select` does, and if a qconfig is none, or cannot serve the module it is for.
+    """
+    assigned = select(graph, modules, mapping, scopes)
+    for node, qconfig in assigned.items():
+        refuse_other(node, qconfig)
+        refuse_misfit(node, qconfig, modules)
+    return assigned
+
+
+def select(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping, scopes: Scopes) -> dict[Node, Any]:
+    """Return what a mapping selects for each node that calls something: a qconfig, or one for equalization.
+
+    Raises
+    ------
+    RefusalError
+        If a node has no scope, or the parts of a fused module have different qconfigs.
     """
     mapping = with_fused_types(graph, modules, mapping)
-    assigned: dict[Node, QConfig | None] = {}
+    selected: dict[Node, Any] = {}
     seen: Counter[tuple[str, Any]] = Counter()
     for node in graph.nodes:
         if node.op not in ("call_module", "call_function", "call_method"):
@@ -51,10 +65,8 @@ def assign(
             continue
         if node.name not in scopes:
             raise RefusalError(f"node {node.name!r} has no scope; give node_name_to_scope an entry for it")
-        assigned[node] = _select(node, modules, mapping, scopes[node.name], seen)
-        refuse_other(node, assigned[node])
-        refuse_misfit(node, assigned[node], modules)
-    return assigned
+        selected[node] = _select(node, modules, mapping, scopes[node.name], seen)
+    return selected
 
 
 def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping) -> QConfigMapping:
@@ -82,9 +94,9 @@ def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QC
     return changed
 
 
-def _specs(qconfig: QConfig | None) -> tuple[Spec | None, ...]:
-    """Return what a qconfig asks for, to be compared."""
-    return () if qconfig is None else (spec_of(qconfig.activation), spec_of(qconfig.weight))
+def _specs(qconfig: Any) -> tuple[Spec | None, ...]:
+    """Return what a qconfig asks for, to be compared; nothing if it is none."""
+    return tuple(map(spec_of, qconfig)) if isinstance(qconfig, tuple) else ()
 
 
 def _select(

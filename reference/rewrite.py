@@ -13,6 +13,7 @@ from torch.fx import Graph, GraphModule, Node
 from . import modules, state
 from .plan import Plan, Slot
 from .site import Standalone
+from .specs import is_equalizer
 
 
 def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
@@ -85,23 +86,26 @@ def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[S
     """Put one node for each slot behind the value that it observes."""
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
-    names = free_names(prepared)
+    names = free_names(prepared, "activation_post_process")
     for slot in plan.slots:
         leader = plan.shares[slot]
         if leader not in made:
             made[leader] = leader.spec.make()
-        name = next(names)
-        prepared.add_submodule(name, made[leader])
+            if plan.device is not None:
+                made[leader].to(plan.device)
         below = nodes[slot.below] if slot.below else read[slot.value]
+        equalizes = is_equalizer(leader.spec.instance)
+        name = next(free_names(prepared, f"{below.name}_equalization_process") if equalizes else names)
+        prepared.add_submodule(name, made[leader])
         with prepared.graph.inserting_after(below):
             nodes[slot] = prepared.graph.call_module(name, (below,))
     return nodes
 
 
-def free_names(model: nn.Module) -> Iterator[str]:
+def free_names(model: nn.Module, prefix: str) -> Iterator[str]:
     """Yield the names of observers that stand for nothing in the model yet, in order (PLACEMENT-10, REFUSALS-5)."""
     for number in count():
-        name = f"activation_post_process_{number}"
+        name = f"{prefix}_{number}"
         if not hasattr(model, name):
             yield name
 

@@ -93,6 +93,14 @@ class Standalone:
     site: Site | None
 
 
+@dataclass(frozen=True)
+class Equalized:
+    """What an equalization qconfig asks for: at the input, and at a weight that is an argument."""
+
+    activation: Spec | None
+    weight: Spec | None
+
+
 @dataclass
 class Site:
     """The graph being planned, and what is known so far.
@@ -100,7 +108,9 @@ class Site:
     ``assigned`` has the qconfig of each node, ``matches`` the pattern of each node
     that is in one, ``quantized`` those that are to be quantized.  ``elsewhere``
     has the dtype of each value that is quantized where no observer of this graph
-    does it, ``standalone`` the calls of standalone modules.  While observers
+    does it, ``standalone`` the calls of standalone modules, ``equalized`` what is
+    asked for in front of each layer that is to be equalized, ``returned`` the
+    outputs that are declared as quantized.  While observers
     are placed, ``outputs`` has the slot through which each value is read, ``inputs`` all
     slots that consumers asked for on each value, by what they asked for and above what,
     ``behind`` the observer that each operator's own output is looked through to, ``groups``
@@ -117,6 +127,8 @@ class Site:
     matches: Mapping[Node, Match]
     elsewhere: Mapping[Node, torch.dtype | None]
     standalone: Mapping[Node, Standalone]
+    equalized: Mapping[Node, Equalized] = field(default_factory=dict)
+    returned: tuple[Operand, ...] = ()
     outputs: dict[Node, Slot] = field(default_factory=dict)
     inputs: dict[Node, dict[tuple[Spec, Slot | None], Slot]] = field(default_factory=dict)
     behind: dict[Node, Slot | None] = field(default_factory=dict)

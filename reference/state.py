@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.fx.utils import ObservedGraphModuleAttrs
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from . import qconfigs
@@ -52,12 +52,12 @@ def save(
     positions
         For each function that the backend names, where its weight and bias stand.
     """
-    names = node_qconfigs(model, decided, configs.qconfigs)
+    names = node_qconfigs(model, decided.qconfigs, configs.qconfigs)
     state = ObservedGraphModuleAttrs(
         names,
         dict(scopes),
         copy.deepcopy(configs.custom),
-        dict.fromkeys(names),
+        node_qconfigs(model, decided.equalization, configs.equalization),
         copy.deepcopy(configs.qconfigs),
         is_qat,
         observed_names(decided),
@@ -73,17 +73,17 @@ def save(
     return prepared
 
 
-def node_qconfigs(model: GraphModule, decided: Plan, mapping: QConfigMapping) -> dict[str, QConfig | None]:
-    """Return the qconfig of every node, by its name (STATE-2).
+def node_qconfigs(model: GraphModule, assigned: Mapping[Node, Any], mapping: QConfigMapping) -> dict[str, Any]:
+    """Return the qconfig of every node, by its name (STATE-2); or that for equalization (STATE-8).
 
     A parameter has that of the module it belongs to; graph inputs and outputs have none.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
-    found: dict[str, QConfig | None] = {}
+    found: dict[str, Any] = {}
     for node in model.graph.nodes:
         if node.op == "call_module" and is_observer(modules[str(node.target)]):
             continue
-        found[node.name] = decided.qconfigs.get(node)
+        found[node.name] = assigned.get(node)
         if node.op == "get_attr":
             owner = str(node.target).rpartition(".")[0]
             found[node.name] = qconfigs.by_name(mapping, owner, (type(modules[owner]),))

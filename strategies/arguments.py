@@ -38,6 +38,7 @@ class Arguments:
     is_qat: bool
     is_standalone: bool = False
     leaves: tuple[Sequence[str], Sequence[Any]] = ((), ())
+    equalization: Any = None
 
 
 def build(case: Case) -> Arguments:
@@ -58,6 +59,9 @@ def build(case: Case) -> Arguments:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]()
+        equalization = make["make_equalization"]() if case.equalization else None
+    if case.has_values:
+        make["store_values"](model)
     arguments = Arguments(
         float_model,
         model,
@@ -69,6 +73,7 @@ def build(case: Case) -> Arguments:
         case.is_qat,
         case.is_standalone,
         (tracer.skipped_module_names, tracer.skipped_module_classes),
+        equalization,
     )
     return _spoiled(arguments, make["spoil"]) if "spoil" in make else arguments
 

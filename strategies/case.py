@@ -20,8 +20,9 @@ Operand: TypeAlias = "int | tuple[Operand, ...]"
 """A value's number, or a sequence of operands (an operator that takes a list)."""
 
 Tree: TypeAlias = "int | tuple[Any, ...] | None"
-"""What the graph returns: a value's number, None, or ``("list", t, ...)``,
-``("tuple", t, ...)``, ``("dict", ("key", t), ...)``."""
+"""What the graph returns: a value's number, None, ``("constant", c)`` with a
+number, a bool or a text, or ``("list", t, ...)``, ``("tuple", t, ...)``,
+``("dict", ("key", t), ...)``."""
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 
@@ -186,6 +187,11 @@ class Case:
     that is ``written`` has a text of that name, of a ``size`` if it has one, in
     place of all this (see `written.py`).  ``declared`` are modules of their own
     kind; with ``is_standalone``, the model itself is a standalone module.
+    ``quantized_outputs`` are the outputs declared as quantized;
+    ``equalization`` is a mapping of equalization qconfigs: the name of one that
+    torch has, or a pair of equalization observers; ``has_values`` stores in each
+    node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
+    ``mixed`` (on the CPU, with one more parameter that is not).
     """
 
     inputs: tuple[str, ...]
@@ -202,6 +208,10 @@ class Case:
     hooked: bool = False
     declared: tuple[Declared, ...] = ()
     is_standalone: bool = False
+    quantized_outputs: tuple[int, ...] = ()
+    equalization: Mapping | None = None
+    has_values: bool = False
+    device: str = "cpu"
     seed: int = 0
 
     @property
@@ -252,11 +262,13 @@ def tree_values(tree: Tree) -> list[int]:
             return [tree]
         case None:
             return []
+        case ("constant", bool() | int() | float() | str()):
+            return []
         case ("dict", *items) if all(isinstance(item, tuple) and len(item) == 2 for item in items):
             return [value for _, part in items for value in tree_values(part)]
         case ("list" | "tuple", *parts):
             return [value for part in parts for value in tree_values(part)]
-    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple or dict")
 
 
 def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
@@ -264,8 +276,8 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
     match tree:
         case int():
             return change.get(tree, tree)
-        case None:
-            return None
+        case None | ("constant", _):
+            return tree
         case ("dict", *items):
             return ("dict", *((key, map_tree(part, change)) for key, part in items))
         case (kind, *parts):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from .backends import BACKENDS, resolve_backend, suited
 from .case import Case, Mapping, operand_values
-from .declared import DECLARED, apart_from_own, planned, resolve_declared, untrained
+from .declared import DECLARED, apart_from_own, is_plain, planned, resolve_declared, untrained
+from .equalization import EQUALIZATIONS, resolve_equalization
 from .features import features
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
@@ -24,8 +25,17 @@ from .training import MANNERS, in_manner, trained
 MAX_CALLS = 30
 """The most operators that are drawn for one graph."""
 
-_QUANTIZED = st.sampled_from((None, None, None, None, None, None, 0, 1))
-"""Draws which float input is declared as quantized."""
+_QUANTIZED = st.sampled_from(((),) * 15 + ((0,), (0,), (1,), (0, 1), (2, 0)))
+"""Draws which float inputs are declared as quantized."""
+
+_OTHERS_TOO = st.sampled_from((False,) * 7 + (True,))
+"""Draws whether inputs that are no float tensors may be declared as quantized as well."""
+
+_RETURNED = st.sampled_from(((),) * 33 + ((0,), (0,), (1,), (0, 1)))
+"""Draws which outputs are declared as quantized."""
+
+_PLACES = st.sampled_from((("cpu", False),) * 42 + (("cpu", True),) * 4 + (("meta", False),) * 2 + (("mixed", False),))
+"""Draws the model's device, and whether its nodes carry what they give."""
 
 _AS_DICTS = st.sampled_from((False,) * 15 + (True,))
 """Draws whether the configs are passed as dicts."""
@@ -41,8 +51,8 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    flags = st.tuples(_QUANTIZED, _AS_DICTS, MANNERS)
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, flags, DECLARED)
+    flags = st.tuples(_QUANTIZED, _OTHERS_TOO, _RETURNED, _AS_DICTS, _PLACES, MANNERS)
+    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, flags, EQUALIZATIONS, DECLARED)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -60,19 +70,25 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    operators, output, qconfigs, mapping, backend, flags, declared = draw(_drawn(max_calls))[0]
-    quantized, as_dicts, drawn = flags
+    operators, output, qconfigs, mapping, backend, flags, equalization, declared = draw(_drawn(max_calls))[0]
+    quantized, others_too, returned, as_dicts, place, drawn = flags
     manner = untrained(declared, drawn)
+    # What is inside of a module of its own kind is made with values, on the CPU.
+    device, has_values = place if is_plain(declared) else ("cpu", False)
     graph = resolve_graph(planned(operators, declared))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     palette = in_manner(manner, suited(backend, resolve_palette(qconfigs)))
-    floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
+    inputs = [index for index, kind in enumerate(case.inputs) if others_too or kind in FLOAT_KINDS]
     case = dataclasses.replace(
         case,
         mapping=resolve_mapping(mapping, palette, parts(case)),
+        equalization=resolve_equalization(equalization, parts(case)),
         backend=resolve_backend(backend, apart_from_own(declared, target_chains(case)), palette, manner.is_qat),
-        quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
+        quantized_inputs=tuple(dict.fromkeys(inputs[index % len(inputs)] for index in quantized)) if inputs else (),
+        quantized_outputs=returned,
         as_dicts=as_dicts,
+        has_values=has_values,
+        device=device,
     )
     case = trained(case, manner, [OPERATORS[call.operator].target for call in case.calls])
     case = resolve_declared(declared, case, palette)

@@ -156,10 +156,15 @@ def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> l
     return [chain for chain in apart if plan != "lstm" or "operator.getitem" not in chain]
 
 
+def is_plain(drawn: DrawnDeclared) -> bool:
+    """Whether no module is to be declared."""
+    return drawn[0][0] == "none"
+
+
 def resolve_declared(drawn: DrawnDeclared, case: Case, palette: Sequence[str | QConfig]) -> Case:
     """Return the case with the modules declared that the plan says, as far as there are any."""
     (plan, detail), one, other, backend, pick = drawn
-    if plan == "none":
+    if is_plain(drawn):
         return case
     if plan == "itself":
         output = case.output if pick < 6 else len(case.calls) - 1

@@ -27,6 +27,7 @@ FEATURES: dict[str, str] = {
     "index input": "integer tensors",
     "container at the output": "a list, tuple or dict is returned",
     "None at the output": "None among what is returned",
+    "constant at the output": "a number among what is returned, which torch refuses",
     "submodule": "a call inside a submodule",
     "nested submodule": "a call inside a submodule of a submodule",
     "dead value": "a value that nothing reads",
@@ -68,6 +69,12 @@ FEATURES: dict[str, str] = {
     "declared quantized output": "a standalone module with an output that is quantized",
     "own configs inside": "a standalone module with a mapping or a backend config of its own",
     "several outputs inside": "a standalone module that returns several values",
+    "quantized inputs": "two or more graph inputs declared as quantized",
+    "quantized output": "an output declared as quantized",
+    "equalization": "a mapping of equalization qconfigs",
+    "stored values": "nodes that carry what they give",
+    "other device": "a model on the meta device",
+    "two devices": "a model with a parameter on another device",
     "configs as dicts": "the configs in their deprecated form",
     "fused module": "a module that fusion leaves, such as nni.LinearReLU",
     "quantization-aware training": "the model is prepared for training",
@@ -84,12 +91,25 @@ FEATURES: dict[str, str] = {
 def features(case: Case) -> list[str]:
     """Return the names of the features that the case has, in the order of `FEATURES`."""
     found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case) | _of_training(case)
-    if case.quantized_inputs:
-        found.add("quantized input")
     found |= of_declared(case)
     if case.as_dicts:
         found.add("configs as dicts")
+    found |= _of_declarations(case)
     return [name for name in FEATURES if name in found]
+
+
+def _of_declarations(case: Case) -> set[str]:
+    """Return the features of what is said of the model besides its qconfigs."""
+    told = {
+        "quantized input": bool(case.quantized_inputs),
+        "quantized inputs": len(case.quantized_inputs) > 1,
+        "quantized output": bool(case.quantized_outputs),
+        "equalization": case.equalization is not None,
+        "stored values": case.has_values,
+        "other device": case.device == "meta",
+        "two devices": case.device == "mixed",
+    }
+    return {name for name, has in told.items() if has}
 
 
 def _of_graph(case: Case) -> set[str]:
@@ -103,8 +123,9 @@ def _of_graph(case: Case) -> set[str]:
         found.add("dead value")
     if isinstance(case.output, tuple):
         found.add("container at the output")
-    if "None" in repr(case.output):
-        found.add("None at the output")
+    for word, name in (("None", "None"), ("'constant'", "constant")):
+        if word in repr(case.output):
+            found.add(f"{name} at the output")
     for call in case.calls:
         values = [v for operand in call.operands for v in operand_values(operand)]
         if len(set(values)) < len(values):

@@ -191,7 +191,7 @@ def resolve_graph(drawn: DrawnGraph) -> Graph:
 _RETURNED = ((), (0,), (1,), (2,), (0, 1), (1, 1), (3, 0), (7, 2, 1), (4, 3, 2, 1), (0, 5, 0, 6))
 
 OUTPUTS = st.tuples(
-    st.sampled_from(("value", "value", "value", "value", "tuple", "list", "dict", "nested", "none")),
+    st.sampled_from((*("value",) * 20, *("tuple", "list", "dict", "nested", "none") * 5, "constant", "constant")),
     st.sampled_from(_RETURNED),
 )
 """Draws what a graph returns, before it is resolved: a shape, and which values besides the last."""
@@ -210,6 +210,8 @@ def resolve_output(graph: Graph, drawn: tuple[str, tuple[int, ...]]) -> Tree:
             return ("dict", ("last", last), *((f"k{i}", v) for i, v in enumerate(chosen)))
         case "nested":
             return ("tuple", last, ("list", ("dict", ("k", ("tuple", *chosen)))), None)
+        case "constant":
+            return ("tuple", last, ("constant", 1), *chosen)
         case "none":
             return ("list", last, None, *chosen)
     return (shape, last, *chosen)

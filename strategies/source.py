@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
-from .configs_source import backend_lines, mapping_lines
+from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
 from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
 from .layout import Block, block_tree, check, join, owner, scopes
 from .layout import member as member
@@ -53,13 +53,34 @@ def shift(module, inputs, output):
 
 """
 
+_VALUES = """
+
+def store_values(model):
+    \"\"\"Store in each node what it gives, tensors as fake ones.\"\"\"
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, node):
+            value = super().run_node(node)
+            node.meta["val"] = mode.from_tensor(value) if node.op == "get_attr" else value
+            return node.meta["val"]
+
+    with mode, torch.no_grad():
+        Recorder(model).run(*(mode.from_tensor(value) for value in make_inputs()))
+"""
+
+_TWO_DEVICES = [
+    "self.here = nn.Parameter(torch.zeros(1))",
+    'self.elsewhere = nn.Parameter(torch.zeros(1, device="meta"))',
+]
+
 _MAIN = """
 if __name__ == "__main__":
     from torch.ao.quantization.fx import prepare
 
     tracer = TRACER
     float_model = make_model()
-    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))
+    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))VALUES
     prepared = prepare(
         model,
         make_mapping(),
@@ -67,7 +88,7 @@ if __name__ == "__main__":
         tracer.node_name_to_scope,
         make_inputs(),
         prepare_custom_config=make_custom_config(),
-        backend_config=make_backend(),STANDALONE
+        backend_config=make_backend(),MORE
     )
     print(prepared)
     print(prepared(*make_inputs()))
@@ -118,8 +139,10 @@ def script(case: Case) -> str:
     """
     body = definitions(case)
     main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
+    more = "\n        _equalization_config=make_equalization()," if case.equalization else ""
+    more += "\n        is_standalone_module=True," if case.is_standalone else ""
     main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
-    main = main.replace("STANDALONE", "\n        is_standalone_module=True," if case.is_standalone else "")
+    main = main.replace("MORE", more).replace("VALUES", "\n    store_values(model)" if case.has_values else "")
     return f'"""Case {case.digest}."""\n\n{body}\n{main}'
 
 
@@ -138,12 +161,21 @@ def definitions(case: Case) -> str:
             *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, classes)),
             *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
             *_function("make_custom_config", _config_lines(case)),
+            *_equalization(case),
             *own_functions(case, classes, _function),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
-    return "\n".join([*_leading(body), fold, *hooks, body])
+    values = _VALUES if case.has_values else ""
+    return "\n".join([*_leading(case, body), fold, *hooks, body]) + values
+
+
+def _equalization(case: Case) -> list[str]:
+    """Return the function that makes the mapping of equalization qconfigs, if there is one."""
+    if case.equalization is None:
+        return []
+    return _function("make_equalization", equalization_lines(case.equalization, case.as_dicts, class_names(case)))
 
 
 def _function(name: str, body: list[str]) -> list[str]:
@@ -151,21 +183,23 @@ def _function(name: str, body: list[str]) -> list[str]:
     return ["", f"def {name}():", *("    " + line for line in body), ""]
 
 
-def _leading(body: str) -> list[str]:
-    """Return the imports, and the classes that a body names."""
+def _leading(case: Case, body: str) -> list[str]:
+    """Return the imports, those that a few need included, and the classes that a body names."""
+    imports = PREAMBLE + ("from torch._subclasses import FakeTensorMode\n" if case.has_values else "")
     own = own_classes(body)
-    return [PREAMBLE, own] if own else [PREAMBLE]
+    return [imports, own] if own else [imports]
 
 
 def _made(case: Case) -> list[str]:
-    """Return the statements that make the model and return it."""
-    made, prepared = f"Model().{_mode(case)}.requires_grad_(False)", preparations(case)
+    """Return the statements that make the model, in its mode and on its device, and return it."""
+    moved = '.to("meta")' if case.device == "meta" else ""
+    made, prepared = f"Model().{_mode(case)}.requires_grad_(False){moved}", preparations(case)
     return [f"model = {made}", *prepared, "return model"] if prepared else [f"return {made}"]
 
 
 def _config_lines(case: Case) -> list[str]:
     """Return the body of the function that makes the custom config; example inputs in it are the same each time."""
-    lines = config_lines(case, _custom_config(case), class_names(case))
+    lines = config_lines(case, custom_config_source(case), class_names(case))
     return [_seeding(case.seed + 2), *lines] if case.declared else lines
 
 
@@ -182,7 +216,10 @@ def _seeding(seed: int) -> str:
 
 def _inputs_source(case: Case) -> str:
     """Return the expression of the tuple of example inputs."""
-    return f"({''.join(_input_source(kind) + ', ' for kind in case.inputs)})"
+    sources = [_input_source(kind) for kind in case.inputs]
+    if case.device == "meta":
+        sources = [f'({source}).to("meta")' for source in sources]
+    return f"({''.join(source + ', ' for source in sources)})"
 
 
 def _input_source(kind: str) -> str:
@@ -193,16 +230,6 @@ def _input_source(kind: str) -> str:
     if kind == "i":
         return f"torch.randint(4, {shape})"
     return f"torch.randn{shape}"
-
-
-def _custom_config(case: Case) -> str:
-    """Return the expression of the custom config, in the form the case asks for."""
-    indexes = [int(index) for index in case.quantized_inputs]
-    if case.as_dicts:
-        return f'{{"input_quantized_idxs": {indexes}}}' if indexes else "{}"
-    if not indexes:
-        return "PrepareCustomConfig()"
-    return f"PrepareCustomConfig().set_input_quantized_indexes({indexes})"
 
 
 def class_names(case: Case) -> dict[str, str]:
@@ -240,12 +267,14 @@ def _class_source(case: Case, block: Block) -> str:
             made += _members(case, part)
     if not block.path:
         made += _links(case)
+        made += _TWO_DEVICES if case.device == "mixed" else []
     takes, gives = _interface(case, block)
     body = [_statement(case, part) for part in block.parts]
     if block.path:
         body.append("return " + ", ".join(map(_value, gives)))
         arguments = takes
     else:
+        body = (["self.here, self.elsewhere"] if case.device == "mixed" else []) + body
         body.append("return " + _tree_source(case.output))
         arguments = [-1 - index for index in range(len(case.inputs))]
     lines = [f"class {names[block.path]}(nn.Module):"]
@@ -354,6 +383,8 @@ def _tree_source(tree: Tree) -> str:
             return _value(tree)
         case None:
             return "None"
+        case ("constant", constant):
+            return repr(constant)
         case ("dict", *items):
             return "{" + ", ".join(f"{key!r}: {_tree_source(part)}" for key, part in items) + "}"
         case ("list", *parts):
@@ -361,4 +392,4 @@ def _tree_source(tree: Tree) -> str:
         case ("tuple", *parts):
             inner = ", ".join(map(_tree_source, parts))
             return f"({inner}{',' if len(parts) == 1 else ''})"
-    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple or dict")

@@ -30,12 +30,14 @@ from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
 
-from . import saboteurs_qat
+from . import saboteurs_declared, saboteurs_equalization, saboteurs_qat
 
-SABOTEURS: dict[str, tuple[Change, ...]] = {}
+SABOTEURS: dict[str, tuple[Change, ...]] = {
+    **saboteurs_qat.SABOTEURS,
+    **saboteurs_equalization.SABOTEURS,
+    **saboteurs_declared.SABOTEURS,
+}
 """The changes that break each rule, by the rule's id."""
-
-SABOTEURS |= saboteurs_qat.SABOTEURS
 
 Saboteur = Callable[..., Any]
 

@@ -98,7 +98,7 @@ def test_a_call_that_is_refused_leaves_everything_as_it_was() -> None:
     ("changes", "words"),
     [
         ({"is_standalone_module": True}, "standalone module"),
-        ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "equalization"),
+        ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "give it an EqualizationQConfig"),
         ({"qconfig_mapping": 3}, "qconfig_mapping is a int; pass a QConfigMapping"),
         ({"backend_config": "x86"}, "backend_config is a str; pass a BackendConfig"),
     ],

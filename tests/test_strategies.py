@@ -242,7 +242,7 @@ SHAPES: dict[str, tuple[Callable[[Case], bool], list[str]]] = {
     ),
     "a keyword": (lambda case: any(call.spelling == "keyword" for call in case.calls), ["linear"]),
     "a chain of three": (
-        lambda case: any(len(chain) == 3 and chain[2] == "nn.ReLU" for chain in target_chains(case)),
+        lambda case: any(len(chain) == 3 and chain[1:] == ("nn.Linear", "nn.ReLU") for chain in target_chains(case)),
         ["linear", "linear", "relu"],
     ),
     "five calls": (lambda case: sum(call.operator != "chunk" for call in case.calls) >= 5, ["linear"] * 5),

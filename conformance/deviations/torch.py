@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from . import torch_declared as declared
+from . import torch_devices as devices
+from . import torch_equalization as equalization
 from . import torch_modules as modules
 from . import torch_placement as placement
 from . import torch_qat as qat
@@ -64,6 +67,14 @@ REGISTER = Register(
             "NON_OBSERVABLE_ARG_DICT holds positions; a mask or a size passed by keyword is not known",
             "propagate_dtypes_for_known_nodes: we know that the dtype of mask is a BoolTensor",
             values.MASKS_BY_KEYWORD,
+        ),
+        Deviation(
+            "masks-through-keywords-fail",
+            ("ENTRY-1", "PLACEMENT-6"),
+            "_maybe_propagate_dtype_for_node goes on to node.args[0], and fails where what is known of a mask or a "
+            "size comes to an operator that passes values on and is called by keyword alone",
+            "propagate_dtypes_for_known_nodes: propagate this information throughout the graph",
+            values.KEYWORDS_ON_THE_WAY,
         ),
         Deviation(
             "roles-by-value",
@@ -418,6 +429,81 @@ REGISTER = Register(
             "the first one said",
             "prepare_qat_fx: we'll insert fake_quantize modules according to the qconfig_mapping",
             qat.LEFT_BEHIND,
+        ),
+        Deviation(
+            "equalization-by-position",
+            ("EQUALIZATION-1", "PLACEMENT-5", "PLACEMENT-6"),
+            "_maybe_insert_input_equalization_observers_for_node looks at node.args alone: what a layer takes by "
+            "keyword is not equalized",
+            "its docstring: if node needs to be equalized, find the input/weight observers it needs",
+            equalization.BY_POSITION,
+        ),
+        Deviation(
+            "branches-of-what-has-a-qconfig",
+            ("EQUALIZATION-1", "PLACEMENT-5"),
+            "a layer counts as part of a branch if anything else that reads its first positional argument has a "
+            "qconfig, quantized or not",
+            "insert_observers_for_model: a branch in which the two first layers are both being quantized",
+            equalization.BRANCH_BY_QCONFIG,
+        ),
+        Deviation(
+            "half-equalization-inserts-identities",
+            ("ENTRY-4",),
+            "where an equalization qconfig has no observer for the input or the weight, the torch.nn.Identity that "
+            "stands for none is put into the graph, under the name of an observer",
+            "EqualizationQConfig: providing settings (observer classes) for inputs, outputs, and weights",
+            equalization.IDENTITIES,
+        ),
+        Deviation(
+            "float-patterns-equalized",
+            ("EQUALIZATION-2", "PLACEMENT-5"),
+            "a pattern that the backend does not support with its qconfig is made float and then looked at again: if "
+            "the backend supports it with float values, it counts as observed, and is equalized",
+            "DTypeConfig: these dtypes are matched against the ones specified in the user's QConfig; otherwise the "
+            "pattern will not be quantized",
+            equalization.SECOND_LOOK,
+        ),
+        Deviation(
+            "equalization-hides-quantized-inputs",
+            ("EQUALIZATION-6", "PLACEMENT-5"),
+            "_is_observer_in_same_graph looks for a placeholder at node.args[0] and finds the equalization observer on "
+            "it; so an operator that shares its input's observer, and whose input is quantized outside, loses the "
+            "observer of its output once it is equalized",
+            "its docstring: when the input is a placeholder, it is observed in a different place",
+            equalization.HIDDEN_INPUTS,
+        ),
+        Deviation(
+            "unobserved-outputs-in-silence",
+            ("DECLARED-1",),
+            "_maybe_insert_observers_before_graph_output compares a value's own two dtypes, which are the same, and "
+            "never reads what is declared of the output: an output that is to be quantized and is not observed stays "
+            "as it is, and nothing is said",
+            "its docstring: if the output needs to be quantized and there are any nodes in the output which are not "
+            "already observed, inserts observers for those nodes",
+            declared.OUTPUTS_IN_SILENCE,
+        ),
+        Deviation(
+            "values-of-nodes-alone",
+            ("DTYPES-1", "DECLARED-2", "PLACEMENT-5"),
+            "what a node carries in meta['val'] is read where the node itself is looked at, and not where it is an "
+            "argument: integers are observed on their readers' behalf although they say what they are",
+            "prepare.py lists int, float, bool and None as the dtypes to add no observer to",
+            declared.VALUES_OF_NODES_ALONE,
+        ),
+        Deviation(
+            "meta-beside-cpu",
+            ("ENTRY-5", "DEVICES-2"),
+            "a model that is on the CPU and on the meta device is let through, with a warning, as if on the CPU",
+            "assert_and_get_unique_device: throws an error if multiple devices are detected",
+            devices.META_BESIDE_CPU,
+        ),
+        Deviation(
+            "constraints-on-meta-fail",
+            ("ENTRY-1",),
+            "the observers of a module's qconfig are made on the module's device to be held against the backend's "
+            "constraints; on the meta device their eps has no value, and the comparison fails",
+            "_add_module_to_qconfig_obs_ctr: to avoid potential device alignment issues",
+            devices.CONSTRAINTS_ON_META,
         ),
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import nn
+from torch.ao.quantization import MinMaxObserver
 from torch.fx import Graph
 
 from observance.conformance.variants import Change
@@ -73,9 +74,11 @@ def _refuses_late(original: Decision, graph: Graph, modules: Any) -> None:
     except RefusalError:
         returned = [node.args for node in graph.nodes if node.op == "output"]
         if next(refusals.constants(returned), None) is not None:
-            first = next(iter(graph.nodes))
+            first, model = next(iter(graph.nodes)), graph.owning_module
+            assert model is not None
+            model.add_submodule("activation_post_process_0", MinMaxObserver())
             with graph.inserting_after(first):
-                graph.call_method("clone", (first,))
+                graph.call_module("activation_post_process_0", (first,))
         raise
 
 

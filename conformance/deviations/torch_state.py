@@ -19,7 +19,7 @@ from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
 
-from .torch_values import holds_no_tensor_or_input
+from .torch_values import holds_no_tensor_or_input, known_in_order
 
 Decision = Callable[..., Any]
 
@@ -51,7 +51,8 @@ def _counts_float_patterns(
 
 def _is_taken_as_it_is(match: Match, reader: backends.Reader) -> bool:
     """Whether a backend takes a pattern that has been reset: to float, or to nothing if it seems to read no tensor."""
-    known = _TENSORLESS.setdefault(match.last.graph, {})
+    graph = match.last.graph
+    known = _TENSORLESS.get(graph) or _TENSORLESS.setdefault(graph, known_in_order(graph))
     if any(holds_no_tensor_or_input(node, known) for node in match.nodes):
         return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
     return backends.judge(match, _FLOAT, reader).supported
@@ -69,7 +70,7 @@ def _with_devices(original: Decision, model: GraphModule, *rest: Any) -> dict[st
     found: dict[str, QConfig | None] = original(model, *rest)
     for node in model.graph.nodes:
         qconfig = found.get(node.name)
-        if node.op == "call_module" and qconfig is not None:
+        if node.op == "call_module" and isinstance(qconfig, QConfig):
             found[node.name] = QConfig(_with_device(qconfig.activation), _with_device(qconfig.weight))
     return found
 
