@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import warnings
 from functools import cached_property
@@ -147,7 +148,8 @@ class Trial:
         if self.case.device != "cpu":
             return None
         given = self.expected.arguments
-        recorder = _Recorder(given.model)
+        # In training mode a model changes as it runs, and what was prepared has the same parameters and buffers.
+        recorder = _Recorder(copy.deepcopy(given.model))
         with torch.no_grad():
             recorder.run(*(value.clone() for value in given.example_inputs))
         flat = [v for v in recorder.values.values() if isinstance(v, torch.Tensor)]
