@@ -130,6 +130,13 @@ def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
     return never
 
 
+def _resets_inputs(original: Decision, site: Site) -> None:
+    """Forget that a graph input is quantized if a pattern that stays float has swallowed it."""
+    floating = [match for match in site.matches.values() if match.last not in site.quantized and not _is_open(match)]
+    site.quantized_inputs = site.quantized_inputs.difference(*(match.nodes for match in floating))
+    original(site)
+
+
 def _flattens(original: Decision, tree: Any) -> Any:
     """Give a backend's root finder the parts of a two-armed pattern in one flat list."""
     if isinstance(tree, (Node, Extra)):
@@ -209,6 +216,7 @@ NOT_OBSERVED = (Change("placement.is_never_observed", _observed_all_the_same),)
 EXTRA_INPUTS = (
     Change("patterns._owned", _owns_extras),
     Change("dtypes.never_observed", _stumbles),
+    Change("placement.place", _resets_inputs),
 )
 FLAT_TREES = (Change("patterns._plain", _flattens),)
 FORGOTTEN_MASKS = (
