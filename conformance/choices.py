@@ -6,10 +6,12 @@ of a case in which one of them matters; PLACEMENT-13, of the level UPSTREAM, doe
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.ao.quantization import QConfigMapping
 
 from observance.conformance.choices_modules import of_modules
-from observance.reference import dtypes
+from observance.reference import dtypes, qconfigs
 from observance.reference.graphs import operands
 from observance.reference.qconfigs import Scopes
 from observance.reference.site import Site
@@ -25,8 +27,9 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     mapping, scopes
         The qconfig mapping and the scopes that were given.
     """
-    found = _of_swapping(site)
+    found = [*_of_swapping(site), *of_fused(site, mapping)]
     by_type = mapping.object_type_qconfigs
+    found = of_fused(site, mapping)
     for node, qconfig in site.assigned.items():
         if node.op == "call_module":
             continue
@@ -76,6 +79,18 @@ def of_outputs(site: Site) -> list[str]:
         for operand in site.returned
         if site.plan.read_at(operand) is None and site.values.is_observable(operand.value)
     ]
+
+
+def of_fused(site: Site, mapping: QConfigMapping) -> list[str]:
+    """Return the fused modules that are selected by their own type and by those of their parts, in words."""
+    by_type, found = mapping.object_type_qconfigs, []
+    owner: Any = site.graph.owning_module
+    for node in [node for node in site.assigned if node.op == "call_module"]:
+        module = owner.get_submodule(str(node.target))
+        said = qconfigs.said_of([type(part) for part in qconfigs.parts_of(module)], by_type)
+        if type(module) in by_type and any(by_type[type(module)] is not qconfig for qconfig in said):
+            found.append(f"{node.name} is selected by its type and, differently, by those of its parts")
+    return found
 
 
 def of_sharing(site: Site) -> list[str]:

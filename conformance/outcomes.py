@@ -199,14 +199,14 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "prepare_custom_config": _content(arguments.custom_config),
         "backend_config": _content(arguments.backend_config),
         "_equalization_config": repr(arguments.equalization),
-        "example_inputs": repr([_values(value) for value in arguments.example_inputs]),
+        "example_inputs": repr([values_of(value) for value in arguments.example_inputs]),
         "node_name_to_scope": repr(arguments.scopes),
-        "weights": repr({name: _values(value) for name, value in arguments.float_model.state_dict().items()}),
+        "weights": repr({name: values_of(value) for name, value in arguments.float_model.state_dict().items()}),
         "modules": repr({name: callee_of(module) for name, module in arguments.float_model.named_modules()}),
     }
 
 
-def _values(tensor: torch.Tensor) -> Any:
+def values_of(tensor: torch.Tensor) -> Any:
     """Return what is in a tensor; of one on the meta device, its form."""
     return (tensor.dtype, tensor.shape) if tensor.is_meta else tensor.tolist()
 

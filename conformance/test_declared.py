@@ -10,6 +10,7 @@ from torch.fx import Node
 from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
 from observance.conformance.test_equalization import names_aloud
 from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.strategies.cases import can_carry_values
 
 
 @rule("DECLARED-1", MUST, "_maybe_insert_observers_before_graph_output: if the output needs to be quantized")
@@ -58,6 +59,8 @@ def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> I
 def test_a_node_that_says_it_gives_a_tensor_is_observed_as_before(trial: Trial) -> Iterator[Finding]:
     """Where all nodes give tensors, it changes nothing whether they carry what they give."""
     values = trial.float_values
+    if not can_carry_values(trial.case):
+        return
     if values is None or not all(isinstance(v, torch.Tensor) for name, v in values.items() if name != "output"):
         return
     other = trial.again(has_values=not trial.case.has_values)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, FixedQParamsFakeQuantize, FixedQParamsObserver
 from torch.ao.quantization.backend_config import DTypeConfig, DTypeWithConstraints
 
-from . import dtypes
+from . import dtypes, qconfigs
 from .dtypes import Ask
 from .graphs import operands
 from .patterns import Match
@@ -65,8 +65,9 @@ def judge(match: Match, ask: Ask, reader: Reader) -> Verdict:
 
 
 def roles_of_module(module: nn.Module) -> set[str]:
-    """Return ``weight`` and ``bias`` as far as a module has parameters that are these."""
-    names = [name for name, _ in module.named_parameters(recurse=False)]
+    """Return ``weight`` and ``bias`` as far as a module, or a part of a fused one, has parameters that are these."""
+    parts = [module, *qconfigs.parts_of(module)]
+    names = [name for part in parts for name, _ in part.named_parameters(recurse=False)]
     return {word for word in ("weight", "bias") if any(name.startswith(word) for name in names)}
 
 

@@ -19,6 +19,10 @@ class RefusalError(ValueError):
     """`prepare` will not do what it is asked; the text names the culprit and the cure."""
 
 
+class DisagreementError(RefusalError, LookupError):
+    """The parts of one fused module are to be quantized in different ways."""
+
+
 @dataclass(frozen=True)
 class Configs:
     """The configs of one call, as objects, and whether the model is prepared for training."""

@@ -58,7 +58,7 @@ def refuse_indexes(name: str, indexes: Any, count: int) -> None:
 
 def _width(returned: Any) -> int:
     """Return how many outputs a model has that returns this."""
-    return len(returned) if isinstance(returned, (list, tuple, dict)) else 1
+    return len(returned) if isinstance(returned, (list, tuple)) else 1
 
 
 def refuse_graph(graph: Graph, modules: Mapping[str, nn.Module]) -> None:

@@ -26,6 +26,12 @@ number, a bool or a text, or ``("list", t, ...)``, ``("tuple", t, ...)``,
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 
+Nested: TypeAlias = "tuple[Any, ...] | None"
+"""A pattern that is no chain, reversed and nested (see `forms`)."""
+
+Path: TypeAlias = "tuple[int, ...] | None"
+"""Indexes that lead to a part of a nested pattern."""
+
 
 class CaseError(ValueError):
     """A case that cannot be read or built; its text says what to do."""
@@ -115,6 +121,9 @@ class Pattern:
     argument of a function is its ``weight`` or ``bias``.  With ``swaps``, the
     backend has a class for training in place of each module of the pattern that
     torch has one for, and says the same of the pattern of these classes.
+    A pattern that is no
+    chain is written in ``nested``, of which ``targets`` are the operators;
+    ``root`` says which of them is the root, the last one if it is None.
     """
 
     targets: tuple[str, ...]
@@ -123,6 +132,8 @@ class Pattern:
     by_tensor_count: tuple[tuple[int, str], ...] = ()
     positions: tuple[tuple[str, int], ...] = ()
     swaps: bool = False
+    nested: Nested = None
+    root: Path = None
 
 
 @dataclass(frozen=True)
@@ -290,7 +301,9 @@ _NOUNS: dict[str, type] = {
     for noun in (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
 }
 
-_ALIASES: dict[str, str] = {name: globals()[name] for name in ("Operand", "Tree", "Scalar", "QConfigChoice")}
+_ALIASES: dict[str, str] = {
+    name: globals()[name] for name in ("Nested", "Operand", "Path", "QConfigChoice", "Scalar", "Tree")
+}
 """The texts of the type aliases that annotations of nouns use."""
 
 _PLAIN: dict[str, tuple[type, ...]] = {

@@ -296,7 +296,9 @@ def _pattern_lines(pattern: Pattern, targets: list[str], swapped: str | None = N
     """Return the statement that adds one pattern to a backend config, with the class for training if it has one."""
     shown = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
     fields = [
-        f'"pattern": {shown},',
+        f'"pattern": {shown},'
+        if pattern.nested is None
+        else f'"pattern_complex_format": {nested_source(pattern.nested)},',
         f'"observation_type": {_observation(pattern.observation)},',
         '"dtype_configs": [',
         *(f"    {_dtypes_source(dtypes)}," for dtypes in pattern.dtypes),
@@ -313,11 +315,30 @@ def _pattern_lines(pattern: Pattern, targets: list[str], swapped: str | None = N
             raise CaseError(f"{strange[0]!r} is no role of an argument; it is 'weight' or 'bias'")
         positions = ", ".join(f"{role!r}: {int(index)}" for role, index in pattern.positions)
         fields.append(f'"input_type_to_index": {{{positions}}},')
+    if pattern.root is not None:
+        indexes = "".join(f"[{int(index)}]" for index in pattern.root)
+        fields.append(f'"root_node_getter": lambda nodes: nodes{indexes},')
     return [
         "backend.set_backend_pattern_config(tb.BackendPatternConfig.from_dict({",
         *("    " + field for field in fields),
         "}))",
     ]
+
+
+def nested_source(nested: Any) -> str:
+    """Return the expression of a nested pattern."""
+    match nested:
+        case "*":
+            return "torch.ao.quantization.utils.MatchAllNode"
+        case str():
+            return target_source(nested, {})
+        case int():
+            return repr(nested)
+        case ("getattr", str() as name) if name.isidentifier():
+            return f"(getattr, {name!r})"
+        case (str(), *_):
+            return f"({', '.join(map(nested_source, nested))})"
+    raise CaseError(f"{nested!r} is no pattern; it is a target, '*', a number, or a tuple that begins with a target")
 
 
 def _observation(name: str) -> str:

@@ -1,7 +1,7 @@
 """The table of operators that graphs are drawn from.
 
-A new operator is one entry in one of the tables of modules, functions and
-others.  An entry says what it is in torch (its target), the kinds of value that
+A new operator is one entry in one of the tables of modules, fused modules,
+functions and others.  An entry says what it is in torch (its target), the kinds of value that
 it takes and gives, and how it is written, once with positional and once with
 keyword arguments.  What the kinds are is in `entries`.
 """
@@ -20,6 +20,7 @@ OPERATORS: dict[str, Operator] = {
     entry.name: entry
     for entry in (
         *MODULES,
+        *FUSED,
         *WEIGHTED,
         *ARITHMETIC,
         *LISTS,

@@ -20,7 +20,7 @@ PREAMBLE = """\
 import operator
 
 import torch
-import torch.ao.nn.intrinsic as nni
+import torch.ao.nn.intrinsic
 import torch.ao.nn.intrinsic.qat
 import torch.ao.nn.qat
 import torch.ao.quantization as tq

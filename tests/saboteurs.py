@@ -30,9 +30,10 @@ from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
 
-from . import saboteurs_declared, saboteurs_equalization, saboteurs_qat
+from . import saboteurs_declared, saboteurs_equalization, saboteurs_patterns, saboteurs_qat
 
 SABOTEURS: dict[str, tuple[Change, ...]] = {
+    **saboteurs_patterns.SABOTEURS,
     **saboteurs_qat.SABOTEURS,
     **saboteurs_equalization.SABOTEURS,
     **saboteurs_declared.SABOTEURS,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.ao.quantization.utils import MatchAllNode
 
 from observance.strategies import Case, build
 from observance.strategies.case import Mapping, Observer
@@ -18,6 +19,7 @@ from observance.strategies.graphs import Descriptor, Graph, Manner
 from observance.strategies.observers import ACTIVATIONS, SETTINGS, WEIGHTS, configured
 from observance.strategies.operators import OPERATORS, TIEABLE
 from observance.strategies.source import PREAMBLE
+from observance.strategies.table_fused import PARTS
 
 from .results import compute, same
 
@@ -146,20 +148,21 @@ def test_operators_of_one_family_mean_the_same_to_a_shipped_backend_config(backe
     assert len(known) == 1
 
 
-# Fused and quantization-aware modules, which are not specified yet; what matches everything; what no tensor has;
-# and an attribute that is traced as a call of getattr.
-NOT_DRAWN = {"hardsigmoid", "hardsigmoid_", "leaky_relu", "shape"}
+# What matches everything; and what no tensor has, though some configs name it as a method.
+NOT_DRAWN = {MatchAllNode, "hardsigmoid", "hardsigmoid_", "leaky_relu", "shape"}
 
 
 @pytest.mark.parametrize("backend", SHIPPED_BACKENDS)
 def test_every_operator_of_a_shipped_backend_config_is_in_the_table(backend: str) -> None:
     known = {eval(target_source(entry.target, {}), {**NAMES, "fold": None}) for entry in OPERATORS.values()}
-    unknown = {
-        target
-        for target in targets_of(backend) - known - NOT_DRAWN
-        if not (isinstance(target, type) and target.__module__.startswith("torch.ao."))
-    }
-    assert not unknown
+    assert not targets_of(backend) - known - NOT_DRAWN
+
+
+@pytest.mark.parametrize("target", PARTS)
+def test_a_fused_module_has_the_parts_that_the_table_says(target: str) -> None:
+    (entry,) = [one for one in OPERATORS.values() if one.target == target]
+    made = build(alone(entry.name)).float_model.get_submodule(f"{entry.name}_0")
+    assert [type(part) for part in made.children()] == [eval(part, NAMES) for part in PARTS[target]]
 
 
 @pytest.mark.parametrize("name", [name for name, entry in OPERATORS.items() if entry.target in TIEABLE])

@@ -179,4 +179,4 @@ def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and
 def test_fused_modules_whose_parts_disagree_are_refused() -> None:
     mapping = Mapping(None, (Entry("object_type", "default_qconfig", target="nn.Linear"),))
     with pytest.raises(RefusalError, match="made of Linear, ReLU; give these types the same qconfig"):
-        prepared(Case(("t",), (Call("fused_linear_relu", (-1,)),), 0, mapping))
+        prepared(Case(("t",), (Call("fused_LinearReLU", (-1,)),), 0, mapping))

@@ -6,6 +6,7 @@ from . import torch_declared as declared
 from . import torch_devices as devices
 from . import torch_equalization as equalization
 from . import torch_modules as modules
+from . import torch_patterns as patterns
 from . import torch_placement as placement
 from . import torch_qat as qat
 from . import torch_qconfigs as qconfigs
@@ -35,6 +36,22 @@ REGISTER = Register(
             "what is switched off or has another qconfig, and lets pass what should be refused",
             "QConfigMapping: module name regex and order override the object type",
             qconfigs.EAGER_REFUSAL,
+        ),
+        Deviation(
+            "switched-off-parts-forgotten",
+            ("PLACEMENT-5", "QCONFIGS-12"),
+            "_update_qconfig_for_fusion takes a None for the types of all parts for no entry at all, so that a fused "
+            "module whose parts are switched off falls back to the global qconfig",
+            "QConfigMapping: None means not quantized",
+            patterns.SWITCHED_OFF_PARTS,
+        ),
+        Deviation(
+            "training-modules-have-parts",
+            ("ENTRY-1",),
+            "_update_qconfig_for_fusion takes the batch norm and the fake quantize inside a fused module for training "
+            "for the parts that it was fused from, and refuses it where batch norm has a qconfig by type",
+            "its docstring: account for fused modules such as LinearReLU",
+            patterns.PARTS_IN_TRAINING,
         ),
         Deviation(
             "one-sided-constraints-ignored",
@@ -196,6 +213,14 @@ REGISTER = Register(
             placement.FLAT_TREES,
         ),
         Deviation(
+            "attribute-patterns-fail",
+            ("ENTRY-1",),
+            "record_match takes the first of the arguments that it recorded, and for getattr it records none: where a "
+            "pattern with an attribute fits, prepare fails with an IndexError",
+            "_is_match: it expects a getattr pattern to have two elements, and compares the attribute",
+            patterns.ATTRIBUTES,
+        ),
+        Deviation(
             "never-observed-is-observed",
             ("BACKENDS-4", "PLACEMENT-5"),
             "no code reads INPUT_OUTPUT_NOT_OBSERVED; the pattern is observed like any other",
@@ -217,6 +242,15 @@ REGISTER = Register(
             "the output without the input",
             "_get_default_qconfig_mapping: separate ops in a fused op must have the same qconfig",
             placement.HALF_PATTERNS,
+        ),
+        Deviation(
+            "inner-qconfigs-checked",
+            ("ENTRY-1",),
+            "the dtypes of a pattern are those of its last node's qconfig, but constraints are held against the "
+            "qconfig of each of its nodes in turn: one that is not used leaves the pattern float, or fails if it "
+            "constructs no observer",
+            "DTypeWithConstraints: the QConfig that is ignored is the one that breaks a constraint",
+            patterns.INNER_QCONFIGS,
         ),
         Deviation(
             "dynamic-on-no-tensor",

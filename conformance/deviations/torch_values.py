@@ -87,8 +87,9 @@ def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, ex
 
 
 def _gives_tensors(original: Decision, match: Match, values: Values) -> bool:
-    """Ask of a pattern only whether it gives a tensor, whatever it takes."""
-    return values.is_tensor(match.last)
+    """Ask of a pattern only whether it gives a tensor, whatever it takes; of its root too, unless any dtype will do."""
+    is_open = any(config.input_dtype is None for config in match.config.dtype_configs)
+    return values.is_tensor(match.last) and (is_open or values.is_tensor(match.root))
 
 
 def _knows_positions_only(original: Decision, operand: Operand) -> bool:
@@ -100,7 +101,7 @@ def _travels_by_position(original: Decision, graph: Graph, passes_on: Any) -> An
     """Fail where what is known of a mask or a size travels back through an operator that is called by keyword alone."""
     never = original(graph, passes_on)
     for node in never:
-        if node in passes_on and not node.args:
+        if node in passes_on and node.op != "placeholder" and not node.args:
             raise IndexError(f"{node.name} has no positional argument")
     return never
 
