@@ -456,6 +456,14 @@ REGISTER = Register(
             qat.TRAINING_MODE,
         ),
         Deviation(
+            "swapped-modules-on-two-devices",
+            ("DEVICES-1", "PLACEMENT-5"),
+            "swap_module does not count the meta device: the fake quantizers of a module there stay on the CPU, "
+            "and so the model is on two devices, and its other observers go to the CPU as well",
+            "swap_module: respect device affinity when swapping modules",
+            qat.LEFT_ON_CPU,
+        ),
+        Deviation(
             "qconfig-left-on-the-float-model",
             ("QAT-8",),
             "propagate_qconfig_ leaves a qconfig on the modules of the float model, and takes one that it finds there "

@@ -69,7 +69,7 @@ def _looks_again(
     if chosen or not prepare.takes_and_gives_tensors(match, known):
         return chosen
     ask = dtypes.ask_of(_FLOAT)
-    nodes = [node for node in match.nodes if assigned[node] is not None]
+    nodes = [node for node in match.nodes if assigned.get(node) is not None]
     if not backends.judge(match, ask, reader).supported:
         return chosen
     return dict.fromkeys(nodes, Quantized(match, ask, patterns.observation_type(match, known)))
