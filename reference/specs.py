@@ -45,6 +45,9 @@ EQUALIZERS: tuple[type, ...] = (_InputEqualizationObserver, _WeightEqualizationO
 _SETTINGS = (bool, int, float, str, torch.dtype, torch.qscheme, type(None))
 _LARGEST_BUFFER = 8
 
+_NO_SETTINGS = ("training", "qconfig")
+"""What every module may have, and no observer is told by."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -125,7 +128,7 @@ def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
     kind = type(module)
     found: list[tuple[str, Any]] = [("class", f"{kind.__module__}.{kind.__qualname__}")]
     for name, value in sorted(vars(module).items()):
-        if not name.startswith("_") and name != "training" and isinstance(value, _SETTINGS):
+        if not name.startswith("_") and name not in _NO_SETTINGS and isinstance(value, _SETTINGS):
             found.append((name, value))
     for name, buffer in module.named_buffers(recurse=False):
         if buffer.device.type != "cpu":
