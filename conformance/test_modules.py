@@ -123,6 +123,8 @@ def _needs_it(site: Site, reader: Node, is_quint8: bool) -> bool:
 @rule("MODULES-5", MUST, "_find_matches: a module that is observed as a standalone one is a match as well", STANDALONE)
 def test_what_is_prepared_already_stays_as_it_is(trial: Trial) -> Iterator[Finding]:
     """A module that was prepared as a standalone one before is called as it is."""
+    if trial.expected.error is not None:
+        return
     for node in _calls(trial):
         module = trial.expected.arguments.model.get_submodule(str(node.target))
         if not modules.is_prepared(module):

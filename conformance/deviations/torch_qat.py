@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from observance.conformance.deviations.torch_qconfigs import propagated
+from observance.conformance.deviations.torch_state import with_device
 from observance.conformance.variants import Change
 from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
@@ -53,6 +54,12 @@ def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) ->
     made.train()
 
 
+def _by_factory(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
+    """Let the qconfig of a module that is on the meta device make its fake quantizers there."""
+    on_meta = any(tensor.is_meta for tensor in module.parameters())
+    return original(name, module, with_device(qconfig, torch.device("meta")) if on_meta else qconfig, kind)
+
+
 class _Swapped:
     """Whether a module that is on the meta device has been swapped since the device was asked for."""
 
@@ -77,5 +84,9 @@ def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None
 
 EAGER_SWAP = (Change("qat.swaps", _by_propagation), Change("qat.swapped", _with_its_own_error))
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
-LEFT_ON_CPU = (Change("qat.kept", _beside_meta), Change("devices.device_of", _on_cpu_then))
+LEFT_ON_CPU = (
+    Change("qat.swapped", _by_factory),
+    Change("qat.kept", _beside_meta),
+    Change("devices.device_of", _on_cpu_then),
+)
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 from torch.ao.quantization import QConfig
 from torch.fx import Graph, GraphModule, Node
@@ -71,17 +72,22 @@ def _with_devices(original: Decision, model: GraphModule, *rest: Any) -> dict[st
     for node in model.graph.nodes:
         qconfig = found.get(node.name)
         if node.op == "call_module" and isinstance(qconfig, QConfig):
-            found[node.name] = QConfig(_with_device(qconfig.activation), _with_device(qconfig.weight))
+            found[node.name] = with_device(qconfig, None)
     return found
 
 
-def _with_device(constructor: Any) -> Any:
+def with_device(qconfig: Any, device: torch.device | None) -> QConfig:
+    """Return a qconfig whose constructors look up a device, if they take one."""
+    return QConfig(_looking_up(qconfig.activation, device), _looking_up(qconfig.weight, device))
+
+
+def _looking_up(constructor: Any, device: torch.device | None) -> Any:
     """Return a constructor that looks up a device, if it takes one."""
     try:
         constructor.with_args(factory_kwargs=None)()
     except (AttributeError, TypeError):
         return constructor
-    return constructor.with_callable_args(factory_kwargs=lambda: None)
+    return constructor.with_callable_args(factory_kwargs=lambda: None if device is None else {"device": device})
 
 
 def _remembers_refusals(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
