@@ -138,10 +138,10 @@ def survey(
         As `prepare` does.
     """
     graph, called = model.graph, dict(model.named_modules(remove_duplicate=False))
+    refusals.refuse_graph(graph, called)
     assigned = qconfigs.assign(graph, called, configs.qconfigs, node_name_to_scope)
     swapped = qat.swaps(graph, called, assigned, configs)
     called |= swapped
-    refusals.refuse_graph(graph, called)
     own = modules.own_matches(graph, called, configs.custom)
     matches = patterns.find(graph, called, configs.backend, own)
     known = read_values(graph, matches, values.as_told(graph, values.classify(graph, called, example_inputs)))

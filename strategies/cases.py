@@ -37,7 +37,9 @@ _OTHERS_TOO = st.sampled_from((False,) * 7 + (True,))
 _RETURNED = st.sampled_from(((),) * 33 + ((0,), (0,), (1,), (0, 1)))
 """Draws which outputs are declared as quantized."""
 
-_PLACES = st.sampled_from((("cpu", False),) * 42 + (("cpu", True),) * 4 + (("meta", False),) * 2 + (("mixed", False),))
+_PLACES = st.sampled_from(
+    (("cpu", False),) * 41 + (("cpu", True),) * 4 + (("meta", False),) * 2 + (("mixed", False),) * 2
+)
 """Draws the model's device, and whether its nodes carry what they give."""
 
 _AS_DICTS = st.sampled_from((False,) * 15 + (True,))

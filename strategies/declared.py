@@ -79,15 +79,17 @@ _CUSTOM = {"custom": ("Gate", "Scale"), "lstm": ("nn.LSTM",), "attention": ("nn.
 """The classes that each plan declares to be custom ones."""
 
 _PLANS = (
-    *((("none", ()),) * 80),
+    *((("none", ()),) * 76),
     *(("block", ("standalone", number)) for number in (0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5)),
     *(("block", (kind, number)) for kind in ("prepared", "non_traceable") for number in (0, 2)),
     *(("module", ("standalone", number)) for number in range(len(PLANS["module"]))),
+    *(("module", ("standalone", number)) for number in (2, 3)),
     ("module", ("non_traceable", 0)),
     ("module", ("non_traceable", 1)),
     *(("custom", ("", number)) for number in range(len(PLANS["custom"]))),
     *(("lstm", ("", number)) for number in range(len(PLANS["lstm"]))),
     *(("attention", ("", number)) for number in range(len(PLANS["attention"]))),
+    ("attention", ("", 0)),
     *((("itself", ()),) * 2),
 )
 

@@ -51,7 +51,7 @@ DrawnSelection: TypeAlias = "tuple[tuple[tuple[str, str], int | None], int]"
 DrawnMapping: TypeAlias = "tuple[tuple[str | None, str], list[DrawnSelection]]"
 """How a mapping begins, and its selections."""
 
-_USUAL = ("default_qconfig", "default_per_channel_qconfig", "x86", "default_debug_qconfig")
+_USUAL = ("default_qconfig", "default_per_channel_qconfig", "x86", "fbgemm", "default_debug_qconfig")
 _BOTH = tuple(product(SETTINGS, SETTINGS))
 _EXPORTED = (*STATIC, *DYNAMIC * 3, *WEIGHT_ONLY * 3, *OBSERVERLESS)
 

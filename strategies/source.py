@@ -194,7 +194,7 @@ def _made(case: Case) -> list[str]:
     """Return the statements that make the model, in its mode and on its device, and return it."""
     moved = '.to("meta")' if case.device == "meta" else ""
     made, prepared = f"Model().{_mode(case)}.requires_grad_(False){moved}", preparations(case)
-    return [f"model = {made}", *prepared, "return model"] if prepared else [f"return {made}"]
+    return [f"model = {made}", *prepared, f"return model.{_mode(case)}"] if prepared else [f"return {made}"]
 
 
 def _config_lines(case: Case) -> list[str]:

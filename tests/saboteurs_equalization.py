@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from observance.conformance.variants import Change
@@ -50,9 +49,9 @@ def below_the_observer(original: Saboteur, site: Any, operand: Any, spec: Any) -
         site.plan.read(operand, upper)
 
 
-def common_names(original: Saboteur, slot: Any, below: Any) -> Any:
+def common_names(original: Saboteur, model: Any, prefix: str) -> Any:
     """Name equalization observers like all others."""
-    return (f"activation_post_process_{number}" for number in count())
+    return original(model, "activation_post_process")
 
 
 def instead_of_observers(original: Saboteur, site: Any, operand: Any, spec: Any) -> None:
@@ -78,7 +77,7 @@ SABOTEURS: dict[str, tuple[Change, ...]] = {
     ),
     "EQUALIZATION-3": (Change("equalization.branch", sees_no_branches),),
     "EQUALIZATION-4": (Change("equalization._place_one", below_the_observer),),
-    "EQUALIZATION-5": (Change("rewrite._names", common_names),),
+    "EQUALIZATION-5": (Change("rewrite.free_names", common_names),),
     "EQUALIZATION-6": (Change("equalization._place_one", instead_of_observers),),
     "EQUALIZATION-7": (Change("equalization.place", shares_equalizers),),
 }

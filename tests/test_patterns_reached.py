@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
-from observance.reference import survey
+from observance.reference import RefusalError, survey
 from observance.reference.entry import read_configs
 from observance.reference.site import Site
 from observance.strategies import Case, build, cases
@@ -158,7 +159,8 @@ def test_nearly_every_pattern_is_matched_in_some_two_thousand_drawn_cases() -> N
     def draw(case: Case) -> None:
         if case.backend is not None and not isinstance(case.backend, Backend):
             plain = replace(case, mapping=Mapping(), as_dicts=False)
-            found.update(matched(plain))
+            with suppress(RefusalError):  # what it returns may be refused, or that it is on two devices
+                found.update(matched(plain))
 
     draw()
     every = {motif.pattern for backend in SHIPPED_BACKENDS for motif in possible(backend)}

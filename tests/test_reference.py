@@ -174,9 +174,3 @@ def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and
     embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
     with pytest.raises(RefusalError, match=r"module 'embedding_0' cannot become a .*; give it a qconfig that suits"):
         prepared(embedding, is_qat=True)
-
-
-def test_fused_modules_whose_parts_disagree_are_refused() -> None:
-    mapping = Mapping(None, (Entry("object_type", "default_qconfig", target="nn.Linear"),))
-    with pytest.raises(RefusalError, match="made of Linear, ReLU; give these types the same qconfig"):
-        prepared(Case(("t",), (Call("fused_LinearReLU", (-1,)),), 0, mapping))

@@ -262,7 +262,7 @@ def things(arguments: Arguments) -> dict[tuple[str, int], Any]:
     if getattr(arguments.backend_config, "name", "") == "drawn":
         # torch's own functions may return one pattern config twice; those that are drawn are made anew.
         found += arguments.backend_config.configs
-    tensors = [thing for thing in found if isinstance(thing, torch.Tensor) and not thing.is_meta]
+    tensors = [one for one in found if isinstance(one, torch.Tensor) and not one.is_meta and one.numel()]
     return {
         **{("data", tensor.data_ptr()): tensor for tensor in tensors},
         **{("object", id(one)): one for one in found if isinstance(one, MUTABLE) or hasattr(one, "__dict__")},

@@ -19,6 +19,7 @@ from observance.reference.entry import RefusalError
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
+from observance.reference.specs import is_observer
 
 from .torch_values import holds_no_tensor_or_input, known_in_order
 
@@ -81,6 +82,20 @@ def with_device(qconfig: Any, device: torch.device | None) -> QConfig:
     return QConfig(_looking_up(qconfig.activation, device), _looking_up(qconfig.weight, device))
 
 
+def _marks_inside(original: Decision, prepared: GraphModule, *rest: Any) -> None:
+    """Let what is inside of a module that has a qconfig of its own, for training, have it too."""
+    own = [(part, module.qconfig) for module in prepared.modules() for part in module.children() if _says(module)]
+    original(prepared, *rest)
+    for part, qconfig in own:
+        if is_observer(part):
+            part.qconfig = with_device(qconfig, None)  # type: ignore[assignment]
+
+
+def _says(module: nn.Module) -> bool:
+    """Whether a module has a qconfig."""
+    return isinstance(getattr(module, "qconfig", None), QConfig)
+
+
 def _looking_up(constructor: Any, device: torch.device | None) -> Any:
     """Return a constructor that looks up a device, if it takes one."""
     try:
@@ -123,5 +138,5 @@ def _marks_all_weights(original: Decision, prepared: GraphModule, observed: Any,
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
 FLOAT_WEIGHTS = (Change("state.mark_weights", _marks_all_weights),)
 KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
-LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices),)
+LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices), Change("state.mark_modules", _marks_inside))
 REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)
