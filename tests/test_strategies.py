@@ -21,7 +21,7 @@ from observance.strategies.operators import OPERATORS
 from observance.strategies.qconfigs import DYNAMIC, OBSERVERLESS, STATIC, WEIGHT_ONLY
 from observance.strategies.training import QAT, faked
 
-from .results import compute, same
+from .results import compute, run, same
 
 DRAWN = 2_000
 
@@ -36,7 +36,7 @@ MAKERS = ("size", "sizes", "chunk", "lstm", "lstm_cell", "lstm_states", "hidden_
 @given(cases())
 def test_every_drawn_model_runs_before_and_after_tracing(case: Case) -> None:
     traced = build(case)
-    assert same(compute(case), traced.model(*traced.example_inputs))
+    assert same(compute(case), run(traced.model, traced.example_inputs))
 
 
 @given(cases(max_calls=3))
