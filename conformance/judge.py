@@ -22,6 +22,7 @@ from observance.conformance.trials import Trial
 from observance.conformance.variants import variant
 from observance.strategies import Case, cases
 from observance.strategies.features import features
+from observance.strategies.steady import steady
 
 EFFORTS = {"quick": 60, "default": 240, "thorough": 5000}
 """How many cases each effort draws."""
@@ -163,7 +164,8 @@ class Judge:
         def draw(case: Case) -> None:
             use(case)
 
-        draw()
+        with steady():
+            draw()
 
     def check(self, rule: Rule) -> None:
         """Hold a rule against the cases; fail, or skip, as pytest understands it.

@@ -77,7 +77,9 @@ def shown(pattern: Any) -> str:
 
 def matched(case: Case) -> set[Any]:
     """The patterns of its backend config that match something in a case."""
-    return {pattern_of(match.config) for match in site_of(case).matches.values()}
+    configs = [match.config for match in site_of(case).matches.values()]
+    # A module of its own kind is a match without a pattern.
+    return {pattern_of(config) for config in configs if config.to_dict().keys() & {"pattern", "pattern_complex_format"}}
 
 
 def gives_tensor(case: Case) -> bool:
