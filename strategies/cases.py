@@ -38,7 +38,7 @@ _RETURNED = st.sampled_from(((),) * 33 + ((0,), (0,), (1,), (0, 1)))
 """Draws which outputs are declared as quantized."""
 
 _PLACES = st.sampled_from(
-    (("cpu", False),) * 41 + (("cpu", True),) * 4 + (("meta", False),) * 2 + (("mixed", False),) * 2
+    (("cpu", False),) * 37 + (("cpu", True),) * 8 + (("meta", False),) * 2 + (("mixed", False),) * 2
 )
 """Draws the model's device, and whether its nodes carry what they give."""
 

@@ -38,6 +38,9 @@ _MAKERS = {
 }
 """What makes a value of a kind that cannot be an input."""
 
+_FEEDERS = {"t": "linear", "u": "conv2d", "v": "conv3d_deep"}
+"""What computes a value of a kind from another one."""
+
 _COMMON = (
     "linear",
     "relu",
@@ -110,11 +113,14 @@ class Graph:
         )
         self._append(_call(entry.name, operands, manner, earlier))
 
-    def add_steps(self, steps: Sequence[Step], replaced: Sequence[Descriptor], is_open: bool) -> None:
+    def add_steps(
+        self, steps: Sequence[Step], replaced: Sequence[Descriptor], is_open: bool, is_fed: bool = False
+    ) -> None:
         """Append the operators of a motif, each in place of a descriptor, written as the first of these says.
 
         All that it reads from outside is chosen first, so that it does not read
-        itself.  What is inside is at hand for others only if it is open.
+        itself.  What is inside is at hand for others only if it is open; if it is
+        fed, an operator computes what it reads last, such as the second arm.
         """
         manner = replaced[0].manner
         outside = [
@@ -124,10 +130,25 @@ class Graph:
             ]
             for step, one in zip(steps, replaced, strict=True)
         ]
+        if is_fed:
+            self._feed(steps, outside, manner)
         first = len(self.calls)
         for number, (step, read) in enumerate(zip(steps, outside, strict=True)):
             operands = tuple(value if arm is None else first + arm for value, arm in zip(read, step.arms, strict=True))
             self._append(_call(step.operator, operands, manner), is_open or number == len(steps) - 1)
+
+    def _feed(self, steps: Sequence[Step], outside: Sequence[list[Operand]], manner: Manner) -> None:
+        """Let an operator compute what a motif reads last from outside."""
+        places = [
+            (read, index, OPERATORS[step.operator].takes[index])
+            for step, read in zip(steps, outside, strict=True)
+            for index, arm in enumerate(step.arms)
+            if arm is None
+        ]
+        read, index, kind = places[-1]
+        if kind in _FEEDERS:
+            self._append(_call(_FEEDERS[kind], (read[index],), manner))
+            read[index] = len(self.calls) - 1
 
     def _append(self, call: Call, at_hand: bool = True) -> None:
         """Append a call, and let later ones read its value if it is to be at hand."""
@@ -228,8 +249,9 @@ def resolve_graph(drawn: DrawnGraph, motifs: Sequence[Placed] = ()) -> Graph:
             continue
         waiting.remove(motif)
         size = len(motif.steps)
-        graph.add_steps(motif.steps, descriptors[:size], motif.place.open)
-        del descriptors[:size]
+        is_fed = motif.place.fed and len(descriptors) > size
+        graph.add_steps(motif.steps, descriptors[:size], motif.place.open, is_fed)
+        del descriptors[: size + is_fed]
     return graph
 
 

@@ -194,21 +194,23 @@ class Place:
 
     It begins at the descriptor number ``before``; ``form`` says how it is
     written; ``suits`` which of its dtype configs the case has a qconfig for, if
-    any; where it is ``open``, others may read what is inside.
+    any; where it is ``open``, others may read what is inside; where it is ``fed``,
+    operators compute what it reads.
     """
 
     before: int = 0
     form: int = 0
     suits: int | None = None
     open: bool = False
+    fed: bool = False
 
 
 DrawnMotif: TypeAlias = "tuple[int, Place]"
 """Which pattern, and where it stands."""
 
 _PLACES = tuple(
-    Place(before, form, suits, is_open)
-    for is_open in (False, False, False, True)
+    Place(before, form, suits, is_open, is_fed)
+    for is_open, is_fed in ((False, False), (False, True), (False, True), (True, False))
     for suits in (None, None, 0, 0, 1, 2)
     for form in range(4)
     for before in (0, 1, 2, 5)
