@@ -19,7 +19,7 @@ from .forms import forms
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
 from .motifs import MOTIFS, resolve_motifs, suiting_motifs
-from .operators import FLOAT_KINDS, OPERATORS
+from .operators import FLOAT_KINDS, OPERATORS, SEVERAL
 from .qconfigs import CHOICES, PALETTES, Selectable, resolve_mapping, resolve_palette
 from .source import member
 from .table_fused import PARTS, is_aware
@@ -38,9 +38,15 @@ _RETURNED = st.sampled_from(((),) * 33 + ((0,), (0,), (1,), (0, 1)))
 """Draws which outputs are declared as quantized."""
 
 _PLACES = st.sampled_from(
-    (("cpu", False),) * 37 + (("cpu", True),) * 8 + (("meta", False),) * 2 + (("mixed", False),) * 2
+    (
+        *(("cpu", "never"),) * 32,
+        *(("cpu", "several"),) * 8,
+        *(("cpu", "always"),) * 5,
+        *(("meta", "never"),) * 2,
+        *(("mixed", "never"),) * 2,
+    )
 )
-"""Draws the model's device, and whether its nodes carry what they give."""
+"""Draws the model's device, and when its nodes carry what they give: never, always, or if some give several values."""
 
 _AS_DICTS = st.sampled_from((False,) * 15 + (True,))
 """Draws whether the configs are passed as dicts."""
@@ -83,7 +89,8 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     graph = resolve_graph(planned(operators, declared), motifs)
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
     # What is inside of a module of its own kind is made with values, on the CPU.
-    device, has_values = place if is_plain(declared) and can_carry_values(case) else ("cpu", False)
+    device, carrying = place if is_plain(declared) and can_carry_values(case) else ("cpu", "never")
+    several = any(OPERATORS[call.operator].gives in SEVERAL for call in case.calls)
     palette = in_manner(manner, [*suiting_motifs(motifs), *suited(backend, resolve_palette(qconfigs))])
     inputs = [index for index, kind in enumerate(case.inputs) if others_too or kind in FLOAT_KINDS]
     chains = apart_from_own(declared, target_chains(case))
@@ -96,7 +103,7 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         quantized_inputs=tuple(dict.fromkeys(inputs[index % len(inputs)] for index in quantized)) if inputs else (),
         quantized_outputs=tuple(index for index in returned if index < _width(case.output)),
         as_dicts=as_dicts,
-        has_values=has_values,
+        has_values=carrying == "always" or (carrying == "several" and several),
         device=device,
     )
     case = trained(case, manner, [OPERATORS[call.operator].target for call in case.calls])

@@ -8,7 +8,7 @@ from .case import Backend, Case, Constraint, QConfig, operand_values, tree_value
 from .features_declared import of_declared
 from .forms import ANYTHING, leaves
 from .layout import scopes
-from .operators import OPERATORS, TRAINED
+from .operators import OPERATORS, SEVERAL, TRAINED
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
 from .table_fused import PARTS, is_aware
 from .training import QAT
@@ -161,7 +161,7 @@ def _of_operators(case: Case) -> set[str]:
         for letters, name in (("nz", "shape arithmetic"), ("b", "mask"), ("i", "index input")):
             if set(letters) & set(kinds):
                 found.add(name)
-        if entry.gives in "mrcsga":
+        if entry.gives in SEVERAL:
             found.add("multi-output operator")
         if entry.parameters:
             found.add("function weight")

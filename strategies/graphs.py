@@ -67,6 +67,8 @@ _COMMON = (
     "view_as_size",
     "torch_sin_tt",
     "transposed",
+    "part",
+    "masked_fill",
     "fold",
 )
 """The operators that meet in patterns; drawn as often as all others together."""

@@ -14,7 +14,7 @@ from .table_fused import FUSED, PARTS, TRAINED
 from .table_modules import MODULES
 from .table_others import LISTS, MASKS, MULTI, SHAPES
 
-__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "PARTS", "TIEABLE", "TRAINED", "Operator"]
+__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "PARTS", "SEVERAL", "TIEABLE", "TRAINED", "Operator"]
 
 OPERATORS: dict[str, Operator] = {
     entry.name: entry
@@ -29,10 +29,12 @@ OPERATORS: dict[str, Operator] = {
         *SHAPES,
         *MASKS,
         *MULTI,
-        *FUSED,
     )
 }
 """All operators, by name."""
+
+SEVERAL = "mrcsga"
+"""The kinds of what is made of several values."""
 
 TIEABLE = frozenset({"nn.Linear", "nn.Conv1d", "nn.Conv2d", "nn.Conv3d", "nn.Embedding"})
 """The targets of modules that may have the weight of another one."""
