@@ -35,6 +35,8 @@ CHAPTERS = (
     "qat",
     "equalization",
     "annotations",
+    "declared",
+    "devices",
     "state",
     "effects",
     "scale",

@@ -6,9 +6,12 @@ of a case in which one of them matters; PLACEMENT-13, of the level UPSTREAM, doe
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.ao.quantization import QConfigMapping
 
-from observance.reference import dtypes
+from observance.conformance.choices_modules import of_modules
+from observance.reference import dtypes, qconfigs
 from observance.reference.graphs import operands
 from observance.reference.qconfigs import Scopes
 from observance.reference.site import Site
@@ -24,8 +27,9 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     mapping, scopes
         The qconfig mapping and the scopes that were given.
     """
-    found = _of_swapping(site)
+    found = [*_of_swapping(site), *of_fused(site, mapping)]
     by_type = mapping.object_type_qconfigs
+    found = of_fused(site, mapping)
     for node, qconfig in site.assigned.items():
         if node.op == "call_module":
             continue
@@ -38,6 +42,12 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
         asks = {dtypes.ask_of(qconfig) for qconfig in parts if qconfig is not None}
         if None not in parts and len(asks) > 1:
             found.append(f"the parts of the pattern that ends in {match.last.name} have different qconfigs")
+        if None not in parts and isinstance(match.last.meta.get("val"), (list, tuple)):
+            found.append(f"{match.last.name} says that it gives several values, of which some may be tensors")
+    found += of_modules(site, mapping)
+    for call in site.standalone.values():
+        if call.site is not None:
+            found += of_asking(call.site, call.inside.configs.qconfigs, call.inside.scopes)
     return found
 
 
@@ -59,6 +69,30 @@ def _of_swapping(site: Site) -> list[str]:
     return found + [f"the calls of {name} have different qconfigs" for name in different]
 
 
+def of_outputs(site: Site) -> list[str]:
+    """Return the outputs that are declared as quantized and that nothing observes; observers must have been placed.
+
+    torch's documentation promises an observer there and does not say which.
+    """
+    return [
+        f"{operand.value.name} is returned and declared as quantized, and nothing says what observes it"
+        for operand in site.returned
+        if site.plan.read_at(operand) is None and site.values.is_observable(operand.value)
+    ]
+
+
+def of_fused(site: Site, mapping: QConfigMapping) -> list[str]:
+    """Return the fused modules that are selected by their own type and by those of their parts, in words."""
+    by_type, found = mapping.object_type_qconfigs, []
+    owner: Any = site.graph.owning_module
+    for node in [node for node in site.assigned if node.op == "call_module"]:
+        module = owner.get_submodule(str(node.target))
+        said = qconfigs.said_of([type(part) for part in qconfigs.parts_of(module)], by_type)
+        if type(module) in by_type and any(by_type[type(module)] is not qconfig for qconfig in said):
+            found.append(f"{node.name} is selected by its type and, differently, by those of its parts")
+    return found
+
+
 def of_sharing(site: Site) -> list[str]:
     """Return the choices about shared observers, each in words; observers must have been placed."""
     plan = site.plan
@@ -72,4 +106,6 @@ def of_sharing(site: Site) -> list[str]:
         far = first is not None and plan.read_at(first) is None
         if quantized.ask.reuse and far and node in site.outputs:
             found.append(f"{node.name} reuses an observer that is further back than its input")
+    for call in site.standalone.values():
+        found += of_sharing(call.site) if call.site is not None else []
     return found

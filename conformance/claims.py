@@ -22,9 +22,13 @@ FEATURES: dict[str, str] = {
     "backend-configs": "Backend configs other than the ones that PyTorch ships are obeyed.",
     "quantized-inputs": "Inputs and outputs of the graph may be declared as quantized already.",
     "regex-selectors": "A qconfig mapping may select modules by a regular expression on their names.",
+    "standalone-modules": "Modules that the custom config declares as standalone are prepared by themselves.",
+    "custom-modules": "Modules of classes that have an observed class are swapped for it.",
     "qat": "The model may be prepared for quantization-aware training, for which modules are swapped.",
     "order-selectors": "A qconfig mapping may select a call by module name, object type and index.",
     "convert": "The prepared model can be given to PyTorch's convert_fx.",
+    "equalization": "Equalization qconfigs are obeyed: the inputs and weights of linear layers and convolutions.",
+    "other-devices": "Models may be on another device than the CPU; the suite uses the meta device.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""
 

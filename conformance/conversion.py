@@ -98,10 +98,18 @@ def _used(model: GraphModule, node: Node) -> tuple[str, str]:
     if node.op in ("call_module", "get_attr"):
         value: Any = functools.reduce(getattr, str(node.target).split("."), model)
         if isinstance(value, torch.nn.Module):
-            return repr(value), _text(value.state_dict())
+            return _told(value), _text(value.state_dict())
         return f"a {type(value).__name__} of {_size(value)}", _text(value)
     target = node.target
     return (target if isinstance(target, str) else f"{target.__module__}.{target.__qualname__}"), ""
+
+
+def _told(module: torch.nn.Module) -> str:
+    """Return a module in words; its class, if its own words fail."""
+    try:
+        return repr(module)
+    except Exception:  # some quantized modules cannot be printed
+        return type(module).__name__
 
 
 def _size(value: Any) -> str:

@@ -10,16 +10,21 @@ from observance.strategies.case import (
     Backend,
     Call,
     Case,
+    Declared,
     Entry,
     Mapping,
+    Pattern,
     QConfigChoice,
     map_operand,
     map_tree,
     operand_values,
 )
+from observance.strategies.declared_source import calls_of, is_block
+from observance.strategies.forms import is_operator, leaves
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
+from observance.strategies.table_fused import PARTS, is_aware
 
 
 def some_qconfig(case: Case) -> QConfigChoice:
@@ -36,10 +41,11 @@ def with_entries(case: Case, *entries: Entry) -> Case:
 def modules(case: Case) -> list[tuple[int, str, str]]:
     """Return each call that has a module of its own: its number, module name and target.
 
-    Modules that are called twice are left out, and so is every module where one
-    stands under two names: it is counted under the one that the tracer meets first.
+    Modules that are called twice are left out, those of their own kind and what is
+    inside of them, and every module where one stands under two names: it is counted
+    under the one that the tracer meets first.
     """
-    places, shared = scopes(case), {call.shares for call in case.calls}
+    places, shared = scopes(case), {call.shares for call in case.calls} | untold(case)
     if any(call.shares is not None and places[call.shares] != places[n] for n, call in enumerate(case.calls)):
         return []
     return [
@@ -47,6 +53,55 @@ def modules(case: Case) -> list[tuple[int, str, str]]:
         for number, call in enumerate(case.calls)
         if OPERATORS[call.operator].module and call.shares is None and number not in shared
     ]
+
+
+def untold(case: Case) -> set[int]:
+    """Return the calls whose modules are none of the graph's: traced, or inside a module that is not."""
+    custom = {declared.name for declared in case.declared if declared.kind == "custom"}
+    traced = {"Gate", "Scale"} - custom
+    inside = [calls_of(case, declared.name) for declared in case.declared if declared.kind != "custom"]
+    found = {number for number, call in enumerate(case.calls) if OPERATORS[call.operator].target in traced}
+    return found.union(*inside)
+
+
+def brings_observers(case: Case) -> bool:
+    """Whether the model has observers before it is prepared.
+
+    They are the caller's: in a module that is prepared already, or that quantizes its own weight.
+    """
+    aware = any(is_aware(OPERATORS[call.operator].target) for call in case.calls)
+    return aware or any(declared.kind == "prepared" for declared in case.declared)
+
+
+def by_other_name(case: Case) -> Case | None:
+    """Return the case with a module declared by its class in place of its name, or the other way; None if none can."""
+    first = next(iter(case.declared), None)
+    if first is None or first.kind not in ("standalone", "non_traceable") or not _alone_in_class(case, first):
+        return None
+    return replace(case, declared=(replace(first, by_class=not first.by_class), *case.declared[1:]))
+
+
+def with_class_overridden(case: Case) -> Case | None:
+    """Return the case with the class of a named standalone module declared too, with nothing to be quantized there."""
+    first = next(iter(case.declared), None)
+    if first is None or first.kind != "standalone" or first.by_class or not _alone_in_class(case, first):
+        return None
+    more = Declared("standalone", first.name, by_class=True, mapping=Mapping())
+    return replace(case, declared=(*case.declared, more))
+
+
+def _alone_in_class(case: Case, declared: Declared) -> bool:
+    """Whether a declared module is the only one of its class."""
+    if is_block(case, declared.name):
+        return True
+    operator = case.calls[calls_of(case, declared.name)[0]].operator
+    return sum(call.operator == operator and call.shares is None for call in case.calls) == 1
+
+
+def fused(case: Case) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the target of each fused module that is called, with the targets of its parts."""
+    called = dict.fromkeys(OPERATORS[call.operator].target for call in case.calls)
+    return [(target, PARTS[target]) for target in called if target in PARTS]
 
 
 def exactly(name: str) -> str:
@@ -103,9 +158,16 @@ def separated(case: Case) -> Case | None:
 
 
 def without_names(case: Case) -> Case:
-    """Return the case with no selector that depends on a module's name or index."""
-    entries = tuple(entry for entry in case.mapping.entries if entry.selector in ("global", "object_type"))
-    return replace(case, mapping=Mapping(case.mapping.base, entries))
+    """Return the case with no selector, and no declared module, that depends on a module's name or index."""
+    custom = tuple(declared for declared in case.declared if declared.kind == "custom")
+    equalization = None if case.equalization is None else _nameless(case.equalization)
+    return replace(case, mapping=_nameless(case.mapping), equalization=equalization, declared=custom)
+
+
+def _nameless(mapping: Mapping) -> Mapping:
+    """Return a mapping without the selectors that name a module, by name or as the owner of its class."""
+    plain = [entry for entry in mapping.entries if entry.selector in ("global", "object_type")]
+    return Mapping(mapping.base, tuple(entry for entry in plain if not entry.target.startswith("block:")))
 
 
 def reordered(case: Case) -> tuple[Case, dict[int, int]] | None:
@@ -177,6 +239,43 @@ def kindred(case: Case) -> list[tuple[Case, str, str]]:
                 calls = [replace(c, shares=None) if c.shares == number else c for c in calls]
                 found.append((replace(case, calls=tuple(calls)), entry.target, other.target))
     return found
+
+
+def pattern_size(pattern: Pattern) -> int:
+    """Return by how many parts a pattern is longer than another: what it does not own counts too."""
+    if pattern.nested is None:
+        return len(pattern.targets)
+    return len(leaves(pattern.nested)) + str(pattern.nested).count("'getattr'")
+
+
+def with_named_roots(backend: Backend) -> Backend:
+    """Return a backend config in which every pattern whose root is its last part says so, chains included."""
+    return Backend(tuple(map(_with_named_root, backend.patterns)))
+
+
+def _with_named_root(pattern: Pattern) -> Pattern:
+    """Return a pattern reversed, nested, and with a root, if it is of more than one operator and has none."""
+    first, *others = pattern.targets
+    nested: Any = first
+    for outer in others:
+        nested = (outer, nested)
+    nested = pattern.nested or nested
+    path, leaf = leaves(nested)[-1]
+    return (
+        replace(pattern, nested=nested, root=path) if pattern.root is None and path and is_operator(leaf) else pattern
+    )
+
+
+def other_numbers(nested: Any) -> Any:
+    """Return a nested pattern in which every number, and every attribute's name, is one that no call has."""
+    match nested:
+        case int():
+            return nested + 1000
+        case ("getattr", _):
+            return ("getattr", "no_such_attribute")
+        case tuple():
+            return tuple(map(other_numbers, nested))
+    return nested
 
 
 def own_backend(case: Case) -> Backend | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 from typing import Any
 
@@ -25,16 +25,32 @@ def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
         return error
 
 
+def has_quantizable(model: nn.Module) -> bool:
+    """Whether a model has observed modules of torch's own, which compute in steps and cannot be pickled."""
+    return any(type(module).__module__.startswith("torch.ao.nn.quantizable") for module in model.modules())
+
+
 def equal(mine: Any, theirs: Any) -> bool:
     """Whether two returned structures are equal, bit for bit."""
+    return _alike(mine, theirs, torch.equal)
+
+
+def close(mine: Any, theirs: Any) -> bool:
+    """Whether two returned structures are equal but for rounding."""
+    return _alike(mine, theirs, lambda a, b: a.shape == b.shape and torch.allclose(a, b, rtol=1e-3, atol=1e-4))
+
+
+def _alike(mine: Any, theirs: Any, same: Callable[[torch.Tensor, torch.Tensor], bool]) -> bool:
+    """Whether two returned structures are alike, and their tensors are the same."""
     if isinstance(mine, torch.Tensor):
-        same = isinstance(theirs, torch.Tensor) and mine.dtype == theirs.dtype
-        return same and torch.equal(_plain(mine), _plain(theirs))
+        alike = isinstance(theirs, torch.Tensor) and mine.dtype == theirs.dtype
+        return alike and same(_plain(mine), _plain(theirs))
     if isinstance(mine, dict):
-        return isinstance(theirs, dict) and list(mine) == list(theirs) and all(equal(mine[k], theirs[k]) for k in mine)
+        alike = isinstance(theirs, dict) and list(mine) == list(theirs)
+        return alike and all(_alike(mine[k], theirs[k], same) for k in mine)
     if isinstance(mine, (list, tuple)):
         alike = type(mine) is type(theirs) and len(mine) == len(theirs)
-        return alike and all(equal(*pair) for pair in zip(mine, theirs, strict=True))
+        return alike and all(_alike(*pair, same) for pair in zip(mine, theirs, strict=True))
     return bool(mine == theirs)
 
 

@@ -22,6 +22,7 @@ from observance.conformance.trials import Trial
 from observance.conformance.variants import variant
 from observance.strategies import Case, cases
 from observance.strategies.features import features
+from observance.strategies.steady import steady
 
 EFFORTS = {"quick": 60, "default": 240, "thorough": 5000}
 """How many cases each effort draws."""
@@ -41,7 +42,15 @@ _NEEDS = {
     "regex selector": "regex-selectors",
     "order selector": "order-selectors",
     "configs as dicts": "dict-configs",
+    "standalone module": "standalone-modules",
+    "prepared module": "standalone-modules",
+    "prepared as standalone": "standalone-modules",
+    "custom module": "custom-modules",
     "quantization-aware training": "qat",
+    "quantized output": "quantized-inputs",
+    "equalization": "equalization",
+    "other device": "other-devices",
+    "two devices": "other-devices",
 }
 
 
@@ -155,7 +164,8 @@ class Judge:
         def draw(case: Case) -> None:
             use(case)
 
-        draw()
+        with steady():
+            draw()
 
     def check(self, rule: Rule) -> None:
         """Hold a rule against the cases; fail, or skip, as pytest understands it.
@@ -285,4 +295,5 @@ def is_claimed(case: Case, implementation: Implementation) -> bool:
     needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
     if "float16" in case.to_json():
         needed.add("fp16")
-    return all(implementation.supports(feature) for feature in needed)
+    standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
+    return not standalone and all(implementation.supports(feature) for feature in needed)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from observance.conformance.implementations import Implementation
-from observance.conformance.outcomes import arguments_of, attempt
+from observance.conformance.outcomes import arguments_of, attempt, values_of
 from observance.reference.specs import is_observer
 from observance.strategies import Arguments, Case
 
@@ -30,7 +30,7 @@ def memory_of(model: nn.Module) -> dict[str, str]:
     found = {}
     for name, module in model.named_modules(remove_duplicate=False):
         if is_observer(module):
-            kept = {key: value.tolist() for key, value in module.named_buffers()}
+            kept = {key: values_of(value) for key, value in module.named_buffers()}
             lists = {key: len(value) for key, value in vars(module).items() if isinstance(value, list)}
             found[name] = f"{kept} {lists}"
     return found
@@ -42,7 +42,7 @@ def program_of(arguments: Arguments) -> dict[str, str]:
     return {
         "the graph": str(arguments.model.graph),
         "the modules": repr({name: type(module) for name, module in modules.items()}),
-        "the weights": repr({name: value.tolist() for name, value in arguments.model.state_dict().items()}),
+        "the weights": repr({name: values_of(value) for name, value in arguments.model.state_dict().items()}),
         "the training modes": repr({name: module.training for name, module in modules.items()}),
     }
 

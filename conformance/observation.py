@@ -19,8 +19,10 @@ from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.alignment import ObservationError as ObservationError
 from observance.conformance.alignment import Unobserved, align
+from observance.conformance.parts import Place, undone
 from observance.reference.graphs import operands, place_of
-from observance.reference.specs import is_observer, settings_of
+from observance.reference.modules import Path
+from observance.reference.specs import is_equalizer, is_observer, settings_of
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
 
@@ -66,18 +68,41 @@ class Observation:
     ----------
     edges
         The chain of observers on every edge of the float graph; empty if none.
+        Equalization observers are left out: they say nothing of how a value is quantized.
     values
         All chains of observers on every value, those that nothing reads included.
     callees
         What each node that calls a module calls: its class, its mode, its hooks, and the observers inside.
     names
         The name of each float node in the prepared model.
+    inside
+        For each node that calls a standalone module, what is inside of it.
+    dequantized
+        For each edge that reads an LSTM's output or a part of it, the parts behind dequant stubs.
+    stubs
+        For each node whose output is taken apart, the parts that have a stub.
+    detours
+        The edges that read a part out of what was put together again.
+    equalized
+        The whole chain on every edge that has an equalization observer.
+    equalizers
+        All chains on every value that end in an equalization observer.
     """
 
     edges: Mapping[Edge, Chain]
     values: Mapping[str, frozenset[Chain]]
     callees: Mapping[str, Settings]
     names: Mapping[str, str]
+    inside: Mapping[str, Observation] = field(default_factory=dict)
+    dequantized: Mapping[Edge, frozenset[Path]] = field(default_factory=dict)
+    stubs: Mapping[str, frozenset[Path]] = field(default_factory=dict)
+    detours: frozenset[Edge] = frozenset()
+    equalized: Mapping[Edge, Chain] = field(default_factory=dict)
+    equalizers: Mapping[str, frozenset[Chain]] = field(default_factory=dict)
+
+    def chain(self, edge: Edge) -> Chain:
+        """Return all observers on an edge, those of equalization included."""
+        return self.equalized.get(edge, self.edges[edge])
 
     def on(self, value: str) -> str:
         """Return all observers on a value in words; nothing if there are none."""
@@ -117,6 +142,7 @@ def describe(settings: Settings) -> str:
     eps = found.get("eps")
     if isinstance(eps, tuple) and eps and eps[0] != torch.finfo(torch.float32).eps:
         words.append(f"eps {eps[0]:g}")
+    words += sorted({f"on {place}" for name, place in found.items() if name.startswith("device of ")})
     return f"{name}({', '.join(words)})"
 
 
@@ -125,7 +151,19 @@ def edges_of(graph: Graph) -> list[Edge]:
     return [Edge(node.name, operand.keys, operand.value.name) for node in graph.nodes for operand in operands(node)]
 
 
-def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
+@dataclass(frozen=True)
+class Inner:
+    """The float graph of a standalone module, and the standalone modules in it, by their targets."""
+
+    graph: Graph
+    inner: Mapping[str, Inner]
+
+
+class StandaloneModule(nn.Module):
+    """What stands for a prepared standalone module where its class is told: what is inside is seen by itself."""
+
+
+def observe(float_graph: Graph, prepared: GraphModule, inner: Mapping[str, Inner] | None = None) -> Observation:
     """Observe a prepared model.
 
     Parameters
@@ -134,6 +172,8 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
         The graph that was prepared, as it was before.
     prepared
         The result.  Observe it before a tensor passes through it.
+    inner
+        The float graphs of the standalone modules that the graph calls, by their targets.
 
     Raises
     ------
@@ -141,24 +181,61 @@ def observe(float_graph: Graph, prepared: GraphModule) -> Observation:
         If, its observers taken away, it is not the float graph.
     """
     reader = _Reader(float_graph, prepared)
-    edges = {
+    whole = {
         Edge(node.name, operand.keys, operand.value.name): reader.chain(_at(reader.copies[node], operand.keys))
         for node in float_graph.nodes
         for operand in operands(node)
     }
-    values: dict[str, set[Chain]] = {}
-    for node in prepared.graph.nodes:
-        if reader.bare.is_observer(node):
-            base = reader.names[reader.bare.base(node)]
-            values.setdefault(base, set()).add(reader.chain(node))
+    inside = _inside(reader, inner or {})
+    edges = {edge: reader.quantizing(chain) for edge, chain in whole.items()}
+    values, equalizers = _on_values(reader)
     names = {original.name: copy.name for original, copy in reader.copies.items()}
-    frozen = {value: frozenset(chains) for value, chains in values.items()}
     callees = {
-        original.name: callee_of(reader.bare.modules[str(copy.target)])
+        original.name: callee_of(_told_as(reader.bare.modules[str(copy.target)], original.name in inside))
         for original, copy in reader.copies.items()
         if original.op == "call_module"
     }
-    return Observation(edges, frozen, callees, names)
+    equalized = {edge: chain for edge, chain in whole.items() if chain != edges[edge]}
+    through, detours = reader.through(edges)
+    stubs = {reader.names[node]: frozenset(paths) for node, paths in reader.stubs.items()}
+    return Observation(edges, values, callees, names, inside, through, stubs, detours, equalized, equalizers)
+
+
+def _on_values(reader: _Reader) -> tuple[dict[str, frozenset[Chain]], dict[str, frozenset[Chain]]]:
+    """Return all chains on each value: those that quantize it, and those that end in an equalization observer."""
+    values: dict[str, set[Chain]] = {}
+    equalizers: dict[str, set[Chain]] = {}
+    for node in reader.prepared.graph.nodes:
+        if reader.bare.is_observer(node):
+            base, chain = reader.names[reader.bare.base(node)], reader.chain(node)
+            if chain[-1].group in reader.equalizers:
+                equalizers.setdefault(base, set()).add(chain)
+            else:
+                values.setdefault(base, set()).add(reader.quantizing(chain))
+    quantizing, equalizing = (
+        {value: frozenset(chains) for value, chains in found.items()} for found in (values, equalizers)
+    )
+    return quantizing, equalizing
+
+
+def _inside(reader: _Reader, inner: Mapping[str, Inner]) -> dict[str, Observation]:
+    """Return what is inside the standalone modules that are prepared."""
+    found = {}
+    for original, copy in reader.copies.items():
+        module = reader.bare.modules.get(str(copy.target)) if copy.op == "call_module" else None
+        if str(original.target) not in inner or not isinstance(module, GraphModule):
+            continue
+        own = inner[str(original.target)]
+        try:
+            found[original.name] = observe(own.graph, module, own.inner)
+        except ObservationError as error:
+            raise ObservationError(f"inside {original.target}: {error}") from error
+    return found
+
+
+def _told_as(module: nn.Module, is_seen_inside: bool) -> nn.Module:
+    """Return the module by which a called one is told: itself, or what stands for a standalone one."""
+    return StandaloneModule().train(module.training) if is_seen_inside else module
 
 
 def callee_of(module: nn.Module) -> Settings:
@@ -167,17 +244,26 @@ def callee_of(module: nn.Module) -> Settings:
     inside = ((name, settings_of(part)) for name, part in module.named_modules() if name and is_observer(part))
     hooks = [hook for name in ("_forward_pre_hooks", "_forward_hooks") for hook in getattr(module, name).values()]
     state = (("training", module.training), ("hooks", tuple(hook.__qualname__ for hook in hooks)))
-    return (("class", f"{kind.__module__}.{kind.__qualname__}"), *state, *inside)
+    # A class that a case defines is the same in a case that was made from it.
+    home = "case" if kind.__module__.startswith("case_") else kind.__module__
+    return (("class", f"{home}.{kind.__qualname__}"), *state, *inside)
 
 
 class _Reader:
     """A prepared graph, held against the float graph node by node."""
 
     def __init__(self, float_graph: Graph, prepared: GraphModule) -> None:
-        self.bare = Unobserved(prepared)
+        apart = undone(float_graph, prepared)
+        self.prepared = prepared if apart is None else apart.prepared
+        self.stubs: Mapping[Node, set[Path]] = {} if apart is None else apart.stubs
+        self.bare = Unobserved(self.prepared)
         self.groups: dict[int, int] = {}
+        self.equalizers: set[int] = set()
         self.seen: dict[Node, Chain] = {}
-        self.copies = align(float_graph, self.bare)
+        self.apart = apart
+        self.copies = align(float_graph if apart is None else apart.float_graph, self.bare)
+        if apart is not None:
+            self.copies = {original: self.copies[once] for original, once in apart.originals.items()}
         self.names = {copy: original.name for original, copy in self.copies.items()}
 
     def chain(self, node: Any) -> Chain:
@@ -192,9 +278,37 @@ class _Reader:
         for observer in reversed(pending):
             module = self.bare.modules[str(observer.target)]
             group = self.groups.setdefault(id(module), len(self.groups))
+            if is_equalizer(module):
+                self.equalizers.add(group)
             chain = (*chain, Seen(group, settings_of(module)))
             self.seen[observer] = chain
         return chain
+
+    def through(self, edges: Mapping[Edge, Chain]) -> tuple[dict[Edge, frozenset[Path]], frozenset[Edge]]:
+        """Return through which stubs the edges read, and which of them by a detour."""
+        if self.apart is None:
+            return {}, frozenset()
+        found: dict[Edge, frozenset[Path]] = {}
+        detours: set[Edge] = set()
+        for original, copy in self.copies.items():
+            for operand in operands(original):
+                edge = Edge(original.name, operand.keys, operand.value.name)
+                places = self._places(copy, operand.keys)
+                paths = frozenset(path for place in places for path in self.apart.reads.get(place, ()))
+                found.update({edge: paths} if paths else {})
+                detours.update({edge} if self.apart.detours.intersection(places) else ())
+        return found, frozenset(detours)
+
+    def _places(self, node: Node, keys: tuple[int | str, ...]) -> list[Place]:
+        """Return a place, and those where the observers there read."""
+        places = [(node, keys)]
+        while self.bare.is_observer(below := _at(*places[-1])):
+            places.append((below, (0,)))
+        return places
+
+    def quantizing(self, chain: Chain) -> Chain:
+        """Return a chain without its equalization observers."""
+        return tuple(seen for seen in chain if seen.group not in self.equalizers)
 
 
 def _at(node: Node, keys: tuple[int | str, ...]) -> Any:
@@ -208,12 +322,13 @@ def _at(node: Node, keys: tuple[int | str, ...]) -> Any:
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where two observations differ."""
+    """One place where two observations differ; `inner` is the same, told inside a standalone module."""
 
     edge: Edge | None
     place: str
     expected: str
     found: str
+    inner: Difference | None = None
 
 
 def differences(expected: Observation, found: Observation) -> list[Difference]:
@@ -224,7 +339,10 @@ def differences(expected: Observation, found: Observation) -> list[Difference]:
     """
     return [
         *_edge_differences(expected, found),
+        *_equalization_differences(expected, found),
         *_callee_differences(expected, found),
+        *_part_differences(expected, found),
+        *_inner_differences(expected, found),
         *_sharing_differences(expected, found),
     ]
 
@@ -238,8 +356,22 @@ def _edge_differences(expected: Observation, found: Observation) -> Iterator[Dif
     for value in dict.fromkeys([*expected.values, *found.values]):
         mine_all, theirs_all = (_on_value(seen, value) for seen in (expected, found))
         if Counter(mine_all) != Counter(theirs_all):
-            texts = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
-            yield Difference(None, f"on {value}", *texts)
+            own, other = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
+            yield Difference(None, f"on {value}", own, other)
+
+
+def _equalization_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
+    """Yield the edges, and the values, whose equalization observers are not the same, or stand elsewhere."""
+    for edge in expected.edges:
+        if expected.specs(edge) == found.specs(edge):
+            mine, theirs = _specs(expected.chain(edge)), _specs(found.chain(edge))
+            if mine != theirs:
+                yield Difference(edge, f"{edge}, equalization", *_told(mine, theirs))
+    for value in dict.fromkeys([*expected.equalizers, *found.equalizers]):
+        counts = [Counter(map(_specs, seen.equalizers.get(value, ()))) for seen in (expected, found)]
+        if counts[0] != counts[1]:
+            own, other = (" | ".join(sorted(map(words, count.elements()))) or words(()) for count in counts)
+            yield Difference(None, f"on {value}, equalization", own, other)
 
 
 def _callee_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
@@ -248,6 +380,33 @@ def _callee_differences(expected: Observation, found: Observation) -> Iterator[D
         other = found.callees[node]
         if callee != other:
             yield Difference(None, f"the module of {node}", describe_callee(callee), describe_callee(other))
+
+
+def _part_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
+    """Yield the edges, and the values, whose dequant stubs are not the same."""
+    for edge in expected.edges:
+        mine, theirs = (seen.dequantized.get(edge, frozenset()) for seen in (expected, found))
+        if mine != theirs:
+            yield Difference(edge, f"{edge}, dequant stubs", path_words(mine), path_words(theirs))
+    for value in dict.fromkeys([*expected.stubs, *found.stubs]):
+        mine, theirs = (seen.stubs.get(value, frozenset()) for seen in (expected, found))
+        if mine != theirs:
+            yield Difference(None, f"on {value}, dequant stubs", path_words(mine), path_words(theirs))
+
+
+def path_words(paths: frozenset[Path]) -> str:
+    """Return the parts of an output that have a dequant stub in words."""
+    parts = (" part " + "".join(f"[{index}]" for index in path) for path in sorted(paths))
+    return "a dequant stub on" + ",".join(parts) if paths else "no dequant stub"
+
+
+def _inner_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
+    """Yield the places inside standalone modules that are not the same."""
+    for node, mine in expected.inside.items():
+        if node not in found.inside:
+            continue  # told by the class of the module
+        for inner in differences(mine, found.inside[node]):
+            yield Difference(None, f"inside {node}: {inner.place}", inner.expected, inner.found, inner)
 
 
 def describe_callee(callee: Settings) -> str:
@@ -279,8 +438,8 @@ def _pairs(expected: Observation, found: Observation) -> Iterator[tuple[Edge | N
 
     A chain that nothing reads is paired where it is the only one of its kind on its value.
     """
-    for edge, chain in expected.edges.items():
-        yield edge, str(edge), chain, found.edges[edge]
+    for edge in expected.edges:
+        yield edge, str(edge), expected.chain(edge), found.chain(edge)
     unread = found.unread()
     for value, chain in expected.unread():
         mine = [own for where, own in expected.unread() if where == value and _specs(own) == _specs(chain)]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
-from torch.ao.quantization.quantize_fx import fuse_fx
 from torch.fx import Graph, GraphModule
 
 from observance.conformance.implementations import Implementation
-from observance.conformance.observation import Observation, ObservationError, callee_of, observe
+from observance.conformance.observation import Inner, Observation, ObservationError, callee_of, observe
+from observance.reference import modules
+from observance.reference.entry import Configs, read_configs
 from observance.strategies import Arguments, Case, build
 
 
@@ -46,6 +50,7 @@ class Outcome:
     observation: Observation | None = None
     misshapen: str | None = None
     before: dict[str, str] = field(default_factory=dict)
+    inner: Mapping[str, Inner] = field(default_factory=dict)
 
 
 def run(implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False) -> Outcome:
@@ -70,7 +75,7 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
 
 def _prepared(implementation: Implementation, case: Case, arguments: Arguments, before: dict[str, str]) -> Outcome:
     """Call an implementation with some arguments, and look at the result."""
-    float_graph = copy_graph(arguments.model.graph)
+    float_graph, inner = copy_graph(arguments.model.graph), inner_graphs(arguments)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -78,13 +83,13 @@ def _prepared(implementation: Implementation, case: Case, arguments: Arguments, 
         except Exception as raised:  # whatever an implementation raises is an outcome
             result, error = None, raised
     said = [(warning.category, str(warning.message)) for warning in caught]
-    outcome = Outcome(case, float_graph, arguments, None, error, said, before=before)
+    outcome = Outcome(case, float_graph, arguments, None, error, said, before=before, inner=inner)
     if error is None and not isinstance(result, GraphModule):
         outcome.misshapen = f"prepare returned a {type(result).__name__}, not a GraphModule"
     elif error is None:
         outcome.prepared = result
         try:
-            outcome.observation = observe(float_graph, result)
+            outcome.observation = observe(float_graph, result, inner)
         except (ObservationError, AttributeError, KeyError, IndexError) as broken:
             outcome.misshapen = str(broken)
     return outcome
@@ -119,10 +124,14 @@ def call(implementation: Implementation, arguments: Arguments) -> Any:
         "prepare_custom_config": arguments.custom_config,
         "backend_config": arguments.backend_config,
     }
+    if arguments.equalization is not None:
+        configs["_equalization_config"] = arguments.equalization
     mapping, inputs = arguments.qconfig_mapping, arguments.example_inputs
     if implementation.shape == "prepare_fx":
         return implementation.function(arguments.float_model, mapping, inputs, **configs)
     scopes = arguments.scopes
+    if arguments.is_standalone:
+        configs["is_standalone_module"] = True
     return implementation.function(arguments.model, mapping, arguments.is_qat, scopes, inputs, **configs)
 
 
@@ -131,10 +140,12 @@ def fused(arguments: Arguments) -> Arguments:
 
     `prepare_fx` traces and fuses before it prepares; what it prepares can only
     be held against a graph that is fused already.  Where there is nothing to
-    fuse, the model is handed over as it is, with its submodules.
+    fuse, the model is handed over as it is, with its submodules.  What the
+    nodes of the traced graph carry is taken from them: `prepare_fx` cannot see it.
     """
-    backend = arguments.backend_config
-    model = fuse_fx(arguments.float_model, backend_config=backend)
+    for node in arguments.model.graph.nodes:
+        node.meta.pop("val", None)
+    model = fuse(retraced(arguments).model, False, None, arguments.backend_config)
     if len(model.graph.nodes) == len(arguments.model.graph.nodes):
         return arguments
     return retraced(replace(arguments, float_model=model))
@@ -142,10 +153,35 @@ def fused(arguments: Arguments) -> Arguments:
 
 def retraced(arguments: Arguments) -> Arguments:
     """Return the arguments with the same float model, traced once more; the configs are the same objects."""
-    tracer = QuantizationTracer([], [])
+    tracer = QuantizationTracer(*map(list, arguments.leaves))
     tracer.record_stack_traces = False
     model = GraphModule(arguments.float_model, tracer.trace(arguments.float_model))
     return replace(arguments, model=model, scopes=dict(tracer.node_name_to_scope))
+
+
+def inner_graphs(arguments: Arguments) -> dict[str, Inner]:
+    """Return the float graphs of the standalone modules that are called, by their targets.
+
+    They are traced and fused, as every model is before it is prepared.
+    """
+    if not any(arguments.leaves):
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of dicts
+        configs = read_configs(arguments.qconfig_mapping, arguments.custom_config, arguments.backend_config)
+    return _inner_graphs(arguments.model, configs)
+
+
+def _inner_graphs(model: GraphModule, configs: Configs) -> dict[str, Inner]:
+    """Return the float graphs of the standalone modules that a graph calls, by their targets."""
+    called = {str(node.target): node for node in model.graph.nodes if node.op == "call_module"}
+    found = {}
+    for name in called:
+        module = model.get_submodule(name)
+        if modules.is_standalone(name, module, configs.custom) and not modules.is_prepared(module):
+            inside = modules.inside(name, module, None, configs)
+            found[name] = Inner(copy_graph(inside.model.graph), _inner_graphs(inside.model, inside.configs))
+    return found
 
 
 def copy_graph(graph: Graph) -> Graph:
@@ -162,11 +198,17 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "qconfig_mapping": repr(arguments.qconfig_mapping),
         "prepare_custom_config": _content(arguments.custom_config),
         "backend_config": _content(arguments.backend_config),
-        "example_inputs": repr([value.tolist() for value in arguments.example_inputs]),
+        "_equalization_config": repr(arguments.equalization),
+        "example_inputs": repr([values_of(value) for value in arguments.example_inputs]),
         "node_name_to_scope": repr(arguments.scopes),
-        "weights": repr({k: v.tolist() for k, v in arguments.float_model.state_dict().items()}),
-        "modules": repr({k: callee_of(m) for k, m in arguments.float_model.named_modules()}),
+        "weights": repr({name: values_of(value) for name, value in arguments.float_model.state_dict().items()}),
+        "modules": repr({name: callee_of(module) for name, module in arguments.float_model.named_modules()}),
     }
+
+
+def values_of(tensor: torch.Tensor) -> Any:
+    """Return what is in a tensor; of one on the meta device, its form."""
+    return (tensor.dtype, tensor.shape) if tensor.is_meta else tensor.tolist()
 
 
 def _content(config: Any) -> str:

@@ -53,7 +53,8 @@ def meaning_of(qconfig: Any) -> Meaning:
     """Return what a qconfig asks for, in words and in full."""
     if qconfig is None:
         return "no qconfig", None
-    parts = [_constructed(getattr(qconfig, name, None)) for name in ("activation", "weight")]
+    names = ("input_activation" if hasattr(qconfig, "input_activation") else "activation", "weight")
+    parts = [_constructed(getattr(qconfig, name, None)) for name in names]
     return " and ".join(text for text, _ in parts), tuple(content for _, content in parts)
 
 

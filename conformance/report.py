@@ -100,9 +100,10 @@ def graph_text(judge: Judge, case: Case, findings: Sequence[Finding] = ()) -> st
         return f"prepare raised {type(trial.outcome.error).__name__}: {trial.outcome.error}"
     if trial.seen is None:
         return f"it cannot be compared with the float graph: {trial.outcome.misshapen}"
-    places = {finding.place.partition(", sharing")[0] for finding in findings}
+    places = {finding.place.partition(", sharing")[0].partition(", equalization")[0] for finding in findings}
     lines = []
-    for edge, chain in trial.seen.edges.items():
+    for edge in trial.seen.edges:
+        chain = trial.seen.chain(edge)
         mark = ">" if str(edge) in places else " "
         lines.append(f"{mark} {edge}: {chain_text(chain)}")
     for value, chain in trial.seen.unread():

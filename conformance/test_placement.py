@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from torch.ao.quantization import DeQuantStub
+from torch.fx import GraphModule, Node
+
+from observance.conformance.alignment import Unobserved
 from observance.conformance.derived import (
     kindred,
     own_backend,
@@ -22,6 +26,7 @@ from observance.reference import dtypes
 from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
 from observance.reference.site import Quantized
+from observance.reference.specs import is_equalizer
 from observance.strategies.case import Backend
 from observance.strategies.operators import OPERATORS
 
@@ -42,7 +47,7 @@ def test_every_operand_stands_behind_the_observer_that_is_asked_for(
             continue
         if spec is None or not spec.is_observed or spec.is_dynamic or quantized.ask.reuse:
             continue
-        if not site.values.is_observable(operand.value) or operand.value in site.quantized_inputs:
+        if not site.values.is_observable(operand.value) or operand.value in site.elsewhere:
             continue
         chain = seen.edges[edge_of(operand)]
         maker = site.quantized.get(operand.value)
@@ -243,39 +248,46 @@ def test_one_module_called_twice_is_observed_like_two(trial: Trial) -> Iterator[
 
 @rule("PLACEMENT-10", UPSTREAM, "_insert_obs_or_fq: the prefix activation_post_process_")
 def test_observers_have_the_customary_names(trial: Trial) -> Iterator[Finding]:
-    """Every observer is an attribute of the model named ``activation_post_process_N``."""
+    """Every observer, but for those of equalization, is an attribute of the model named
+    ``activation_post_process_N``.
+    """
     prepared, seen = trial.outcome.prepared, trial.seen
     if prepared is None or seen is None:
         return
     floats = set(seen.names.values())
     for node in prepared.graph.nodes:
-        if node.name not in floats and node.op == "call_module":
+        observer = node.op == "call_module" and prepared.get_submodule(str(node.target))
+        if node.name not in floats and observer and not is_equalizer(observer) and not is_stub(prepared, node):
             holds = re.fullmatch(r"activation_post_process_\d+", str(node.target)) is not None
             because = "tools find observers by this name"
             yield judged(holds, node.name, "activation_post_process_N", node.target, because)
 
 
+def is_stub(prepared: GraphModule, node: Node) -> bool:
+    """Whether a node calls a dequant stub."""
+    return isinstance(prepared.get_submodule(str(node.target)), DeQuantStub)
+
+
 @rule("PLACEMENT-11", UPSTREAM, "_insert_obs_or_fq: inserted after the node")
 def test_an_observer_follows_what_it_observes(trial: Trial) -> Iterator[Finding]:
     """In the order of the graph, an observer comes right after its value, other observers of it aside."""
-    prepared, seen = trial.outcome.prepared, trial.seen
-    if prepared is None or seen is None:
+    if trial.outcome.prepared is None or trial.seen is None:
         return
-    floats, last = set(seen.names.values()), ""
-    for node in prepared.graph.nodes:
-        if node.name in floats:
+    bare, last = Unobserved(trial.outcome.prepared), ""
+    for node in trial.outcome.prepared.graph.nodes:
+        if not bare.is_observer(node):
             last = node.name
             continue
-        base = node
-        while base.name not in floats:
-            base = base.all_input_nodes[0]
-        because = f"{node.name} observes {base.name}"
-        yield judged(base.name == last, node.name, f"right after {base.name}", f"after {last}", because)
+        base = bare.base(node).name
+        because = f"{node.name} observes {base}"
+        yield judged(base == last, node.name, f"right after {base}", f"after {last}", because)
 
 
 @rule("PLACEMENT-12", MUST, "prepare: every part is configured on its own", ("backend-configs",), True)
 def test_a_backend_that_knows_nothing_observes_nothing(trial: Trial) -> Iterator[Finding]:
-    """With a backend config that names no pattern, there is no observer."""
+    """With a backend config that names no pattern, there is no observer, but at modules of their own kind."""
+    if trial.case.declared:
+        return
     empty = trial.calls.outcome(replace(trial.case, backend=Backend(())))
     if empty.observation is not None:
         found = ", ".join(empty.observation.values)

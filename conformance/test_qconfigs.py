@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from observance.conformance.derived import (
     exactly,
+    fused,
     modules,
     occurrence,
     some_qconfig,
     with_entries,
 )
-from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
+from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
-from observance.strategies.case import Entry, Mapping
+from observance.strategies.case import Entry, Mapping, QConfigChoice
 from observance.strategies.layout import scopes
 from observance.strategies.operators import PARTS
 
@@ -51,7 +52,8 @@ def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Findin
     qconfig is that module's too.
     """
     qconfig, found = some_qconfig(trial.case), modules(trial.case)
-    for target in dict.fromkeys(target for _, _, target in found[:1]):
+    inside = {part for _, parts in fused(trial.case) for part in parts}
+    for target in dict.fromkeys(target for _, _, target in found[:1] if target not in inside):
         names = [name for _, name, other in found if other == target]
         if any(target in PARTS.get(_target(call.operator), ()) for call in trial.case.calls):
             return
@@ -63,20 +65,6 @@ def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Findin
             trial.calls.outcome(by_type),
             trial.calls.outcome(by_name),
             f"both select every {target}: one by type, the other by name",
-        )
-
-
-@rule("QCONFIGS-9", MUST, "_update_qconfig_for_fusion: account for fused modules such as LinearReLU", costly=True)
-def test_a_fused_module_is_selected_by_the_types_of_its_parts(trial: Trial) -> Iterator[Finding]:
-    """Where all types of a fused module's parts have one qconfig, the fused module has it too."""
-    qconfig = some_qconfig(trial.case)
-    for target in [target for _, _, target in modules(trial.case) if target in PARTS][:1]:
-        parts = [Entry("object_type", qconfig, target=part) for part in PARTS[target]]
-        whole = Entry("object_type", qconfig, target=target)
-        yield from same_placement(
-            trial.calls.outcome(with_entries(trial.case, *parts, whole)),
-            trial.calls.outcome(with_entries(trial.case, *parts)),
-            f"{target} is made of {' and '.join(PARTS[target])}, which have this qconfig",
         )
 
 
@@ -179,3 +167,75 @@ def test_a_value_between_two_switched_off_nodes_is_not_observed(trial: Trial) ->
             found = seen.on(node.name)
             because = f"{node.name} and all that read it are switched off"
             yield judged(not found, node.name, "no observer", found, because)
+
+
+def _by_type(qconfig: QConfigChoice, *targets: str) -> tuple[Entry, ...]:
+    """Return entries that give all of the targets one qconfig."""
+    return tuple(Entry("object_type", qconfig, target=target) for target in dict.fromkeys(targets))
+
+
+@rule("QCONFIGS-9", MUST, "_update_qconfig_for_fusion: account for fused modules such as LinearReLU", costly=True)
+def test_a_fused_module_has_the_qconfig_of_its_parts(trial: Trial) -> Iterator[Finding]:
+    """A qconfig for the types of all parts of a fused module is one for the fused type too."""
+    qconfig = some_qconfig(trial.case)
+    for target, parts in fused(trial.case)[:1]:
+        yield from same_placement(
+            trial.calls.outcome(with_entries(trial.case, *_by_type(qconfig, *parts, target))),
+            trial.calls.outcome(with_entries(trial.case, *_by_type(qconfig, *parts))),
+            f"all parts of {target} are selected by their types",
+        )
+
+
+@rule("QCONFIGS-10", MUST, "_update_qconfig_for_fusion: raise an error if the modules in it differ", costly=True)
+def test_parts_that_disagree_are_refused(trial: Trial) -> Iterator[Finding]:
+    """A fused module whose parts have different qconfigs by type draws a `LookupError` that names one of them.
+
+    A part that has none differs from one that has one.
+    """
+    qconfig = some_qconfig(trial.case)
+    for target, parts in [found for found in fused(trial.case) if len(found[1]) > 1][:1]:
+        first, *others = parts
+        for entries in (_by_type(qconfig, first), (*_by_type(qconfig, first), *_by_type(None, *others))):
+            error = trial.calls.outcome(with_entries(trial.case, *entries)).error
+            because = f"{first} has a qconfig and {others[-1]} has none, and both are parts of {target}"
+            found = "no error" if error is None else type(error).__name__
+            yield judged(isinstance(error, LookupError), target, "a LookupError", found, because)
+            if isinstance(error, LookupError):
+                named = any(part.rpartition(".")[2] in str(error) for part in parts)
+                yield judged(named, f"the error for {target}", "a part's name", str(error), because)
+
+
+@rule("QCONFIGS-11", MUST, "prepare: the configs are deep-copied", costly=True)
+def test_the_mapping_is_not_changed_for_fused_modules(trial: Trial) -> Iterator[Finding]:
+    """What is added for the types of fused modules is not added to the mapping that the caller has."""
+    qconfig = some_qconfig(trial.case)
+    for target, parts in fused(trial.case)[:1]:
+        outcome = trial.calls.outcome(with_entries(trial.case, *_by_type(qconfig, *parts)))
+        before, after = outcome.before.get("qconfig_mapping"), repr(outcome.arguments.qconfig_mapping)
+        if before is not None:
+            because = f"the qconfig of {target} follows from its parts; the caller never said it"
+            yield judged(before == after, "qconfig_mapping", before, after, because)
+
+
+@rule("QCONFIGS-12", MUST, "QConfigMapping: None means not quantized", costly=True)
+def test_a_fused_module_whose_parts_are_switched_off_is_switched_off(trial: Trial) -> Iterator[Finding]:
+    """None for the types of all parts of a fused module is None for the fused type too."""
+    everything = Entry("global", some_qconfig(trial.case))
+    for target, parts in fused(trial.case)[:1]:
+        yield from same_placement(
+            trial.calls.outcome(with_entries(trial.case, everything, *_by_type(None, *parts, target))),
+            trial.calls.outcome(with_entries(trial.case, everything, *_by_type(None, *parts))),
+            f"all parts of {target} are switched off by their types",
+        )
+
+
+@rule("QCONFIGS-13", UPSTREAM, "_update_qconfig_for_fusion: sets the object type of the fused module", costly=True)
+def test_the_parts_of_a_fused_module_override_its_own_type(trial: Trial) -> Iterator[Finding]:
+    """Where the types of all parts have a qconfig, one for the fused type itself changes nothing."""
+    qconfig = some_qconfig(trial.case)
+    for target, parts in fused(trial.case)[:1]:
+        yield from same_placement(
+            trial.calls.outcome(with_entries(trial.case, *_by_type(qconfig, *parts))),
+            trial.calls.outcome(with_entries(trial.case, *_by_type(None, target), *_by_type(qconfig, *parts))),
+            f"the parts of {target} have a qconfig",
+        )

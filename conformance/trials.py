@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import warnings
 from functools import cached_property
@@ -16,7 +17,7 @@ from observance.conformance.conversion import calibrated, converted
 from observance.conformance.observation import Difference, Edge, Observation, describe_callee
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
-from observance.reference import RefusalError, placement, survey
+from observance.reference import RefusalError, place, survey
 from observance.reference.entry import Configs, read_configs
 from observance.reference.graphs import Operand, operands, place_of
 from observance.reference.site import Quantized, Site
@@ -54,22 +55,31 @@ class Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat)
+                mapping, backend = given.qconfig_mapping, given.backend_config
+                configs = read_configs(mapping, given.custom_config, backend, given.is_qat, given.equalization)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
             except RefusalError:
                 return None
         asking = choices.of_asking(site, configs.qconfigs, given.scopes)
-        placement.place(site)
-        return site, asking, choices.of_sharing(site), configs
+        place(site)
+        return site, asking + choices.of_outputs(site), choices.of_sharing(site), configs
+
+    @property
+    def planned(self) -> Site | None:
+        """What the reference plans, choices or none; None if it refuses."""
+        return None if self._survey is None else self._survey[0]
 
     @property
     def site(self) -> Site | None:
         """Who asks for what, and what the reference plans; None if it refuses.
 
-        None, too, where who asks for what is a choice that nothing promises.  The
-        names of the graph's nodes are those of the edges.
+        None, too, where who asks for what is a choice that nothing promises, and on
+        the meta device, where observers have no values to be compared with what is
+        asked for.  The names of the graph's nodes are those of the edges.
         """
-        return None if self._survey is None or self._survey[1] else self._survey[0]
+        if self._survey is None or self._survey[1] or self.case.device == "meta":
+            return None
+        return self._survey[0]
 
     @property
     def backend(self) -> BackendConfig | None:
@@ -85,12 +95,13 @@ class Trial:
         """Return why the reference has observers, or none, at a place: first on the value, then for its reader."""
         if self._survey is None:
             return ""
+        site, difference = _within(self._survey[0], difference)
         edge = difference.edge
         value = edge.value if edge else difference.place.removeprefix("on ").removeprefix("the module of ")
-        said = [d for d in self._survey[0].plan.decisions if d.node.name == value and not d.is_of_argument]
+        said = [d for d in site.plan.decisions if d.node.name == value and not d.is_of_argument]
         if edge:
             places = {"pattern", "input and output", place_of(edge.keys)}
-            said += [d for d in self._survey[0].plan.decisions if d.node.name == edge.reader and d.place in places]
+            said += [d for d in site.plan.decisions if d.node.name == edge.reader and d.place in places]
         return "; ".join(map(str, said)) or f"nobody asks for an observer on {value}"
 
     @property
@@ -132,14 +143,30 @@ class Trial:
         """The value of every node of the float model on the example inputs; None if not finite.
 
         An observer may fail on what is not finite, which says nothing of `prepare`.
+        None, too, for a model that is not on the CPU.
         """
+        if self.case.device != "cpu":
+            return None
         given = self.expected.arguments
-        recorder = _Recorder(given.model)
+        # In training mode a model changes as it runs, and what was prepared has the same parameters and buffers.
+        recorder = _Recorder(copy.deepcopy(given.model))
         with torch.no_grad():
             recorder.run(*(value.clone() for value in given.example_inputs))
         flat = [v for v in recorder.values.values() if isinstance(v, torch.Tensor)]
         finite = all(bool(torch.isfinite(v).all()) for v in flat if v.is_floating_point())
         return recorder.values if finite else None
+
+
+def _within(site: Site, difference: Difference) -> tuple[Site, Difference]:
+    """Return the graph that a difference is in, maybe a standalone module's, and the difference as told there."""
+    while difference.inner is not None:
+        node = difference.place.removeprefix("inside ").partition(":")[0]
+        calls = [call.site for other, call in site.standalone.items() if other.name == node]
+        inner = calls[0] if calls else None
+        if inner is None:
+            break
+        site, difference = inner, difference.inner
+    return site, difference
 
 
 class _Recorder(Interpreter):
@@ -189,25 +216,34 @@ def same_edges(first: Outcome, second: Outcome, because: str, names: dict[str, s
             outcomes = [type(o.error).__name__ if o.error else "accepted" for o in (first, second)]
             return [broken("the call", outcomes[0], outcomes[1], because, pair)]
         return []
-    renamed = names or {}
-    theirs = _by_reader(second.observation)
+    return _alike(first.observation, second.observation, because, names or {}, pair)
+
+
+def _alike(
+    one: Observation, other: Observation, because: str, names: dict[str, str], pair: tuple[Case, Case], where: str = ""
+) -> list[Finding]:
+    """Compare two observations edge by edge, and what is inside standalone modules."""
+    theirs = _by_reader(other)
     forth: dict[int, int] = {}
     back: dict[int, int] = {}
     found: list[Finding] = []
-    for reader, edges in _by_reader(first.observation).items():
-        others = theirs.get(renamed.get(reader, reader))
+    for reader, edges in _by_reader(one).items():
+        others = theirs.get(names.get(reader, reader))
         if others is None or len(others) != len(edges):
             continue
-        for edge, other in zip(edges, others, strict=True):
-            mine, yours = first.observation.edges[edge], second.observation.edges[other]
+        for edge, second in zip(edges, others, strict=True):
+            mine, yours = one.chain(edge), other.chain(second)
             same = [s.settings for s in mine] == [s.settings for s in yours] and all(
                 forth.setdefault(a.group, b.group) == b.group and back.setdefault(b.group, a.group) == a.group
                 for a, b in zip(mine, yours, strict=True)
             )
             if same:
-                found.append(kept(edge))
+                found.append(kept(f"{where}{edge}"))
             else:
-                found.append(broken(edge, _words(mine), _words(yours), because, pair))
+                found.append(broken(f"{where}{edge}", _words(mine), _words(yours), because, pair))
+    for node, inner in one.inside.items():
+        twin = other.inside.get(names.get(node, node))
+        found += _alike(inner, twin, because, {}, pair, f"{where}inside {node}: ") if twin is not None else []
     return found
 
 

@@ -2,6 +2,6 @@
 
 from .entry import RefusalError
 from .plan import Plan
-from .prepare import plan, prepare, survey
+from .prepare import place, plan, prepare, survey
 
-__all__ = ["Plan", "RefusalError", "plan", "prepare", "survey"]
+__all__ = ["Plan", "RefusalError", "place", "plan", "prepare", "survey"]

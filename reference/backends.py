@@ -16,7 +16,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, FixedQParamsFakeQuantize, FixedQParamsObserver
 from torch.ao.quantization.backend_config import DTypeConfig, DTypeWithConstraints
 
-from . import dtypes
+from . import dtypes, qconfigs
 from .dtypes import Ask
 from .graphs import operands
 from .patterns import Match
@@ -57,7 +57,7 @@ def judge(match: Match, ask: Ask, reader: Reader) -> Verdict:
     said: list[str] = []
     for config in match.config.dtype_configs:
         broken = objections(config, ask, roles)
-        said += [text for text in broken if text.startswith(_ALOUD)]
+        said += [text for text in broken if text.startswith(ALOUD)]
         if not broken:
             return Verdict(True, "a dtype config agrees")
     reason = "no dtype config of the backend agrees with the qconfig"
@@ -65,8 +65,9 @@ def judge(match: Match, ask: Ask, reader: Reader) -> Verdict:
 
 
 def roles_of_module(module: nn.Module) -> set[str]:
-    """Return ``weight`` and ``bias`` as far as a module has parameters that are these."""
-    names = [name for name, _ in module.named_parameters(recurse=False)]
+    """Return ``weight`` and ``bias`` as far as a module, or a part of a fused one, has parameters that are these."""
+    parts = [module, *qconfigs.parts_of(module)]
+    names = [name for part in parts for name, _ in part.named_parameters(recurse=False)]
     return {word for word in ("weight", "bias") if any(name.startswith(word) for name in names)}
 
 
@@ -126,7 +127,8 @@ def _output_objections(config: DTypeConfig, ask: Ask) -> list[str]:
     return broken_constraints(ask.activation, config.output_dtype_with_constraints, "activation")
 
 
-_ALOUD = "QConfig "
+ALOUD = "QConfig "
+"""How the warnings begin that speak of a constraint."""
 
 
 def broken_constraints(spec: Spec | None, constraint: DTypeWithConstraints, name: str) -> list[str]:
@@ -152,7 +154,7 @@ def broken_constraints(spec: Spec | None, constraint: DTypeWithConstraints, name
         _broken_scale(observer, constraint),
         _broken_parameters(spec.instance, observer, constraint),
     )
-    return [f"{_ALOUD}{name} {sentence}" for sentence in sentences if sentence]
+    return [f"{ALOUD}{name} {sentence}" for sentence in sentences if sentence]
 
 
 def _broken_range(observer: Any, constraint: DTypeWithConstraints) -> str | None:

@@ -7,7 +7,7 @@ Every config may be an object or, deprecated, a dict that means the same
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch.ao.quantization import QConfigMapping
@@ -19,6 +19,10 @@ class RefusalError(ValueError):
     """`prepare` will not do what it is asked; the text names the culprit and the cure."""
 
 
+class DisagreementError(RefusalError, LookupError):
+    """The parts of one fused module are to be quantized in different ways."""
+
+
 @dataclass(frozen=True)
 class Configs:
     """The configs of one call, as objects, and whether the model is prepared for training."""
@@ -27,9 +31,12 @@ class Configs:
     custom: PrepareCustomConfig
     backend: BackendConfig
     is_qat: bool = False
+    equalization: QConfigMapping = field(default_factory=QConfigMapping)
 
 
-def read_configs(qconfig_mapping: Any, custom_config: Any, backend_config: Any, is_qat: bool = False) -> Configs:
+def read_configs(
+    qconfig_mapping: Any, custom_config: Any, backend_config: Any, is_qat: bool = False, equalization: Any = None
+) -> Configs:
     """Return the configs as objects, and the defaults for those that are None.
 
     Warns with a `FutureWarning` for every config that is a dict.
@@ -43,11 +50,14 @@ def read_configs(qconfig_mapping: Any, custom_config: Any, backend_config: Any, 
         custom_config = PrepareCustomConfig()
     if backend_config is None:
         backend_config = get_native_backend_config()
+    if equalization is None:
+        equalization = QConfigMapping()
     return Configs(
         _as_object(qconfig_mapping, QConfigMapping, "qconfig_mapping"),
         _as_object(custom_config, PrepareCustomConfig, "prepare_custom_config"),
         _as_object(backend_config, BackendConfig, "backend_config"),
         is_qat,
+        _as_object(equalization, QConfigMapping, "_equalization_config"),
     )
 
 
@@ -63,29 +73,3 @@ def _as_object(config: Any, kind: type, name: str) -> Any:
         stacklevel=4,
     )
     return kind.from_dict(config)  # type: ignore[attr-defined]
-
-
-def refuse_unspecified(equalization: Any, standalone: bool, custom: Any) -> None:
-    """Refuse what this specification does not cover.
-
-    Raises
-    ------
-    RefusalError
-        For equalization, standalone and custom modules.
-    """
-    asked = {
-        "equalization": bool(equalization) and not _is_empty(equalization),
-        "preparing a standalone module": standalone,
-        "standalone modules": bool(custom.standalone_module_names or custom.standalone_module_classes),
-        "custom modules": any(custom.float_to_observed_mapping.values()),
-        "quantized outputs": bool(custom.output_quantized_indexes),
-    }
-    for name, wanted in asked.items():
-        if wanted:
-            raise RefusalError(f"the reference does not specify {name}; call prepare without it")
-
-
-def _is_empty(mapping: Any) -> bool:
-    """Whether a qconfig mapping, object or dict, selects nothing."""
-    content = mapping if isinstance(mapping, dict) else mapping.to_dict()
-    return not any(content.values())

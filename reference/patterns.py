@@ -79,11 +79,14 @@ def _length(pattern: Any) -> int:
     return sum(map(_length, pattern)) if isinstance(pattern, tuple) else 1
 
 
-def find(graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig) -> dict[Node, Match]:
-    """Return the match of each node that has one."""
+def find(
+    graph: Graph, modules: Mapping[str, nn.Module], backend: BackendConfig, own: Mapping[Node, Match]
+) -> dict[Node, Match]:
+    """Return the match of each node that has one; `own` are those of modules that are a match of their own."""
     known = candidates(backend)
     uses = count_uses(graph)
-    matched: dict[Node, Match] = {}
+    uses.update(list(own))  # once more: no pattern goes through them
+    matched = dict(own)
     for node in reversed(graph.nodes):
         if node in matched or node.op not in ("call_module", "call_function", "call_method"):
             continue
@@ -122,16 +125,16 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
     if operator_of(node, modules) != outer or (node.op == "call_method") != isinstance(outer, str):
         return None
     if outer is getattr and inner:
-        return node if list(node.args[1:2]) == inner else None
+        return node if stands_for(inner[0], node.args[1]) else None
     if not inner:
         return node
-    read = arguments_of(node)
+    read = arguments_of(node, inner)
     if len(read) != len(inner):
         return None
     tree = [node]
     for part, value in zip(inner, read, strict=True):
-        if part is MatchAllNode:
-            branch: Any = Extra(value)
+        if part is MatchAllNode or is_literal(part):
+            branch: Any = Extra(value) if part is MatchAllNode or stands_for(part, value) else None
         elif not isinstance(value, Node) or uses[value] > 1:
             return None
         else:
@@ -144,20 +147,30 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
 
 @dataclass(frozen=True)
 class Extra:
-    """A value that a pattern reads but does not own: whatever stands at ``MatchAllNode``."""
+    """What a pattern reads but does not own: a number, or whatever stands at ``MatchAllNode`` (PATTERNS-5)."""
 
-    node: Node
+    node: Any
 
 
-def arguments_of(node: Node) -> list[Any]:
+def is_literal(part: Any) -> bool:
+    """Whether a part of a pattern is a number or the like, which stands for itself (PATTERNS-7)."""
+    return not isinstance(part, (tuple, str)) and not callable(part)
+
+
+def stands_for(part: Any, value: Any) -> bool:
+    """Whether a number, or the name of an attribute, is what an operator is called with."""
+    return not isinstance(value, Node) and bool(value == part)
+
+
+def arguments_of(node: Node, inner: list[Any]) -> list[Any]:
     """Return what a pattern's inner parts are held against.
 
     These are the arguments that hold values, however they are spelled; numbers
-    and the like belong to the operator.
+    and the like belong to the operator, unless the pattern has one.
     """
     held = {operand.keys[0] for operand in operands(node)}
     arguments = [*enumerate(node.args), *node.kwargs.items()]
-    return [argument for key, argument in arguments if key in held]
+    return [argument for key, argument in arguments if key in held or any(map(is_literal, inner))]
 
 
 def _match(candidate: Candidate, tree: Any, last: Node) -> Match:
@@ -166,8 +179,12 @@ def _match(candidate: Candidate, tree: Any, last: Node) -> Match:
     getter: Callable[[Any], Node] | None = candidate.options.get(
         "root_node_getter", candidate.options.get("_root_node_getter")
     )
-    root = getter(_plain(tree)) if getter else nodes[-1]
-    return Match(candidate.config, nodes, root, last)
+    return Match(candidate.config, nodes, getter(_plain(tree)) if getter else default_root(nodes), last)
+
+
+def default_root(nodes: tuple[Node, ...]) -> Node:
+    """Return the root of a pattern that names none: its innermost operator (PATTERNS-6)."""
+    return nodes[-1]
 
 
 def _owned(tree: Any) -> list[Node]:

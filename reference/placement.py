@@ -26,6 +26,8 @@ def place(site: Site) -> None:
             read = site.outputs.get(operand.value)
             if read is not None:
                 site.plan.read(operand, read)
+        if node in site.standalone:
+            place_standalone(site, node)
         quantized = site.quantized.get(node)
         if quantized is not None:
             place_around(site, node, quantized)
@@ -46,6 +48,19 @@ def place_around(site: Site, node: Node, quantized: Quantized) -> None:
         place_output(site, quantized)
 
 
+def place_standalone(site: Site, node: Node) -> None:
+    """Decide whether the inputs of a standalone module are observed; its output never is (MODULES-4)."""
+    call = site.standalone[node]
+    site.plan.decide(node, "output", "MODULES-4", "what observes it is inside")
+    for operand in operands(node):
+        if call.asks is None or not call.inside.declares(operand):
+            site.plan.decide(node, str(operand), "MODULES-3", "it is not declared as quantized")
+        elif dtype_of(site, operand.value) is torch.quint8:
+            site.plan.decide(node, str(operand), "MODULES-3", f"{operand.value.name} is quantized already")
+        else:
+            place_input(site, operand, call.asks)
+
+
 def is_never_observed(quantized: Quantized) -> bool:
     """Whether the backend says that the pattern's input and output are never observed."""
     return quantized.observation is ObservationType.INPUT_OUTPUT_NOT_OBSERVED
@@ -59,14 +74,15 @@ def place_input(site: Site, operand: Operand, quantized: Quantized) -> None:
         rule = "DTYPES-1" if not site.values.is_observable(operand.value) else "PLACEMENT-2"
         site.plan.decide(operand.node, str(operand), rule, reason or "nothing is asked for")
         return
-    below = site.outputs.get(operand.value)
-    slot = fitting(site, operand.value, below, spec)
+    value = site.plan.read_as(operand.value)
+    below = site.outputs.get(value)
+    slot = fitting(site, value, below, spec)
     if slot is None:
-        dtype = dtype_of(site, operand.value)
-        text = f"{operand.value.name} is {dtype}; {operand.node.name} asks for {spec}"
-        slot = Slot(operand.value, below, spec, "PLACEMENT-1", text)
+        dtype = dtype_of(site, value)
+        text = f"{value.name} is {dtype}; {operand.node.name} asks for {spec}"
+        slot = Slot(value, below, spec, "PLACEMENT-1", text)
         site.plan.slots.append(slot)
-        site.inputs.setdefault(operand.value, {})[spec, below] = slot
+        site.inputs.setdefault(value, {})[spec, below] = slot
     site.plan.decide(operand.node, str(operand), slot.rule, slot.reason)
     site.plan.read(operand, slot)
 
@@ -100,7 +116,7 @@ def dtype_of(site: Site, value: Node) -> torch.dtype | None:
     slot = site.outputs.get(value)
     if slot is not None:
         return slot.spec.dtype
-    return torch.quint8 if value in site.quantized_inputs else FLOAT
+    return site.elsewhere.get(value, FLOAT)
 
 
 def fitting(site: Site, value: Node, below: Slot | None, spec: Spec) -> Slot | None:
@@ -113,6 +129,9 @@ def place_output(site: Site, quantized: Quantized) -> None:
     last, spec = quantized.match.last, quantized.ask.activation
     if spec is None or quantized.ask.output_dtype not in OBSERVED_DTYPES:
         site.plan.decide(last, "output", "DTYPES-2", "the output is to be float")
+        return
+    if last in site.plan.parts:
+        site.plan.decide(last, "output", "MODULES-9", "its parts are dequantized")
         return
     if not site.values.is_observable(last):
         site.plan.decide(last, "output", "DTYPES-1", "the output is no float tensor")

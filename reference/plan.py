@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 from torch.ao.quantization import QConfig
 from torch.fx import Node
 
 from .graphs import Operand
 from .specs import Spec
+
+if TYPE_CHECKING:
+    from .site import Standalone
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +69,20 @@ class Plan:
         The nodes of the patterns that are quantized.
     qconfigs
         The qconfig of each node that calls something.
+    equalization
+        The equalization qconfig of each node that calls something.
     warnings
         What is to be said aloud.
     swapped
         For each name of a module that is swapped for training, the new module.
+    custom
+        For each name of a custom module that is swapped, the new module.
+    standalone
+        For each name of a standalone module that is to be prepared, what is decided inside.
+    parts
+        For each node that reads or is a custom LSTM's output, the LSTM and the part of its output.
+    device
+        Where the observers are to be; None if the model is nowhere.
     """
 
     slots: list[Slot] = field(default_factory=list)
@@ -76,13 +91,23 @@ class Plan:
     said: dict[Node, list[Decision]] = field(default_factory=dict)
     observed: set[Node] = field(default_factory=set)
     qconfigs: Mapping[Node, QConfig | None] = field(default_factory=dict)
+    equalization: Mapping[Node, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     swapped: dict[str, nn.Module] = field(default_factory=dict)
+    custom: dict[str, nn.Module] = field(default_factory=dict)
+    standalone: dict[str, Standalone] = field(default_factory=dict)
+    parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
+    device: torch.device | None = None
 
     @property
     def decisions(self) -> list[Decision]:
         """All that was decided, node by node."""
         return [decision for said in self.said.values() for decision in said]
+
+    def read_as(self, node: Node) -> Node:
+        """Return the node that stands for a value: the first of those that take the same part of one output."""
+        part = self.parts.get(node)
+        return node if part is None else next(other for other, theirs in self.parts.items() if theirs == part)
 
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""

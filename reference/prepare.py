@@ -7,21 +7,39 @@ while planning, so nothing is left half done.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import nn
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, ObservationType
 from torch.fx import Graph, GraphModule, Node
 
-from . import backends, dtypes, entry, patterns, placement, qat, qconfigs, refusals, state, values
+from . import (
+    backends,
+    declared,
+    devices,
+    dtypes,
+    entry,
+    equalization,
+    modules,
+    patterns,
+    placement,
+    qat,
+    qconfigs,
+    refusals,
+    state,
+    values,
+)
 from .dtypes import Values
 from .entry import Configs
 from .graphs import operands
 from .patterns import Match
 from .plan import Plan
 from .rewrite import rewrite
-from .site import Quantized, Site
+from .site import Quantized, Site, Standalone
 from .values import Shape
 
 
@@ -47,14 +65,17 @@ def prepare(
         Which part is quantized how.
     is_qat
         Whether the model is prepared for training: modules are swapped then.
-    _equalization_config, is_standalone_module
-        Must be None and False: the rest is not specified here.
     node_name_to_scope
         For each node's name, the path and the type of the module it stands in.
     example_inputs
         Inputs of the model, by position; their dtypes tell which are float tensors.
+    is_standalone_module
+        Whether the model is a standalone module, which returns one value and
+        whose quantized inputs its parent observes.
     prepare_custom_config, backend_config
         As in the user-facing API; None stands for an empty and for the native one.
+    _equalization_config
+        Which part is equalized how: a mapping of equalization qconfigs.
 
     Returns
     -------
@@ -66,10 +87,11 @@ def prepare(
     RefusalError
         If an argument is of a wrong type, or asks for what cannot be served.
     """
-    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, is_qat)
+    configs = entry.read_configs(qconfig_mapping, prepare_custom_config, backend_config, is_qat, _equalization_config)
     refusals.refuse_misuse(model, is_qat, node_name_to_scope, example_inputs, configs)
-    entry.refuse_unspecified(_equalization_config, is_standalone_module, configs.custom)
     decided = plan(model, configs, node_name_to_scope, example_inputs)
+    if is_standalone_module:
+        modules.refuse_structure(model.graph)
     for text in decided.warnings:
         warnings.warn(text, stacklevel=2)
     prepared = rewrite(model, decided)
@@ -91,8 +113,15 @@ def plan(
         As `prepare` does.
     """
     site = survey(model, configs, node_name_to_scope, example_inputs)
-    placement.place(site)
+    place(site)
     return site.plan
+
+
+def place(site: Site) -> None:
+    """Give every observer its place: those of quantization, then those of equalization."""
+    placement.place(site)
+    equalization.place(site)
+    declared.say_what_is_missing(site)
 
 
 def survey(
@@ -108,19 +137,95 @@ def survey(
     RefusalError
         As `prepare` does.
     """
-    graph, modules = model.graph, dict(model.named_modules(remove_duplicate=False))
-    assigned = qconfigs.assign(graph, modules, configs.qconfigs, node_name_to_scope)
-    swapped = qat.swaps(graph, modules, assigned, configs)
-    modules |= swapped
-    matches = patterns.find(graph, modules, configs.backend)
-    known = read_values(graph, matches, values.classify(graph, modules, example_inputs))
-    result = Plan(qconfigs=assigned, swapped=swapped)
-    reader = backends.Reader(modules, role_positions(configs.backend))
+    graph, called = model.graph, dict(model.named_modules(remove_duplicate=False))
+    refusals.refuse_graph(graph, called)
+    assigned = qconfigs.assign(graph, called, configs.qconfigs, node_name_to_scope)
+    swapped = qat.swaps(graph, called, assigned, configs)
+    called |= swapped
+    own = modules.own_matches(graph, called, configs.custom)
+    matches = patterns.find(graph, called, configs.backend, own)
+    known = read_values(graph, matches, values.as_told(graph, values.classify(graph, called, example_inputs)))
+    result = Plan(qconfigs=assigned, swapped=swapped, device=devices.device_of(model))
+    reader = backends.Reader(called, role_positions(configs.backend))
+    standalone = survey_standalone(result, own, called, configs)
     quantized: dict[Node, Quantized] = {}
     for match in dict.fromkeys(matches.values()):
-        quantized |= select(result, match, assigned, known, reader)
-    declared = quantized_inputs(graph, configs)
-    return Site(result, graph, known, quantized, declared, reader.positions, assigned, matches)
+        if match is not own.get(match.last) or match.last not in standalone:
+            quantized |= select(result, match, assigned, known, reader)
+    modules.swap(result, [quantized[node] for node in own if node in quantized], called, configs.custom)
+    quantized = modules.operators(quantized, result)
+    result.equalization = qconfigs.select(graph, called, configs.equalization, node_name_to_scope)
+    equalized = equalization.select(result.equalization, called)
+    inputs, outputs = quantized_inputs(graph, configs), declared.quantized_outputs(graph, configs)
+    elsewhere = quantized_elsewhere(result, inputs, standalone, quantized)
+    return Site(
+        *(result, graph, known, quantized, inputs, reader.positions, assigned, matches),
+        *(elsewhere, standalone, equalized, outputs),
+    )
+
+
+def survey_standalone(
+    result: Plan, own: Mapping[Node, Match], called: Mapping[str, nn.Module], configs: Configs
+) -> dict[Node, Standalone]:
+    """Plan the standalone modules, each once however often it is called (MODULES-1); return their calls.
+
+    Raises
+    ------
+    RefusalError
+        As `prepare` does.
+    """
+    calls: dict[Node, Standalone] = {}
+    for node, match in own.items():
+        name, qconfig = str(node.target), result.qconfigs[node]
+        if not modules.is_standalone(name, called[name], configs.custom):
+            continue
+        one = result.standalone.get(name) or settled(name, called[name], qconfig, configs)
+        asks = None if qconfig is None else Quantized(match, dtypes.ask_of(qconfig), match.config.observation_type)
+        result.standalone[name] = one
+        result.decide(node, "pattern", "MODULES-1", "it is prepared by itself")
+        calls[node] = replace(one, asks=asks)
+        if asks is not None:
+            result.observed.add(node)
+    for one in result.standalone.values():
+        result.warnings += one.site.plan.warnings if one.site else []
+    return calls
+
+
+def settled(name: str, module: nn.Module, qconfig: QConfig | None, configs: Configs) -> Standalone:
+    """Plan a standalone module; what is prepared already stays as it is (MODULES-5).
+
+    Raises
+    ------
+    RefusalError
+        As `prepare` does.
+    """
+    inside = modules.inside(name, module, qconfig, configs)
+    if inside.is_prepared:
+        return Standalone(None, inside, None)
+    modules.refuse_structure(inside.model.graph)
+    site = survey(inside.model, inside.configs, inside.scopes, inside.example_inputs)
+    place(site)
+    return Standalone(None, inside, site)
+
+
+def quantized_elsewhere(
+    result: Plan,
+    inputs: Collection[Node],
+    standalone: Mapping[Node, Standalone],
+    quantized: Mapping[Node, Quantized],
+) -> dict[Node, torch.dtype | None]:
+    """Return the dtype of the values that are quantized where no observer of this graph does it.
+
+    These are declared graph inputs, the declared outputs of standalone modules
+    (MODULES-4), and the parts of a custom LSTM's output (MODULES-9).
+    """
+    known: dict[Node, torch.dtype | None] = dict.fromkeys(inputs, torch.quint8)
+    for node, call in standalone.items():
+        dtype = modules.output_dtype(call.inside, call.asks)
+        if dtype is not None:
+            known[node] = dtype
+    known |= {node: quantized[lstm].ask.activation_dtype for node, (lstm, _) in result.parts.items()}
+    return known
 
 
 def read_values(graph: Graph, matches: Mapping[Node, Match], shapes: Mapping[Node, Shape]) -> Values:

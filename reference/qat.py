@@ -94,7 +94,7 @@ def swapped(name: str, module: nn.Module, qconfig: QConfig, kind: Any) -> nn.Mod
     return made
 
 
-def with_qconfig(module: nn.Module, qconfig: QConfig) -> nn.Module:
+def with_qconfig(module: nn.Module, qconfig: QConfig | None) -> nn.Module:
     """Return a stand-in for a module, its parts included, that says its qconfig; the module itself does not."""
     stand_in: Any = copy.copy(module)
     stand_in.qconfig = qconfig

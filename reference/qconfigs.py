@@ -2,18 +2,20 @@
 
 The closest selector wins (QCONFIGS-6): a module name with an object type and an
 index, then a module name, then a regular expression, then an object type, then
-the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).
+the global qconfig.  A qconfig of None switches a part off (QCONFIGS-4).  The
+type of a fused module has the qconfig of its parts' types (QCONFIGS-9).
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.observer import (
     MovingAveragePerChannelMinMaxObserver,
@@ -21,10 +23,11 @@ from torch.ao.quantization.observer import (
     PerChannelMinMaxObserver,
     ReuseInputObserver,
 )
+from torch.ao.quantization.qconfig import qconfig_equals
 from torch.fx import Graph, Node
 
-from .entry import RefusalError
-from .specs import Spec, is_observer, spec_of
+from .entry import DisagreementError, RefusalError
+from .specs import is_observer
 
 Scopes = Mapping[str, tuple[str, Any]]
 """For each node's name, the path and the type of the module that it stands in."""
@@ -38,11 +41,27 @@ def assign(
     Raises
     ------
     RefusalError
-        If a node has no scope, a qconfig cannot serve the module it is for, or the
-        parts of a fused module have different ones.
+        As `select` does, and if a qconfig is none, or cannot serve the module it is for.
+    """
+    assigned = select(graph, modules, mapping, scopes)
+    for node, qconfig in assigned.items():
+        refuse_other(node, qconfig)
+        refuse_misfit(node, qconfig, modules)
+    return assigned
+
+
+def select(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping, scopes: Scopes) -> dict[Node, Any]:
+    """Return what a mapping selects for each node that calls something: a qconfig, or one for equalization.
+
+    Raises
+    ------
+    RefusalError
+        If a node has no scope.
+    DisagreementError
+        If the parts of a fused module have different qconfigs by their types.
     """
     mapping = with_fused_types(graph, modules, mapping)
-    assigned: dict[Node, QConfig | None] = {}
+    selected: dict[Node, Any] = {}
     seen: Counter[tuple[str, Any]] = Counter()
     for node in graph.nodes:
         if node.op not in ("call_module", "call_function", "call_method"):
@@ -51,40 +70,8 @@ def assign(
             continue
         if node.name not in scopes:
             raise RefusalError(f"node {node.name!r} has no scope; give node_name_to_scope an entry for it")
-        assigned[node] = _select(node, modules, mapping, scopes[node.name], seen)
-        refuse_other(node, assigned[node])
-        refuse_misfit(node, assigned[node], modules)
-    return assigned
-
-
-def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping) -> QConfigMapping:
-    """Return the mapping with a qconfig for the type of each fused module: that of its parts' types (QCONFIGS-9).
-
-    A fused module is a sequence of a class of its own.
-
-    Raises
-    ------
-    RefusalError
-        If the types of its parts have different qconfigs.
-    """
-    changed, by_type = copy.copy(mapping), copy.copy(mapping.object_type_qconfigs)
-    changed.object_type_qconfigs = by_type
-    for node in graph.nodes:
-        module = modules[node.target] if node.op == "call_module" else None
-        if not isinstance(module, nn.Sequential) or type(module) is nn.Sequential:
-            continue
-        first, *others = (by_type.get(type(part)) for part in module.children())
-        if any(_specs(other) != _specs(first) for other in others):
-            kinds = ", ".join(type(part).__name__ for part in module.children())
-            raise RefusalError(f"module {node.target!r} is made of {kinds}; give these types the same qconfig, or none")
-        if first is not None:
-            by_type[type(module)] = first
-    return changed
-
-
-def _specs(qconfig: QConfig | None) -> tuple[Spec | None, ...]:
-    """Return what a qconfig asks for, to be compared."""
-    return () if qconfig is None else (spec_of(qconfig.activation), spec_of(qconfig.weight))
+        selected[node] = _select(node, modules, mapping, scopes[node.name], seen)
+    return selected
 
 
 def _select(
@@ -143,6 +130,60 @@ def refuse_other(node: Node, qconfig: Any) -> None:
     """
     if qconfig is not None and not (hasattr(qconfig, "activation") and hasattr(qconfig, "weight")):
         raise RefusalError(f"the qconfig of node {node.name!r} is {qconfig!r}; give it a QConfig or None")
+
+
+def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMapping) -> QConfigMapping:
+    """Return the mapping with an object type for each fused module, as its parts' types have it.
+
+    The mapping that is given stays as it is (QCONFIGS-11).  A qconfig for the
+    fused type itself is overridden by that of its parts (QCONFIGS-13).
+
+    Raises
+    ------
+    DisagreementError
+        If the types of its parts have different qconfigs.
+    """
+    by_type = mapping.object_type_qconfigs
+    changed = copy.copy(mapping)
+    changed.object_type_qconfigs = OrderedDict(by_type)
+    for node in graph.nodes:
+        module = modules[str(node.target)] if node.op == "call_module" else None
+        parts = [type(part) for part in parts_of(module)]
+        refuse_disagreement(node, type(module), parts, by_type)
+        for qconfig in said_of(parts, by_type):
+            changed.object_type_qconfigs[type(module)] = qconfig
+    return changed
+
+
+def parts_of(module: nn.Module | None) -> list[nn.Module]:
+    """Return the modules that a fused module calls one after another; nothing of any other module.
+
+    A fused module for training is one operator, with a weight of its own.
+    """
+    if not isinstance(module, _FusedModule) or any(True for _ in module.parameters(recurse=False)):
+        return []
+    return list(module.children())
+
+
+def said_of(types: list[type], by_type: Mapping[Any, QConfig | None]) -> list[QConfig | None]:
+    """Return the qconfigs that are given for some of the types, None for what is switched off (QCONFIGS-12)."""
+    return [by_type[kind] for kind in types if kind in by_type]
+
+
+def refuse_disagreement(node: Node, fused: type, types: list[type], by_type: Mapping[Any, QConfig | None]) -> None:
+    """Refuse a fused module whose parts have different qconfigs, or of which some have one (QCONFIGS-10).
+
+    Raises
+    ------
+    DisagreementError
+        If they have.
+    """
+    for kind in types[1:]:
+        if not qconfig_equals(by_type.get(kind), by_type.get(types[0])):
+            raise DisagreementError(
+                f"module {node.target!r} is a {fused.__name__}, whose parts {types[0].__name__} and {kind.__name__} "
+                "have different qconfigs by object type; give both the same one"
+            )
 
 
 def refuse_misfit(node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.Module]) -> None:

@@ -30,8 +30,6 @@ def refuse_misuse(model: Any, is_qat: Any, scopes: Any, example_inputs: Any, con
         raise RefusalError(f"example_inputs are {len(example_inputs)}, and the model takes {inputs}; leave some out")
     refuse_indexes("input_quantized_indexes", configs.custom.input_quantized_indexes, inputs)
     refuse_indexes("output_quantized_indexes", configs.custom.output_quantized_indexes, sum(map(_width, outputs)))
-    refuse_graph(model.graph, dict(model.named_modules(remove_duplicate=False)))
-    refuse_devices(model)
 
 
 def refuse_types(model: Any, is_qat: Any, scopes: Any, example_inputs: Any) -> None:
@@ -60,7 +58,7 @@ def refuse_indexes(name: str, indexes: Any, count: int) -> None:
 
 def _width(returned: Any) -> int:
     """Return how many outputs a model has that returns this."""
-    return len(returned) if isinstance(returned, (list, tuple, dict)) else 1
+    return len(returned) if isinstance(returned, (list, tuple)) else 1
 
 
 def refuse_graph(graph: Graph, modules: Mapping[str, nn.Module]) -> None:
@@ -86,10 +84,3 @@ def constants(returned: Any) -> Iterator[Any]:
                 pass
             case _:
                 yield part
-
-
-def refuse_devices(model: nn.Module) -> None:
-    """Refuse a model on several devices, of which no one is that of all observers; *meta* holds no data."""
-    devices = {str(part.device) for part in (*model.parameters(), *model.buffers())} - {"meta"}
-    if len(devices) > 1:
-        raise RefusalError(f"the model is on the devices {', '.join(sorted(devices))}; move it to one of them")

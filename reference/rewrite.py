@@ -10,7 +10,10 @@ from typing import Any
 from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
+from . import modules, state
 from .plan import Plan, Slot
+from .site import Standalone
+from .specs import is_equalizer
 
 
 def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
@@ -29,14 +32,35 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     for name, module in prepared._modules.items():
         prepared._modules[name] = twin(module, twins)
     prepared.meta.update(model.meta)
-    for name, module in plan.swapped.items():
+    own = {name: finished(one) for name, one in plan.standalone.items()}
+    for name, module in {**plan.swapped, **plan.custom, **own}.items():
         path, _, field = name.rpartition(".")
         setattr(prepared.get_submodule(path), field, module)
-    nodes = _insert(prepared, plan, copies)
-    _rewire(model.graph, graph, plan, copies, nodes)
+    read = {**copies, **_taken_apart(prepared, plan, copies)}
+    nodes = _insert(prepared, plan, read)
+    _rewire(model.graph, graph, plan, copies, read, nodes)
     graph.lint()
     prepared.recompile()
     return prepared
+
+
+def finished(standalone: Standalone) -> GraphModule:
+    """Return a standalone module with the observers that are planned inside (MODULES-1)."""
+    inside, site = standalone.inside, standalone.site
+    if site is None:
+        return inside.model
+    prepared = rewrite(inside.model, site.plan)
+    is_qat, scopes = inside.configs.is_qat, inside.scopes
+    return state.save(prepared, inside.model, site.plan, inside.configs, scopes, site.positions, is_qat, True)
+
+
+def _taken_apart(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict[Node, Node]:
+    """Take the outputs of custom LSTMs apart; return from where each part is read (MODULES-9)."""
+    pieces = {
+        lstm: modules.dequantize(prepared, copies[lstm])
+        for lstm in dict.fromkeys(lstm for lstm, _ in plan.parts.values())
+    }
+    return {node: pieces[lstm][path] for node, (lstm, path) in plan.parts.items()}
 
 
 def twin(module: nn.Module | None, made: dict[nn.Module, nn.Module]) -> nn.Module | None:
@@ -58,39 +82,44 @@ def twin(module: nn.Module | None, made: dict[nn.Module, nn.Module]) -> nn.Modul
     return made[module]
 
 
-def _insert(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict[Slot, Node]:
+def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[Slot, Node]:
     """Put one node for each slot behind the value that it observes."""
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
-    names = free_names(prepared)
+    names = free_names(prepared, "activation_post_process")
     for slot in plan.slots:
         leader = plan.shares[slot]
         if leader not in made:
             made[leader] = leader.spec.make()
-        name = next(names)
+            if plan.device is not None:
+                made[leader].to(plan.device)
+        below = nodes[slot.below] if slot.below else read[slot.value]
+        equalizes = is_equalizer(leader.spec.instance)
+        name = next(free_names(prepared, f"{below.name}_equalization_process") if equalizes else names)
         prepared.add_submodule(name, made[leader])
-        below = nodes[slot.below] if slot.below else copies[slot.value]
         with prepared.graph.inserting_after(below):
             nodes[slot] = prepared.graph.call_module(name, (below,))
     return nodes
 
 
-def free_names(model: nn.Module) -> Iterator[str]:
+def free_names(model: nn.Module, prefix: str) -> Iterator[str]:
     """Yield the names of observers that stand for nothing in the model yet, in order (PLACEMENT-10, REFUSALS-5)."""
     for number in count():
-        name = f"activation_post_process_{number}"
+        name = f"{prefix}_{number}"
         if not hasattr(model, name):
             yield name
 
 
-def _rewire(old: Graph, new: Graph, plan: Plan, copies: dict[Node, Node], nodes: dict[Slot, Node]) -> None:
-    """Let every operand read the observer that the plan gives it."""
+def _rewire(
+    old: Graph, new: Graph, plan: Plan, copies: dict[Node, Node], read: dict[Node, Node], nodes: dict[Slot, Node]
+) -> None:
+    """Let every operand read the observer that the plan gives it; `read` has what to read where there is none."""
     output = next(node for node in new.nodes if node.op == "output")
     for node in old.nodes:
         copy = output if node.op == "output" else copies[node]
 
         def reads(argument: Any, keys: tuple[int | str, ...], node: Node = node) -> Any:
-            return _argument(argument, keys, node, plan, copies, nodes)
+            return _argument(argument, keys, node, plan, read, nodes)
 
         copy.args = tuple(reads(argument, (index,)) for index, argument in enumerate(node.args))
         copy.kwargs = {name: reads(argument, (name,)) for name, argument in node.kwargs.items()}
@@ -101,18 +130,18 @@ def _argument(
     keys: tuple[int | str, ...],
     node: Node,
     plan: Plan,
-    copies: dict[Node, Node],
+    read: dict[Node, Node],
     nodes: dict[Slot, Node],
 ) -> Any:
     """Return an argument of the new graph in place of one of the old."""
 
     def inner(part: Any, key: int | str) -> Any:
-        return _argument(part, (*keys, key), node, plan, copies, nodes)
+        return _argument(part, (*keys, key), node, plan, read, nodes)
 
     match argument:
         case Node():
             slot = plan.reads.get((node, keys))
-            return copies[argument] if slot is None else nodes[slot]
+            return read[argument] if slot is None else nodes[slot]
         case list() | tuple():
             parts = [inner(part, index) for index, part in enumerate(argument)]
             if hasattr(argument, "_fields"):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, ObserverBase, observer
+from torch.ao.quantization.fx._equalize import _InputEqualizationObserver, _WeightEqualizationObserver
 
 from .entry import RefusalError
 
@@ -36,10 +37,16 @@ OBSERVERS: tuple[type, ...] = (ObserverBase, FakeQuantizeBase) + (
     # Newer releases have a second family, which is not exported.
     (observer.AffineQuantizedObserverBase,) if hasattr(observer, "AffineQuantizedObserverBase") else ()
 )
-"""The base classes of all that observes."""
+"""The base classes of all that observes for the sake of quantization."""
+
+EQUALIZERS: tuple[type, ...] = (_InputEqualizationObserver, _WeightEqualizationObserver)
+"""The classes of what observes for the sake of equalization; they have no base class in common with others."""
 
 _SETTINGS = (bool, int, float, str, torch.dtype, torch.qscheme, type(None))
 _LARGEST_BUFFER = 8
+
+_NO_SETTINGS = ("training", "qconfig")
+"""What every module may have, and no observer is told by."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,12 @@ class Spec:
 
 def is_observer(module: Any) -> bool:
     """Whether a module observes or fake-quantizes what passes through it."""
-    return isinstance(module, OBSERVERS)
+    return isinstance(module, OBSERVERS + EQUALIZERS)
+
+
+def is_equalizer(module: Any) -> bool:
+    """Whether a module is an equalization observer: it looks at ranges by column, and quantizes nothing."""
+    return isinstance(module, EQUALIZERS)
 
 
 def spec_of(constructor: Callable[[], Any] | None) -> Spec | None:
@@ -110,15 +122,18 @@ def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
     """Return the class and the settings of an observer, those of its parts included.
 
     Buffers count as settings (``eps``, a fixed scale): read them before the
-    first tensor passes through.
+    first tensor passes through.  Where they are not on the CPU, their device is
+    a setting too; on the meta device they have no values.
     """
     kind = type(module)
     found: list[tuple[str, Any]] = [("class", f"{kind.__module__}.{kind.__qualname__}")]
     for name, value in sorted(vars(module).items()):
-        if not name.startswith("_") and name != "training" and isinstance(value, _SETTINGS):
+        if not name.startswith("_") and name not in _NO_SETTINGS and isinstance(value, _SETTINGS):
             found.append((name, value))
     for name, buffer in module.named_buffers(recurse=False):
-        if buffer.numel() <= _LARGEST_BUFFER:
+        if buffer.device.type != "cpu":
+            found.append((f"device of {name}", str(buffer.device)))
+        if buffer.numel() <= _LARGEST_BUFFER and not buffer.is_meta:
             found.append((name, tuple(buffer.flatten().tolist())))
     for name, part in module.named_children():
         found.append((name, settings_of(part)))

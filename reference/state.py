@@ -9,13 +9,13 @@ result; the caller's modules, nodes and configs are left as they are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Container, Mapping
 from typing import Any
 
 from torch import nn
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.fx.utils import ObservedGraphModuleAttrs
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from . import qconfigs
@@ -52,12 +52,12 @@ def save(
     positions
         For each function that the backend names, where its weight and bias stand.
     """
-    names = node_qconfigs(model, decided, configs.qconfigs)
+    names = node_qconfigs(model, decided.qconfigs, configs.qconfigs)
     state = ObservedGraphModuleAttrs(
         names,
         dict(scopes),
         copy.deepcopy(configs.custom),
-        dict.fromkeys(names),
+        node_qconfigs(model, decided.equalization, configs.equalization),
         copy.deepcopy(configs.qconfigs),
         is_qat,
         observed_names(decided),
@@ -68,22 +68,22 @@ def save(
         state.standalone_module_input_quantized_idxs = list(configs.custom.input_quantized_indexes)
         state.standalone_module_output_quantized_idxs = list(configs.custom.output_quantized_indexes)
     prepared.meta[KEY] = state
-    mark_modules(prepared, names, configs)
-    mark_weights(prepared, names, positions)
+    mark_modules(prepared, names, configs, {*decided.custom, *decided.standalone}, decided.swapped)
+    mark_weights(prepared, state.observed_node_names, positions)
     return prepared
 
 
-def node_qconfigs(model: GraphModule, decided: Plan, mapping: QConfigMapping) -> dict[str, QConfig | None]:
-    """Return the qconfig of every node, by its name (STATE-2).
+def node_qconfigs(model: GraphModule, assigned: Mapping[Node, Any], mapping: QConfigMapping) -> dict[str, Any]:
+    """Return the qconfig of every node, by its name (STATE-2); or that for equalization (STATE-8).
 
     A parameter has that of the module it belongs to; graph inputs and outputs have none.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
-    found: dict[str, QConfig | None] = {}
+    found: dict[str, Any] = {}
     for node in model.graph.nodes:
         if node.op == "call_module" and is_observer(modules[str(node.target)]):
             continue
-        found[node.name] = decided.qconfigs.get(node)
+        found[node.name] = assigned.get(node)
         if node.op == "get_attr":
             owner = str(node.target).rpartition(".")[0]
             found[node.name] = qconfigs.by_name(mapping, owner, (type(modules[owner]),))
@@ -95,12 +95,26 @@ def observed_names(decided: Plan) -> set[str]:
     return {node.name for node in decided.observed}
 
 
-def mark_modules(prepared: GraphModule, names: Mapping[str, Any], configs: Configs) -> None:
-    """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7)."""
+def mark_modules(
+    prepared: GraphModule,
+    names: Mapping[str, Any],
+    configs: Configs,
+    own: Collection[str],
+    swapped: Collection[str],
+) -> None:
+    """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7).
+
+    Those of `own` say what they were prepared by themselves; those that are
+    `swapped` have made what is inside of them by their qconfig.
+    """
     modules = dict(prepared.named_modules(remove_duplicate=False))
     for node in prepared.graph.nodes:
-        if node.op == "call_module" and node.name in names:
-            mark(modules[str(node.target)], str(node.target), names[node.name], configs)
+        if node.op == "call_module" and node.name in names and node.target not in own:
+            module, qconfig = modules[str(node.target)], names[node.name]
+            if node.target in swapped:
+                module.qconfig = qconfig
+            else:
+                mark(module, str(node.target), qconfig, configs)
 
 
 def mark(module: nn.Module, path: str, qconfig: QConfig | None, configs: Configs) -> None:
@@ -118,9 +132,9 @@ def mark(module: nn.Module, path: str, qconfig: QConfig | None, configs: Configs
         mark(part, inner, configs.qconfigs.module_name_qconfigs.get(inner, by_type), configs)
 
 
-def mark_weights(prepared: GraphModule, names: Mapping[str, Any], positions: Mapping[Any, Mapping[str, int]]) -> None:
-    """Say on every function's node at which position its weight and its bias stand (STATE-11)."""
+def mark_weights(prepared: GraphModule, observed: Container[str], positions: Mapping[Any, Mapping[str, int]]) -> None:
+    """Say on every quantized function's node at which position its weight and its bias stand (STATE-11)."""
     for node in prepared.graph.nodes:
-        if node.op == "call_function" and names[node.name] is not None and node.target in positions:
+        if node.op == "call_function" and node.name in observed and node.target in positions:
             roles = positions[node.target]
             node.meta["target_dtype_info"] = {f"{role}_index": roles.get(role) for role in ("weight", "bias")}

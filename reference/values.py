@@ -110,13 +110,33 @@ def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Seq
     return shapes
 
 
+def as_told(graph: Graph, shapes: Mapping[Node, Shape]) -> dict[Node, Shape]:
+    """Return the kinds of values, as the nodes tell them where they do (DECLARED-2).
+
+    A node may carry what it gives in ``meta["val"]``: a fake tensor, or else
+    what is no tensor.
+    """
+    told = {node: of_told(node.meta["val"]) for node in graph.nodes if "val" in node.meta and node.op != "output"}
+    return {**shapes, **told}
+
+
+def of_told(value: Any) -> Kind:
+    """Return the kind of a value that a node carries: what is no tensor itself is none, a tuple of tensors included."""
+    return of_tensor(value) if isinstance(value, torch.Tensor) else Kind.PLAIN
+
+
+def of_tensor(tensor: torch.Tensor) -> Kind:
+    """Return the kind of a tensor."""
+    return Kind.FLOAT if tensor.is_floating_point() else Kind.OTHER
+
+
 def of_example(value: Any) -> Shape:
     """Return the kind of a value that is at hand; None says nothing, so it is a float tensor."""
     match value:
         case None:
             return Kind.FLOAT
         case torch.Tensor():
-            return Kind.FLOAT if value.is_floating_point() else Kind.OTHER
+            return of_tensor(value)
         case torch.Size() | bool() | int() | float() | str():
             return Kind.PLAIN
         case list() | tuple():

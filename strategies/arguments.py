@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CodeType, SimpleNamespace
 from typing import Any
@@ -23,7 +23,9 @@ class Arguments:
 
     ``float_model`` is the model before tracing; ``model`` the traced one;
     ``scopes`` maps the name of each node to the path and the type of the module
-    that it stands in.
+    that it stands in.  ``is_standalone`` says that the model is a standalone
+    module, ``leaves`` are the names and the classes of the modules that were not
+    traced.
     """
 
     float_model: nn.Module
@@ -34,6 +36,9 @@ class Arguments:
     custom_config: Any
     backend_config: Any
     is_qat: bool
+    is_standalone: bool = False
+    leaves: tuple[Sequence[str], Sequence[Any]] = ((), ())
+    equalization: Any = None
 
 
 def build(case: Case) -> Arguments:
@@ -45,13 +50,18 @@ def build(case: Case) -> Arguments:
         If the case names what does not exist.
     """
     make = _factories(case)
-    float_model = make["make_model"]()
-    tracer = QuantizationTracer([], [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what prepares a module that is prepared already
+        float_model = make["make_model"]()
+    tracer = make["make_tracer"]() if case.declared else QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
     model = GraphModule(float_model, tracer.trace(float_model))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]()
+        equalization = make["make_equalization"]() if case.equalization else None
+    if case.has_values:
+        make["store_values"](model)
     arguments = Arguments(
         float_model,
         model,
@@ -61,6 +71,9 @@ def build(case: Case) -> Arguments:
         make["make_custom_config"](),
         make["make_backend"](),
         case.is_qat,
+        case.is_standalone,
+        (tracer.skipped_module_names, tracer.skipped_module_classes),
+        equalization,
     )
     return _spoiled(arguments, make["spoil"]) if "spoil" in make else arguments
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from .case import Backend, Constraint, DTypes, Observer, Pattern, QConfig
 from .configs_source import dtypes_of
+from .forms import Form, is_rival, owned
 
 SUITED: dict[str, str | QConfig] = {
     "qnnpack": "default_symmetric_qnnpack_qconfig",
@@ -90,7 +91,8 @@ _OBSERVED = (*((_OWN, False), (_OWN, True), (_SHARED, False)) * 2, (_NEVER, Fals
 
 # How a pattern is observed, how many targets it has and whether each of them is a pattern alone too, and which of the
 # chains of that length it is.
-_LENGTHS = ((1, False), (1, False), (1, False), (2, False), (2, True), (3, False), (3, True), (3, True))
+# No length is that of a pattern which is no chain; one more that ends in the same operator may compete with it.
+_LENGTHS = (*((1, False),) * 3, (2, False), (2, True), (3, False), *((3, True),) * 2, (0, False), *((0, True),) * 4)
 _HEADS = tuple(product(_OBSERVED, _LENGTHS, range(16)))
 
 _DTYPES = st.sampled_from(tuple(product(_KINDS, _LIMITED)))
@@ -102,11 +104,26 @@ _USUAL = ((None, False), ("native", False), ("x86", False), ("fbgemm", False), (
 _OTHERS = (("executorch", False), *((name, suits) for name in SUITED for suits in (True, True, False)))
 
 BACKENDS: st.SearchStrategy[DrawnBackend] = st.one_of(
-    st.sampled_from((*_USUAL[:3], *_USUAL)),
+    # The oneDNN config alone has patterns with two arms and roots that it names itself.
+    st.sampled_from((*_USUAL[:3], *_USUAL, *_USUAL[-1:] * 2)),
     st.sampled_from((*_USUAL, *_OTHERS)),
     st.lists(_PATTERNS, min_size=1, max_size=6),
 )
 """Draws a shipped backend config, or patterns, before they are resolved."""
+
+
+def shipped(drawn: DrawnBackend) -> str:
+    """Return the shipped config that a drawn backend is, or whose patterns its graph may have.
+
+    A backend of its own is made of the patterns of its graph, so any will do: the
+    oneDNN config has most of them.
+    """
+    match drawn:
+        case (str() as name, _):
+            return name
+        case (None, _):
+            return "native"
+    return "onednn"
 
 
 def suited(drawn: DrawnBackend, palette: Sequence[str | QConfig]) -> list[str | QConfig]:
@@ -120,6 +137,7 @@ def suited(drawn: DrawnBackend, palette: Sequence[str | QConfig]) -> list[str | 
 def resolve_backend(
     drawn: DrawnBackend,
     chains: Sequence[tuple[str, ...]],
+    others: Sequence[Form],
     palette: Sequence[str | QConfig],
     swaps: bool = False,
 ) -> str | Backend | None:
@@ -132,7 +150,9 @@ def resolve_backend(
     chains
         The targets of the graph, alone and in the pairs and triples in which they
         follow one another: what drawn patterns are made of.  A pattern with
-        ``getattr`` would have to name the attribute, and is not drawn.
+        ``getattr`` has to name the attribute, and is none of these.
+    others
+        The patterns of the graph that are no chains.
     palette
         The qconfigs of the case.
     swaps
@@ -141,18 +161,27 @@ def resolve_backend(
     if isinstance(drawn, tuple):
         return drawn[0]
     usable = [chain for chain in chains if "getattr" not in chain]
-    found = [pattern for one in drawn for pattern in _patterns(one, usable, palette)] if usable else []
-    return Backend(tuple({pattern.targets: replace(pattern, swaps=swaps) for pattern in found}.values()))
+    found = [pattern for one in drawn for pattern in _patterns(one, usable, others, palette)] if usable else []
+    found = [replace(pattern, swaps=swaps and pattern.nested is None) for pattern in found]
+    return Backend(tuple({(pattern.targets, pattern.nested): pattern for pattern in found}.values()))
 
 
 def _patterns(
-    drawn: DrawnPattern, chains: Sequence[tuple[str, ...]], palette: Sequence[str | QConfig]
+    drawn: DrawnPattern, chains: Sequence[tuple[str, ...]], others: Sequence[Form], palette: Sequence[str | QConfig]
 ) -> list[Pattern]:
     """Return what a backend says of one chain of targets, and perhaps of each of them alone."""
     ((observation, by_count), (length, with_parts), which), configs = drawn
+    dtypes = tuple(_dtypes(kind, limits, palette) for kind, limits in configs)
+    if not length and others:
+        form = others[which % len(others)]
+        rivals = [other for other in others if is_rival(form, other)][:1] if with_parts else []
+        observed = (observation, _OWN if observation == _SHARED else _SHARED)
+        return [
+            Pattern(owned(one.nested), kind, dtypes, nested=one.nested, root=one.roots[which % len(one.roots)])
+            for one, kind in zip((form, *rivals), observed, strict=False)
+        ]
     candidates = [chain for chain in chains if len(chain) == length] or chains
     whole = candidates[which % len(candidates)]
-    dtypes = tuple(_dtypes(kind, limits, palette) for kind, limits in configs)
     found = []
     for targets in (whole, *((target,) for target in whole if with_parts)):
         counts = _COUNTS if by_count and targets[0] in _BINARY else ()

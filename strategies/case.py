@@ -20,10 +20,17 @@ Operand: TypeAlias = "int | tuple[Operand, ...]"
 """A value's number, or a sequence of operands (an operator that takes a list)."""
 
 Tree: TypeAlias = "int | tuple[Any, ...] | None"
-"""What the graph returns: a value's number, None, or ``("list", t, ...)``,
-``("tuple", t, ...)``, ``("dict", ("key", t), ...)``."""
+"""What the graph returns: a value's number, None, ``("constant", c)`` with a
+number, a bool or a text, or ``("list", t, ...)``, ``("tuple", t, ...)``,
+``("dict", ("key", t), ...)``."""
 
 Scalar: TypeAlias = "int | float | bool | str | None"
+
+Nested: TypeAlias = "tuple[Any, ...] | None"
+"""A pattern that is no chain, reversed and nested (see `forms`)."""
+
+Path: TypeAlias = "tuple[int, ...] | None"
+"""Indexes that lead to a part of a nested pattern."""
 
 
 class CaseError(ValueError):
@@ -114,6 +121,9 @@ class Pattern:
     argument of a function is its ``weight`` or ``bias``.  With ``swaps``, the
     backend has a class for training in place of each module of the pattern that
     torch has one for, and says the same of the pattern of these classes.
+    A pattern that is no
+    chain is written in ``nested``, of which ``targets`` are the operators;
+    ``root`` says which of them is the root, the last one if it is None.
     """
 
     targets: tuple[str, ...]
@@ -122,6 +132,8 @@ class Pattern:
     by_tensor_count: tuple[tuple[int, str], ...] = ()
     positions: tuple[tuple[str, int], ...] = ()
     swaps: bool = False
+    nested: Nested = None
+    root: Path = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,27 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """A module that the custom config declares to be of a kind of its own.
+
+    ``kind`` is ``standalone``, ``non_traceable``, ``custom``, or ``prepared`` (a
+    standalone module that is prepared already).  ``name`` is the dotted name of a
+    submodule or of a call's module, and with ``by_class`` it stands for its class;
+    for a custom module it is a class, as the operator table writes it.  A standalone
+    module may have a ``mapping`` and a ``backend`` of its own; which of its inputs,
+    and whether its output, are quantized is said by their indexes.
+    """
+
+    kind: str
+    name: str
+    by_class: bool = False
+    mapping: Mapping | None = None
+    backend: str | Backend | None = None
+    quantized_inputs: tuple[int, ...] = ()
+    quantized_output: bool = False
+
+
+@dataclass(frozen=True)
 class Case:
     """A recipe for one call of `prepare`.
 
@@ -163,7 +196,13 @@ class Case:
     training mode if ``is_qat`` and else for eval mode; with ``hooked``, the modules
     that are swapped for training have hooks.  Weights come from ``seed``.  A case
     that is ``written`` has a text of that name, of a ``size`` if it has one, in
-    place of all this (see `written.py`).
+    place of all this (see `written.py`).  ``declared`` are modules of their own
+    kind; with ``is_standalone``, the model itself is a standalone module.
+    ``quantized_outputs`` are the outputs declared as quantized;
+    ``equalization`` is a mapping of equalization qconfigs: the name of one that
+    torch has, or a pair of equalization observers; ``has_values`` stores in each
+    node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
+    ``mixed`` (on the CPU, with one more parameter that is not).
     """
 
     inputs: tuple[str, ...]
@@ -178,6 +217,12 @@ class Case:
     size: int = 0
     training: bool | None = None
     hooked: bool = False
+    declared: tuple[Declared, ...] = ()
+    is_standalone: bool = False
+    quantized_outputs: tuple[int, ...] = ()
+    equalization: Mapping | None = None
+    has_values: bool = False
+    device: str = "cpu"
     seed: int = 0
 
     @property
@@ -228,11 +273,13 @@ def tree_values(tree: Tree) -> list[int]:
             return [tree]
         case None:
             return []
+        case ("constant", bool() | int() | float() | str()):
+            return []
         case ("dict", *items) if all(isinstance(item, tuple) and len(item) == 2 for item in items):
             return [value for _, part in items for value in tree_values(part)]
         case ("list" | "tuple", *parts):
             return [value for part in parts for value in tree_values(part)]
-    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple or dict")
 
 
 def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
@@ -240,8 +287,8 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
     match tree:
         case int():
             return change.get(tree, tree)
-        case None:
-            return None
+        case None | ("constant", _):
+            return tree
         case ("dict", *items):
             return ("dict", *((key, map_tree(part, change)) for key, part in items))
         case (kind, *parts):
@@ -251,10 +298,12 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
 
 _NOUNS: dict[str, type] = {
     noun.__name__: noun
-    for noun in (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
+    for noun in (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
 }
 
-_ALIASES: dict[str, str] = {name: globals()[name] for name in ("Operand", "Tree", "Scalar", "QConfigChoice")}
+_ALIASES: dict[str, str] = {
+    name: globals()[name] for name in ("Nested", "Operand", "Path", "QConfigChoice", "Scalar", "Tree")
+}
 """The texts of the type aliases that annotations of nouns use."""
 
 _PLAIN: dict[str, tuple[type, ...]] = {

@@ -10,21 +10,43 @@ from typing import Any
 from hypothesis import event
 from hypothesis import strategies as st
 
-from .backends import BACKENDS, resolve_backend, suited
-from .case import Case, Mapping, operand_values
+from .backends import BACKENDS, resolve_backend, shipped, suited
+from .case import Case, Mapping, Tree, operand_values
+from .declared import DECLARED, apart_from_own, is_plain, planned, resolve_declared, untrained
+from .equalization import EQUALIZATIONS, resolve_equalization
 from .features import features
+from .forms import forms
 from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .layout import block_tree, join, scopes
-from .operators import FLOAT_KINDS, OPERATORS
+from .motifs import MOTIFS, resolve_motifs, suiting_motifs
+from .operators import FLOAT_KINDS, OPERATORS, SEVERAL
 from .qconfigs import CHOICES, PALETTES, Selectable, resolve_mapping, resolve_palette
 from .source import member
+from .table_fused import PARTS, is_aware
 from .training import MANNERS, in_manner, trained
 
 MAX_CALLS = 30
 """The most operators that are drawn for one graph."""
 
-_QUANTIZED = st.sampled_from((None, None, None, None, None, None, 0, 1))
-"""Draws which float input is declared as quantized."""
+_QUANTIZED = st.sampled_from(((),) * 15 + ((0,), (0,), (1,), (0, 1), (2, 0)))
+"""Draws which float inputs are declared as quantized."""
+
+_OTHERS_TOO = st.sampled_from((False,) * 7 + (True,))
+"""Draws whether inputs that are no float tensors may be declared as quantized as well."""
+
+_RETURNED = st.sampled_from(((),) * 33 + ((0,), (0,), (1,), (0, 1)))
+"""Draws which outputs are declared as quantized."""
+
+_PLACES = st.sampled_from(
+    (
+        *(("cpu", "never"),) * 32,
+        *(("cpu", "several"),) * 8,
+        *(("cpu", "always"),) * 5,
+        *(("meta", "never"),) * 2,
+        *(("mixed", "never"),) * 2,
+    )
+)
+"""Draws the model's device, and when its nodes carry what they give: never, always, or if some give several values."""
 
 _AS_DICTS = st.sampled_from((False,) * 15 + (True,))
 """Draws whether the configs are passed as dicts."""
@@ -40,7 +62,9 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     that of 2,000 graphs some 300 would be its own and a quarter of the cases
     equal to another; it spares what is inside of a list of unique elements.
     """
-    whole = st.tuples(descriptors(max_calls), OUTPUTS, PALETTES, CHOICES, BACKENDS, _QUANTIZED, _AS_DICTS, MANNERS)
+    flags = st.tuples(_QUANTIZED, _OTHERS_TOO, _RETURNED, _AS_DICTS, _PLACES, MANNERS)
+    graph = st.tuples(descriptors(max_calls), MOTIFS, OUTPUTS)
+    whole = st.tuples(graph, PALETTES, CHOICES, BACKENDS, flags, EQUALIZATIONS, DECLARED)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -58,22 +82,48 @@ def cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    operators, output, qconfigs, mapping, backend, quantized, as_dicts, manner = draw(_drawn(max_calls))[0]
-    graph = resolve_graph(operators)
+    (operators, drawn, output), qconfigs, mapping, backend, flags, equalization, declared = draw(_drawn(max_calls))[0]
+    quantized, others_too, returned, as_dicts, place, drawn_manner = flags
+    manner = untrained(declared, drawn_manner)
+    motifs = resolve_motifs(drawn, shipped(backend))
+    graph = resolve_graph(planned(operators, declared), motifs)
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping())
-    palette = in_manner(manner, suited(backend, resolve_palette(qconfigs)))
-    floats = [index for index, kind in enumerate(case.inputs) if kind in FLOAT_KINDS]
+    # What is inside of a module of its own kind is made with values, on the CPU.
+    device, carrying = place if is_plain(declared) and can_carry_values(case) else ("cpu", "never")
+    several = any(OPERATORS[call.operator].gives in SEVERAL for call in case.calls)
+    palette = in_manner(manner, [*suiting_motifs(motifs), *suited(backend, resolve_palette(qconfigs))])
+    inputs = [index for index, kind in enumerate(case.inputs) if others_too or kind in FLOAT_KINDS]
+    chains = apart_from_own(declared, target_chains(case))
+    nested = forms(case) if isinstance(backend, list) and is_plain(declared) else ()
     case = dataclasses.replace(
         case,
         mapping=resolve_mapping(mapping, palette, parts(case)),
-        backend=resolve_backend(backend, target_chains(case), palette, manner.is_qat),
-        quantized_inputs=(floats[quantized % len(floats)],) if floats and quantized is not None else (),
+        equalization=resolve_equalization(equalization, parts(case)),
+        backend=resolve_backend(backend, chains, nested, palette, manner.is_qat),
+        quantized_inputs=tuple(dict.fromkeys(inputs[index % len(inputs)] for index in quantized)) if inputs else (),
+        quantized_outputs=tuple(index for index in returned if index < _width(case.output)),
         as_dicts=as_dicts,
+        has_values=carrying == "always" or (carrying == "several" and several),
+        device=device,
     )
     case = trained(case, manner, [OPERATORS[call.operator].target for call in case.calls])
+    case = resolve_declared(declared, case, palette)
     for feature in features(case):
         event(feature)
     return case
+
+
+def can_carry_values(case: Case) -> bool:
+    """Whether the nodes of a case can carry what they give: a fake quantizer fails on a fake tensor."""
+    return not case.declared and not any(is_aware(OPERATORS[call.operator].target) for call in case.calls)
+
+
+def _width(output: Tree) -> int:
+    """Return how many outputs a structure is: its parts, if it is a list or a tuple."""
+    match output:
+        case ("list" | "tuple", *several):
+            return len(several)
+    return 1
 
 
 def parts(case: Case) -> Selectable:
@@ -85,7 +135,8 @@ def parts(case: Case) -> Selectable:
         occurrences.append((place, target, seen[place, target]))
         seen[place, target] += 1
     names, targets, blocks = selectable(case)
-    return Selectable(names, targets, blocks[1:], occurrences)
+    fused = [PARTS[target] for target in targets if target in PARTS]
+    return Selectable(names, targets, blocks[1:], occurrences, fused)
 
 
 def selectable(case: Case) -> tuple[list[str], list[str], list[str]]:

@@ -10,14 +10,17 @@ import functools
 import inspect
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.ao.quantization as tq
 from torch.ao.quantization.backend_config import ObservationType
+from torch.ao.quantization.fx import _equalize
 
 from .case import (
     Backend,
+    Case,
     CaseError,
     Constraint,
     DTypes,
@@ -94,11 +97,15 @@ def observer_source(observer: Observer) -> str:
     example_observer(observer)
     if not observer.arguments:
         return f"tq.{observer.factory}"
-    pairs = [
+    return f"tq.{observer.factory}.with_args({', '.join(_pairs(observer))})"
+
+
+def _pairs(observer: Observer) -> list[str]:
+    """Return the keyword arguments of an observer's constructor."""
+    return [
         f"{name}={observer_source(value) if isinstance(value, Observer) else scalar_source(value)}"
         for name, value in observer.arguments
     ]
-    return f"tq.{observer.factory}.with_args({', '.join(pairs)})"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -190,9 +197,54 @@ def mapping_lines(mapping: Mapping, as_dict: bool, classes: dict[str, str]) -> l
     return [*lines, "return mapping.to_dict()" if as_dict else "return mapping"]
 
 
-def _entry_source(entry: Entry, classes: dict[str, str]) -> str:
+def equalization_lines(mapping: Mapping, as_dict: bool, classes: dict[str, str]) -> list[str]:
+    """Return the body of a function that makes a mapping of equalization qconfigs."""
+    if mapping.base is not None:
+        raise CaseError("torch has no default equalization mapping; give the mapping no base")
+    lines = ["from torch.ao.quantization.fx import _equalize as te", "", "mapping = tq.QConfigMapping()"]
+    lines += [f"mapping.{_entry_source(entry, classes, equalization_source)}" for entry in mapping.entries]
+    return [*lines, "return mapping.to_dict()" if as_dict else "return mapping"]
+
+
+def equalization_source(qconfig: QConfigChoice) -> str:
+    """Return the expression of an equalization qconfig; an observer without a name is left out."""
+    if qconfig is None:
+        return "None"
+    if isinstance(qconfig, str):
+        if not isinstance(getattr(_equalize, qconfig, None), _equalize.EqualizationQConfig):
+            raise CaseError(f"torch has no equalization qconfig {qconfig!r}")
+        return f"te.{qconfig}"
+    parts = (("input_activation", qconfig.activation), ("weight", qconfig.weight))
+    given = [f"{name}={_equalizer_source(observer)}" for name, observer in parts if observer.factory]
+    return f"te.EqualizationQConfig({', '.join(given)})"
+
+
+def _equalizer_source(observer: Observer) -> str:
+    """Return the expression of an equalization observer's constructor."""
+    if observer.factory not in ("_InputEqualizationObserver", "_WeightEqualizationObserver"):
+        raise CaseError(f"torch has no equalization observer {observer.factory!r}")
+    arguments = {name: _constant(value) if isinstance(value, str) else value for name, value in observer.arguments}
+    try:
+        getattr(_equalize, observer.factory)(**arguments)
+    except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        raise CaseError(f"{observer.factory} refuses its arguments: {error}") from error
+    return f"te.{observer.factory}.with_args({', '.join(_pairs(observer))})"
+
+
+def custom_config_source(case: Case) -> str:
+    """Return the expression of the custom config, in the form the case asks for."""
+    indexes = {"input": case.quantized_inputs, "output": case.quantized_outputs}
+    given = {name: [int(index) for index in found] for name, found in indexes.items() if found}
+    if case.as_dicts:
+        return "{" + ", ".join(f'"{name}_quantized_idxs": {found}' for name, found in given.items()) + "}"
+    return "PrepareCustomConfig()" + "".join(f".set_{name}_quantized_indexes({found})" for name, found in given.items())
+
+
+def _entry_source(
+    entry: Entry, classes: dict[str, str], source: Callable[[QConfigChoice], str] = qconfig_source
+) -> str:
     """Return the method call that adds one entry."""
-    qconfig = qconfig_source(entry.qconfig)
+    qconfig = source(entry.qconfig)
     match entry.selector:
         case "global":
             return f"set_global({qconfig})"
@@ -244,7 +296,9 @@ def _pattern_lines(pattern: Pattern, targets: list[str], swapped: str | None = N
     """Return the statement that adds one pattern to a backend config, with the class for training if it has one."""
     shown = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
     fields = [
-        f'"pattern": {shown},',
+        f'"pattern": {shown},'
+        if pattern.nested is None
+        else f'"pattern_complex_format": {nested_source(pattern.nested)},',
         f'"observation_type": {_observation(pattern.observation)},',
         '"dtype_configs": [',
         *(f"    {_dtypes_source(dtypes)}," for dtypes in pattern.dtypes),
@@ -261,11 +315,30 @@ def _pattern_lines(pattern: Pattern, targets: list[str], swapped: str | None = N
             raise CaseError(f"{strange[0]!r} is no role of an argument; it is 'weight' or 'bias'")
         positions = ", ".join(f"{role!r}: {int(index)}" for role, index in pattern.positions)
         fields.append(f'"input_type_to_index": {{{positions}}},')
+    if pattern.root is not None:
+        indexes = "".join(f"[{int(index)}]" for index in pattern.root)
+        fields.append(f'"root_node_getter": lambda nodes: nodes{indexes},')
     return [
         "backend.set_backend_pattern_config(tb.BackendPatternConfig.from_dict({",
         *("    " + field for field in fields),
         "}))",
     ]
+
+
+def nested_source(nested: Any) -> str:
+    """Return the expression of a nested pattern."""
+    match nested:
+        case "*":
+            return "torch.ao.quantization.utils.MatchAllNode"
+        case str():
+            return target_source(nested, {})
+        case int():
+            return repr(nested)
+        case ("getattr", str() as name) if name.isidentifier():
+            return f"(getattr, {name!r})"
+        case (str(), *_):
+            return f"({', '.join(map(nested_source, nested))})"
+    raise CaseError(f"{nested!r} is no pattern; it is a target, '*', a number, or a tuple that begins with a target")
 
 
 def _observation(name: str) -> str:

@@ -13,7 +13,11 @@ operator may follow any other whose kind fits:
 ``n``  Python int
 ``z``  ``torch.Size``
 ``m``  tuple of two ``t``
-``r``  what ``nn.LSTM`` and ``nn.GRU`` return: a ``t``, then hidden states
+``r``  what ``nn.LSTM`` returns: a ``t``, then a ``s``
+``s``  the states of an LSTM: a tuple of two ``w``
+``w``  float tensor of shape (1, 4, 4)
+``g``  what ``nn.GRU`` returns: a ``t``, then a ``w``
+``a``  what ``nn.MultiheadAttention`` returns: a ``t``, then weights
 ``c``  tuple of two ``d``
 =====  ==========================================================
 
@@ -34,7 +38,7 @@ INPUT_SHAPES = {
 }
 """Shapes of the kinds that can be inputs of a graph."""
 
-FLOAT_KINDS = frozenset("tuvd")
+FLOAT_KINDS = frozenset("tuvdw")
 """Kinds whose values are float tensors: the only ones that may be observed."""
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from .case import Backend, Case, Constraint, QConfig, operand_values, tree_values
+from .features_declared import of_declared
+from .forms import ANYTHING, leaves
 from .layout import scopes
-from .operators import OPERATORS, TRAINED
+from .operators import OPERATORS, SEVERAL, TRAINED
 from .qconfigs import DYNAMIC, STATIC, WEIGHT_ONLY
+from .table_fused import PARTS, is_aware
 from .training import QAT
 
 FEATURES: dict[str, str] = {
@@ -26,6 +29,7 @@ FEATURES: dict[str, str] = {
     "index input": "integer tensors",
     "container at the output": "a list, tuple or dict is returned",
     "None at the output": "None among what is returned",
+    "constant at the output": "a number among what is returned, which torch refuses",
     "submodule": "a call inside a submodule",
     "nested submodule": "a call inside a submodule of a submodule",
     "dead value": "a value that nothing reads",
@@ -52,8 +56,29 @@ FEATURES: dict[str, str] = {
     "constraint": "a drawn dtype config with constraints",
     "input never observed": "a drawn pattern that is never observed",
     "quantized input": "a graph input declared as quantized",
+    "standalone module": "a submodule that is prepared by itself",
+    "prepared module": "a submodule that was prepared as a standalone one before",
+    "prepared as standalone": "the model itself is prepared as a standalone module",
+    "non-traceable module": "a module that is a leaf of the trace",
+    "custom module": "a module of a class that has an observed class",
+    "custom LSTM": "an LSTM that has an observed class",
+    "custom attention": "multi-head attention that has an observed class",
+    "declared by class": "a module that is declared by its class",
+    "nested standalone": "a standalone module inside another",
+    "own module called twice": "two calls of one standalone or custom module",
+    "own module by keyword": "a standalone or custom module with keyword arguments",
+    "declared quantized input": "a standalone module with an input that is quantized",
+    "declared quantized output": "a standalone module with an output that is quantized",
+    "own configs inside": "a standalone module with a mapping or a backend config of its own",
+    "several outputs inside": "a standalone module that returns several values",
+    "quantized inputs": "two or more graph inputs declared as quantized",
+    "quantized output": "an output declared as quantized",
+    "equalization": "a mapping of equalization qconfigs",
+    "stored values": "nodes that carry what they give",
+    "other device": "a model on the meta device",
+    "two devices": "a model with a parameter on another device",
     "configs as dicts": "the configs in their deprecated form",
-    "fused module": "a module that fusion leaves, such as nni.LinearReLU",
+    "fused module": "a module that was fused before",
     "quantization-aware training": "the model is prepared for training",
     "swappable module": "the same, with a module of a type that torch has a class for training for",
     "fake quantizer": "an exported or an own qconfig with fake quantizers",
@@ -61,18 +86,42 @@ FEATURES: dict[str, str] = {
     "observer in training": "observers and no fake quantizer in quantization-aware training",
     "other mode": "training with a model in eval mode, or quantization after training with one in training mode",
     "hooks": "modules with hooks, of types that are swapped for training",
+    "quantization-aware module": "a module that quantizes its own weight",
+    "parts selected": "a qconfig by type for all parts of a fused module",
+    "parts that disagree": "a qconfig by type for some parts of a fused module alone",
+    "own nested pattern": "a drawn pattern that is no chain",
+    "named root": "a drawn pattern that names its root node",
+    "any value in a pattern": "a drawn pattern that reads what it does not own",
+    "number in a pattern": "a drawn pattern with a number",
+    "attribute in a pattern": "a drawn pattern with an attribute",
+    "competing patterns": "drawn patterns of one size that end in one operator",
+    "two-armed pattern": "a convolution that is added to something, with a backend config that fuses the two",
 }
 """All features, each with what it means."""
 
 
 def features(case: Case) -> list[str]:
     """Return the names of the features that the case has, in the order of `FEATURES`."""
-    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case) | _of_training(case)
-    if case.quantized_inputs:
-        found.add("quantized input")
+    found = _of_graph(case) | _of_operators(case) | _of_mapping(case) | _of_backend(case)
+    found |= _of_training(case) | _of_fusion(case) | of_declared(case)
     if case.as_dicts:
         found.add("configs as dicts")
+    found |= _of_declarations(case)
     return [name for name in FEATURES if name in found]
+
+
+def _of_declarations(case: Case) -> set[str]:
+    """Return the features of what is said of the model besides its qconfigs."""
+    told = {
+        "quantized input": bool(case.quantized_inputs),
+        "quantized inputs": len(case.quantized_inputs) > 1,
+        "quantized output": bool(case.quantized_outputs),
+        "equalization": case.equalization is not None,
+        "stored values": case.has_values,
+        "other device": case.device == "meta",
+        "two devices": case.device == "mixed",
+    }
+    return {name for name, has in told.items() if has}
 
 
 def _of_graph(case: Case) -> set[str]:
@@ -86,8 +135,9 @@ def _of_graph(case: Case) -> set[str]:
         found.add("dead value")
     if isinstance(case.output, tuple):
         found.add("container at the output")
-    if "None" in repr(case.output):
-        found.add("None at the output")
+    for word, name in (("None", "None"), ("'constant'", "constant")):
+        if word in repr(case.output):
+            found.add(f"{name} at the output")
     for call in case.calls:
         values = [v for operand in call.operands for v in operand_values(operand)]
         if len(set(values)) < len(values):
@@ -111,14 +161,12 @@ def _of_operators(case: Case) -> set[str]:
         for letters, name in (("nz", "shape arithmetic"), ("b", "mask"), ("i", "index input")):
             if set(letters) & set(kinds):
                 found.add(name)
-        if entry.gives in "mrc":
+        if entry.gives in SEVERAL:
             found.add("multi-output operator")
         if entry.parameters:
             found.add("function weight")
         if entry.mutates:
             found.add("in-place operator")
-        if entry.target.startswith("nni."):
-            found.add("fused module")
         if call.shares is not None:
             found.add("module called twice" if entry.module else "parameter used twice")
         if call.ties is not None:
@@ -178,12 +226,41 @@ def _of_backend(case: Case) -> set[str]:
     if not isinstance(case.backend, Backend):
         return {"shipped backend config"}
     found = {"own backend config"}
+    ends = [(pattern.nested[0], len(leaves(pattern.nested))) for pattern in case.backend.patterns if pattern.nested]
+    if len(set(ends)) < len(ends):
+        found.add("competing patterns")
     for pattern in case.backend.patterns:
         if len(pattern.targets) > 1:
             found.add("own fusion pattern")
         if pattern.observation == "INPUT_OUTPUT_NOT_OBSERVED":
             found.add("input never observed")
+        if pattern.nested is not None:
+            parts = [leaf for _, leaf in leaves(pattern.nested)]
+            told = {"any value in a pattern": ANYTHING in parts, "attribute in a pattern": "getattr" in parts}
+            told |= {"number in a pattern": any(isinstance(part, int) for part in parts)}
+            found |= {"own nested pattern", *(name for name, is_so in told.items() if is_so)}
+            found |= {"named root"} if pattern.root is not None else set()
         limits = [limit for dtypes in pattern.dtypes for limit in (dtypes.input, dtypes.weight)]
         if any(limit != Constraint(limit.dtype) for limit in limits):
             found.add("constraint")
+    return found
+
+
+def _of_fusion(case: Case) -> set[str]:
+    """Return the features of what was fused before, and of what two branches are fused."""
+    targets = {OPERATORS[call.operator].target for call in case.calls}
+    fused = [PARTS[target] for target in targets if target in PARTS]
+    found = {"fused module"} if fused else set()
+    if any(map(is_aware, targets)):
+        found.add("quantization-aware module")
+    named = {entry.target: entry.qconfig for entry in case.mapping.entries if entry.selector == "object_type"}
+    for parts in fused:
+        said = [named.get(part) for part in parts]
+        if any(part in named for part in parts):
+            found.add("parts selected" if said[:1] * len(said) == said else "parts that disagree")
+    adding = [call for call in case.calls if OPERATORS[call.operator].target in ("torch.add", "operator.add")]
+    values = {value for call in adding for operand in call.operands for value in operand_values(operand)}
+    read = {OPERATORS[case.calls[value].operator].target for value in values if value >= 0}
+    if case.backend == "onednn" and read & {"nn.Conv2d", "nn.BatchNorm2d"}:
+        found.add("two-armed pattern")
     return found

@@ -10,12 +10,14 @@ descriptors out shrinks it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hypothesis import strategies as st
 
 from .case import Call, Operand, Tree
+from .motifs import Placed, Step
 from .operators import INPUT_SHAPES, OPERATORS, TIEABLE
 
 FRESH_INPUT = 7
@@ -23,8 +25,21 @@ FRESH_INPUT = 7
 
 _INPUTS_PER_KIND = 3
 
-_MAKERS = {"n": "size", "z": "sizes", "m": "chunk", "r": "lstm", "c": "lstm_cell"}
+_MAKERS = {
+    "n": "size",
+    "z": "sizes",
+    "m": "chunk",
+    "r": "lstm",
+    "s": "lstm_states",
+    "w": "hidden_state",
+    "g": "gru",
+    "a": "attention",
+    "c": "lstm_cell",
+}
 """What makes a value of a kind that cannot be an input."""
+
+_FEEDERS = {"t": "linear", "u": "conv2d", "v": "conv3d_deep"}
+"""What computes a value of a kind from another one."""
 
 _COMMON = (
     "linear",
@@ -51,6 +66,9 @@ _COMMON = (
     "size",
     "view_as_size",
     "torch_sin_tt",
+    "transposed",
+    "part",
+    "masked_fill",
     "fold",
 )
 """The operators that meet in patterns; drawn as often as all others together."""
@@ -95,17 +113,50 @@ class Graph:
         operands = tuple(
             self._operand(kind, picks[index:] + picks[:index], manner.scope) for index, kind in enumerate(entry.takes)
         )
-        call = Call(
-            entry.name,
-            operands,
-            "keyword" if manner.keyword and entry.keyword else "positional",
-            "tuple" if manner.as_tuple else "list",
-            manner.scope,
-            shares=earlier if manner.reuse == "share" else None,
-            ties=earlier if manner.reuse == "tie" else None,
-        )
+        self._append(_call(entry.name, operands, manner, earlier))
+
+    def add_steps(
+        self, steps: Sequence[Step], replaced: Sequence[Descriptor], is_open: bool, is_fed: bool = False
+    ) -> None:
+        """Append the operators of a motif, each in place of a descriptor, written as the first of these says.
+
+        All that it reads from outside is chosen first, so that it does not read
+        itself.  What is inside is at hand for others only if it is open; if it is
+        fed, an operator computes what it reads last, such as the second arm.
+        """
+        manner = replaced[0].manner
+        outside = [
+            [
+                self._operand(kind, one.picks[index:] + one.picks[:index], manner.scope) if arm is None else 0
+                for index, (kind, arm) in enumerate(zip(OPERATORS[step.operator].takes, step.arms, strict=True))
+            ]
+            for step, one in zip(steps, replaced, strict=True)
+        ]
+        if is_fed:
+            self._feed(steps, outside, manner)
+        first = len(self.calls)
+        for number, (step, read) in enumerate(zip(steps, outside, strict=True)):
+            operands = tuple(value if arm is None else first + arm for value, arm in zip(read, step.arms, strict=True))
+            self._append(_call(step.operator, operands, manner), is_open or number == len(steps) - 1)
+
+    def _feed(self, steps: Sequence[Step], outside: Sequence[list[Operand]], manner: Manner) -> None:
+        """Let an operator compute what a motif reads last from outside."""
+        places = [
+            (read, index, OPERATORS[step.operator].takes[index])
+            for step, read in zip(steps, outside, strict=True)
+            for index, arm in enumerate(step.arms)
+            if arm is None
+        ]
+        read, index, kind = places[-1]
+        if kind in _FEEDERS:
+            self._append(_call(_FEEDERS[kind], (read[index],), manner))
+            read[index] = len(self.calls) - 1
+
+    def _append(self, call: Call, at_hand: bool = True) -> None:
+        """Append a call, and let later ones read its value if it is to be at hand."""
         self.calls.append(call)
-        self.values.setdefault(entry.gives, []).append(len(self.calls) - 1)
+        if at_hand:
+            self.values.setdefault(OPERATORS[call.operator].gives, []).append(len(self.calls) - 1)
 
     def _reusable(self, reuse: str, pick: int) -> int | None:
         """Return the call, `pick` back, whose module, parameters or weight can be used again."""
@@ -132,6 +183,19 @@ class Graph:
         if not pool:
             self.add(Descriptor(_MAKERS[kind], manner=Manner(scope)))
         return pool[-1 - pick % len(pool)]
+
+
+def _call(operator: str, operands: tuple[Operand, ...], manner: Manner, earlier: int | None = None) -> Call:
+    """Return a call that is written in some manner; `earlier` is the one whose module or weight it uses, if any."""
+    return Call(
+        operator,
+        operands,
+        "keyword" if manner.keyword and OPERATORS[operator].keyword else "positional",
+        "tuple" if manner.as_tuple else "list",
+        manner.scope,
+        shares=earlier if manner.reuse == "share" else None,
+        ties=earlier if manner.reuse == "tie" else None,
+    )
 
 
 def _has(call: Call, reuse: str) -> bool:
@@ -170,18 +234,39 @@ def descriptors(max_calls: int) -> st.SearchStrategy[DrawnGraph]:
     return st.lists(_DESCRIPTORS, min_size=1, max_size=max_calls)
 
 
-def resolve_graph(drawn: DrawnGraph) -> Graph:
-    """Return the graph that some descriptors describe."""
-    graph = Graph()
-    for fields in drawn:
-        graph.add(Descriptor(*fields))
+def resolve_graph(drawn: DrawnGraph, motifs: Sequence[Placed] = ()) -> Graph:
+    """Return the graph that some descriptors describe, with the motifs that there is room for.
+
+    A motif takes the place of as many descriptors as it has operators.  So a
+    graph without it is a shorter choice, and shrinking prefers plain operators.
+    """
+    graph, waiting = Graph(), list(motifs)
+    descriptors = [Descriptor(*fields) for fields in drawn]
+    while descriptors:
+        number = len(drawn) - len(descriptors)
+        fitting = (m for m in waiting if _fits_at(m, number, len(drawn)))
+        motif = next(fitting, None)
+        if motif is None:
+            graph.add(descriptors.pop(0))
+            continue
+        waiting.remove(motif)
+        size = len(motif.steps)
+        is_fed = motif.place.fed and len(descriptors) > size
+        graph.add_steps(motif.steps, descriptors[:size], motif.place.open, is_fed)
+        del descriptors[: size + is_fed]
     return graph
+
+
+def _fits_at(motif: Placed, number: int, count: int) -> bool:
+    """Whether a motif begins at a descriptor, of so many: where it wants to, or where there is just room."""
+    last = count - len(motif.steps)
+    return min(motif.place.before, last) <= number <= last
 
 
 _RETURNED = ((), (0,), (1,), (2,), (0, 1), (1, 1), (3, 0), (7, 2, 1), (4, 3, 2, 1), (0, 5, 0, 6))
 
 OUTPUTS = st.tuples(
-    st.sampled_from(("value", "value", "value", "value", "tuple", "list", "dict", "nested", "none")),
+    st.sampled_from((*("value",) * 20, *("tuple", "list", "dict", "nested", "none") * 5, "constant", "constant")),
     st.sampled_from(_RETURNED),
 )
 """Draws what a graph returns, before it is resolved: a shape, and which values besides the last."""
@@ -200,6 +285,8 @@ def resolve_output(graph: Graph, drawn: tuple[str, tuple[int, ...]]) -> Tree:
             return ("dict", ("last", last), *((f"k{i}", v) for i, v in enumerate(chosen)))
         case "nested":
             return ("tuple", last, ("list", ("dict", ("k", ("tuple", *chosen)))), None)
+        case "constant":
+            return ("tuple", last, ("constant", 1), *chosen)
         case "none":
             return ("list", last, None, *chosen)
     return (shape, last, *chosen)

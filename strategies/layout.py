@@ -97,6 +97,13 @@ def owner(case: Case, number: int) -> int:
     return number if shares is None else owner(case, shares)
 
 
+def member(case: Case, number: int) -> str:
+    """Return the attribute name of a call's module, or the stem of its parameters' names."""
+    places, source = scopes(case), owner(case, number)
+    shown = source if places[source] == places[number] else number
+    return f"{case.calls[shown].operator}_{shown}"
+
+
 def check(case: Case) -> None:
     """Check that the model of the case can be built.
 
@@ -119,6 +126,10 @@ def check(case: Case) -> None:
     for index in case.quantized_inputs:
         if not 0 <= index < len(case.inputs):
             raise CaseError(f"there is no graph input {index} that could be declared as quantized")
+    if case.device not in ("cpu", "meta", "mixed"):
+        raise CaseError(f"{case.device!r} is no device; it is 'cpu', 'meta' or 'mixed'")
+    if case.has_values and case.device != "cpu":
+        raise CaseError("the values of nodes are told on the CPU alone")
 
 
 def _check_call(case: Case, number: int, call: Call, kinds: dict[int, str]) -> str:

@@ -1,7 +1,7 @@
 """The table of operators that graphs are drawn from.
 
-A new operator is one entry in one of the tables of modules, functions and
-others.  An entry says what it is in torch (its target), the kinds of value that
+A new operator is one entry in one of the tables of modules, fused modules,
+functions and others.  An entry says what it is in torch (its target), the kinds of value that
 it takes and gives, and how it is written, once with positional and once with
 keyword arguments.  What the kinds are is in `entries`.
 """
@@ -14,12 +14,13 @@ from .table_fused import FUSED, PARTS, TRAINED
 from .table_modules import MODULES
 from .table_others import LISTS, MASKS, MULTI, SHAPES
 
-__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "PARTS", "TIEABLE", "TRAINED", "Operator"]
+__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "PARTS", "SEVERAL", "TIEABLE", "TRAINED", "Operator"]
 
 OPERATORS: dict[str, Operator] = {
     entry.name: entry
     for entry in (
         *MODULES,
+        *FUSED,
         *WEIGHTED,
         *ARITHMETIC,
         *LISTS,
@@ -28,10 +29,12 @@ OPERATORS: dict[str, Operator] = {
         *SHAPES,
         *MASKS,
         *MULTI,
-        *FUSED,
     )
 }
 """All operators, by name."""
+
+SEVERAL = "mrcsga"
+"""The kinds of what is made of several values."""
 
 TIEABLE = frozenset({"nn.Linear", "nn.Conv1d", "nn.Conv2d", "nn.Conv3d", "nn.Embedding"})
 """The targets of modules that may have the weight of another one."""

@@ -51,7 +51,7 @@ DrawnSelection: TypeAlias = "tuple[tuple[tuple[str, str], int | None], int]"
 DrawnMapping: TypeAlias = "tuple[tuple[str | None, str], list[DrawnSelection]]"
 """How a mapping begins, and its selections."""
 
-_USUAL = ("default_qconfig", "default_per_channel_qconfig", "x86", "default_debug_qconfig")
+_USUAL = ("default_qconfig", "default_per_channel_qconfig", "x86", "fbgemm", "default_debug_qconfig")
 _BOTH = tuple(product(SETTINGS, SETTINGS))
 _EXPORTED = (*STATIC, *DYNAMIC * 3, *WEIGHT_ONLY * 3, *OBSERVERLESS)
 
@@ -67,6 +67,8 @@ _SELECTORS = (
     ("object_type", "operator"),
     ("object_type", "operator"),
     ("object_type", "submodule"),
+    ("object_type", "parts"),
+    ("object_type", "parts"),
     ("name", "whole"),
     ("name", "whole"),
     ("regex", "whole"),
@@ -118,21 +120,34 @@ class Selectable:
     ``names`` are the dotted names of modules and submodules, ``targets`` the
     targets that are called, ``blocks`` the paths of submodules, and
     ``occurrences`` says for each call which path it stands in, its target, and
-    how many calls of that target came before it there.
+    how many calls of that target came before it there.  ``parts`` are the
+    targets of the parts of each fused module.
     """
 
     names: Sequence[str]
     targets: Sequence[str]
     blocks: Sequence[str]
     occurrences: Sequence[tuple[str, str, int]]
+    parts: Sequence[tuple[str, ...]]
 
 
 def resolve_mapping(drawn: DrawnMapping, palette: Sequence[str | QConfig], parts: Selectable) -> Mapping:
     """Return the mapping for a graph."""
     (base, at_first), selections = drawn
     entries = [Entry("global", palette[0] if at_first == "on" else None)] if at_first else []
-    entries += [_entry(one, palette, parts) for one in selections]
+    entries += [entry for one in selections for entry in _entries(one, palette, parts)]
     return Mapping(base, tuple(entries))
+
+
+def _entries(drawn: DrawnSelection, palette: Sequence[str | QConfig], parts: Selectable) -> list[Entry]:
+    """Return the lines of a mapping for one selection: one, or one for each part of a fused module."""
+    ((selector, form), _), what = drawn
+    entry = _entry(drawn, palette, parts)
+    if form != "parts" or not parts.parts:
+        return [entry]
+    # Every other one forgets the last part, so that the parts disagree.
+    chosen = parts.parts[what % len(parts.parts)]
+    return [Entry(selector, entry.qconfig, target=target) for target in chosen[: -1 if what % 2 else None]]
 
 
 def _entry(drawn: DrawnSelection, palette: Sequence[str | QConfig], parts: Selectable) -> Entry:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
-from .configs_source import backend_lines, mapping_lines
+from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
+from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
 from .layout import Block, block_tree, check, join, owner, scopes
+from .layout import member as member
 from .operators import INPUT_SHAPES, OPERATORS, TRAINED
 from .written import written_source
 
@@ -18,7 +20,7 @@ PREAMBLE = """\
 import operator
 
 import torch
-import torch.ao.nn.intrinsic as nni
+import torch.ao.nn.intrinsic
 import torch.ao.nn.intrinsic.qat
 import torch.ao.nn.qat
 import torch.ao.quantization as tq
@@ -51,13 +53,34 @@ def shift(module, inputs, output):
 
 """
 
+_VALUES = """
+
+def store_values(model):
+    \"\"\"Store in each node what it gives, tensors as fake ones.\"\"\"
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, node):
+            value = super().run_node(node)
+            node.meta["val"] = mode.from_tensor(value) if node.op == "get_attr" else value
+            return node.meta["val"]
+
+    with mode, torch.no_grad():
+        Recorder(model).run(*(mode.from_tensor(value) for value in make_inputs()))
+"""
+
+_TWO_DEVICES = [
+    "self.here = nn.Parameter(torch.zeros(1))",
+    'self.elsewhere = nn.Parameter(torch.zeros(1, device="meta"))',
+]
+
 _MAIN = """
 if __name__ == "__main__":
     from torch.ao.quantization.fx import prepare
 
-    tracer = QuantizationTracer([], [])
+    tracer = TRACER
     float_model = make_model()
-    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))
+    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))VALUES
     prepared = prepare(
         model,
         make_mapping(),
@@ -65,7 +88,7 @@ if __name__ == "__main__":
         tracer.node_name_to_scope,
         make_inputs(),
         prepare_custom_config=make_custom_config(),
-        backend_config=make_backend(),
+        backend_config=make_backend(),MORE
     )
     print(prepared)
     print(prepared(*make_inputs()))
@@ -116,6 +139,10 @@ def script(case: Case) -> str:
     """
     body = definitions(case)
     main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
+    more = "\n        _equalization_config=make_equalization()," if case.equalization else ""
+    more += "\n        is_standalone_module=True," if case.is_standalone else ""
+    main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
+    main = main.replace("MORE", more).replace("VALUES", "\n    store_values(model)" if case.has_values else "")
     return f'"""Case {case.digest}."""\n\n{body}\n{main}'
 
 
@@ -124,24 +151,56 @@ def definitions(case: Case) -> str:
     if case.written:
         return f"{PREAMBLE}\n\n{written_source(case)}"
     check(case)
+    check_declared(case)
+    classes = class_names(case)
     body = "\n".join(
         [
             model_source(case),
-            *_function("make_model", [_seeding(case.seed), f"return Model().{_mode(case)}.requires_grad_(False)"]),
+            *_function("make_model", [_seeding(case.seed), *_made(case)]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
-            *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, class_names(case))),
+            *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, classes)),
             *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
-            *_function("make_custom_config", [f"return {_custom_config(case)}"]),
+            *_function("make_custom_config", _config_lines(case)),
+            *_equalization(case),
+            *own_functions(case, classes, _function),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
-    hooks = _HOOKS if "register_forward_hook(shift)" in body else ""
-    return "\n".join([PREAMBLE, fold, hooks, body] if hooks else [PREAMBLE, fold, body])
+    hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
+    values = _VALUES if case.has_values else ""
+    return "\n".join([*_leading(case, body), fold, *hooks, body]) + values
+
+
+def _equalization(case: Case) -> list[str]:
+    """Return the function that makes the mapping of equalization qconfigs, if there is one."""
+    if case.equalization is None:
+        return []
+    return _function("make_equalization", equalization_lines(case.equalization, case.as_dicts, class_names(case)))
 
 
 def _function(name: str, body: list[str]) -> list[str]:
     """Return the lines of a function without arguments, and the empty lines before it."""
     return ["", f"def {name}():", *("    " + line for line in body), ""]
+
+
+def _leading(case: Case, body: str) -> list[str]:
+    """Return the imports, those that a few need included, and the classes that a body names."""
+    imports = PREAMBLE + ("from torch._subclasses import FakeTensorMode\n" if case.has_values else "")
+    own = own_classes(body)
+    return [imports, own] if own else [imports]
+
+
+def _made(case: Case) -> list[str]:
+    """Return the statements that make the model, in its mode and on its device, and return it."""
+    moved = '.to("meta")' if case.device == "meta" else ""
+    made, prepared = f"Model().{_mode(case)}.requires_grad_(False){moved}", preparations(case)
+    return [f"model = {made}", *prepared, f"return model.{_mode(case)}"] if prepared else [f"return {made}"]
+
+
+def _config_lines(case: Case) -> list[str]:
+    """Return the body of the function that makes the custom config; example inputs in it are the same each time."""
+    lines = config_lines(case, custom_config_source(case), class_names(case))
+    return [_seeding(case.seed + 2), *lines] if case.declared else lines
 
 
 def _mode(case: Case) -> str:
@@ -157,7 +216,10 @@ def _seeding(seed: int) -> str:
 
 def _inputs_source(case: Case) -> str:
     """Return the expression of the tuple of example inputs."""
-    return f"({''.join(_input_source(kind) + ', ' for kind in case.inputs)})"
+    sources = [_input_source(kind) for kind in case.inputs]
+    if case.device == "meta":
+        sources = [f'({source}).to("meta")' for source in sources]
+    return f"({''.join(source + ', ' for source in sources)})"
 
 
 def _input_source(kind: str) -> str:
@@ -168,16 +230,6 @@ def _input_source(kind: str) -> str:
     if kind == "i":
         return f"torch.randint(4, {shape})"
     return f"torch.randn{shape}"
-
-
-def _custom_config(case: Case) -> str:
-    """Return the expression of the custom config, in the form the case asks for."""
-    indexes = [int(index) for index in case.quantized_inputs]
-    if case.as_dicts:
-        return f'{{"input_quantized_idxs": {indexes}}}' if indexes else "{}"
-    if not indexes:
-        return "PrepareCustomConfig()"
-    return f"PrepareCustomConfig().set_input_quantized_indexes({indexes})"
 
 
 def class_names(case: Case) -> dict[str, str]:
@@ -215,12 +267,14 @@ def _class_source(case: Case, block: Block) -> str:
             made += _members(case, part)
     if not block.path:
         made += _links(case)
+        made += _TWO_DEVICES if case.device == "mixed" else []
     takes, gives = _interface(case, block)
     body = [_statement(case, part) for part in block.parts]
     if block.path:
         body.append("return " + ", ".join(map(_value, gives)))
         arguments = takes
     else:
+        body = (["self.here, self.elsewhere"] if case.device == "mixed" else []) + body
         body.append("return " + _tree_source(case.output))
         arguments = [-1 - index for index in range(len(case.inputs))]
     lines = [f"class {names[block.path]}(nn.Module):"]
@@ -292,13 +346,6 @@ def _links(case: Case) -> list[str]:
     return lines
 
 
-def member(case: Case, number: int) -> str:
-    """Return the attribute name of a call's module, or the stem of its parameters' names."""
-    places, source = scopes(case), owner(case, number)
-    shown = source if places[source] == places[number] else number
-    return f"{case.calls[shown].operator}_{shown}"
-
-
 def _statement(case: Case, part: int | Block) -> str:
     """Return the line of `forward` for one call or one submodule."""
     if isinstance(part, Block):
@@ -336,6 +383,8 @@ def _tree_source(tree: Tree) -> str:
             return _value(tree)
         case None:
             return "None"
+        case ("constant", constant):
+            return repr(constant)
         case ("dict", *items):
             return "{" + ", ".join(f"{key!r}: {_tree_source(part)}" for key, part in items) + "}"
         case ("list", *parts):
@@ -343,4 +392,4 @@ def _tree_source(tree: Tree) -> str:
         case ("tuple", *parts):
             inner = ", ".join(map(_tree_source, parts))
             return f"({inner}{',' if len(parts) == 1 else ''})"
-    raise CaseError(f"{tree!r} is no output structure; it is a value, None, list, tuple or dict")
+    raise CaseError(f"{tree!r} is no output structure; it is a value, None, constant, list, tuple or dict")

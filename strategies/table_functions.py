@@ -104,6 +104,7 @@ ARITHMETIC = (
 FUNCTIONS = (
     function("F.relu", "tt"),
     function("F.relu", "uu"),
+    function("F.relu", "vv"),
     function("torch.relu", "tt", family="relu"),
     method("relu", "tt", family="relu"),
     function("F.elu", "tt"),
@@ -159,6 +160,7 @@ FUNCTIONS = (
     method("reshape", "tt", "2, 4, 4"),
     method("reshape", "uu", "1, 2, 4, 4"),
     method("cos", "tt"),
+    call("transposed", "getattr", "t -> t", "{0}.mT"),
     call("item", "operator.getitem", "t -> d", "operator.getitem({0}, 0)"),
     call(
         "pair",

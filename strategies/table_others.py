@@ -82,6 +82,13 @@ MULTI = (
     call("split", ".split", "t -> m", "{0}.repeat(2, 1, 1).split(2, 0)", "{0}.repeat(2, 1, 1).split(2, dim=0)"),
     call("part", "operator.getitem", "m -> t", "operator.getitem({0}, 1)"),
     call("lstm_output", "operator.getitem", "r -> t", "operator.getitem({0}, 0)"),
+    call("lstm_states", "operator.getitem", "r -> s", "operator.getitem({0}, 1)"),
+    call("hidden_state", "operator.getitem", "s -> w", "operator.getitem({0}, 0)"),
+    call("memory_state", "operator.getitem", "s -> w", "operator.getitem({0}, 1)"),
+    call("gru_output", "operator.getitem", "g -> t", "operator.getitem({0}, 0)"),
+    call("attention_output", "operator.getitem", "a -> t", "operator.getitem({0}, 0)"),
+    call("state_cat", "torch.cat", "w w -> t", "torch.cat([{0}, {1}], 0)", "torch.cat(tensors=[{0}, {1}], dim=0)"),
+    call("state_add", "operator.add", "t w -> t", "operator.add({0}, {1})"),
     call("cell_state", "operator.getitem", "c -> d", "operator.getitem({0}, 1)"),
 )
 """Operators with several outputs, and those that take one of them."""

@@ -83,11 +83,12 @@ _PLAIN = Manner()
 
 MANNERS = st.sampled_from(
     (
-        *(_PLAIN,) * 38,
+        *(_PLAIN,) * 36,
         Manner("plain", False, training=True),
         Manner("fake", False),
         *(Manner("fake", True),) * 5,
         Manner("fake", True, training=False),
+        Manner("fake", True, hooked=True),
         Manner("fake", True, hooked=True),
         Manner("half", True),
         Manner("plain", True, hooked=True),

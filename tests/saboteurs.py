@@ -30,12 +30,15 @@ from observance.reference.plan import Slot
 from observance.reference.specs import is_observer, spec_of
 from observance.reference.values import Kind
 
-from . import saboteurs_qat
+from . import saboteurs_declared, saboteurs_equalization, saboteurs_patterns, saboteurs_qat
 
-SABOTEURS: dict[str, tuple[Change, ...]] = {}
+SABOTEURS: dict[str, tuple[Change, ...]] = {
+    **saboteurs_patterns.SABOTEURS,
+    **saboteurs_qat.SABOTEURS,
+    **saboteurs_equalization.SABOTEURS,
+    **saboteurs_declared.SABOTEURS,
+}
 """The changes that break each rule, by the rule's id."""
-
-SABOTEURS |= saboteurs_qat.SABOTEURS
 
 Saboteur = Callable[..., Any]
 
@@ -527,4 +530,4 @@ def keeps_observers(original: Saboteur, constructor: Any) -> Any:
 
 
 # Each further chapter has a file of its own, which enters its saboteurs here.
-from . import saboteurs_refusals, saboteurs_scale, saboteurs_state  # noqa: E402, F401
+from . import saboteurs_modules, saboteurs_refusals, saboteurs_scale, saboteurs_state  # noqa: E402, F401

@@ -17,6 +17,7 @@ from observance.strategies.case import (
     Backend,
     Call,
     Constraint,
+    Declared,
     DTypes,
     Entry,
     Mapping,
@@ -64,7 +65,7 @@ def test_json_tells_types_that_compare_equal_apart(case: Case) -> None:
 
 @given(cases())
 def test_a_case_is_one_line_of_json_and_a_python_expression(case: Case) -> None:
-    nouns = (Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
+    nouns = (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
     assert "\n" not in case.to_json()
     assert eval(repr(case), {noun.__name__: noun for noun in nouns}) == case
 
@@ -166,7 +167,28 @@ def backed(**changes: Any) -> Case:
     return dataclasses.replace(PLAIN, backend=Backend((dataclasses.replace(OWN, **changes),)))
 
 
+def equalized(qconfig: Any, base: str | None = None) -> Case:
+    """The plain case with an equalization qconfig for everything."""
+    return dataclasses.replace(PLAIN, equalization=Mapping(base, (Entry("global", qconfig),)))
+
+
 IMPOSSIBLE = {
+    "an unknown equalization qconfig": (equalized("best_qconfig"), "no equalization qconfig 'best_qconfig'"),
+    "an unknown equalization observer": (
+        equalized(QConfig(OBSERVER, Observer(""))),
+        f"no equalization observer '{OBSERVER.factory}'",
+    ),
+    "an equalization observer of an unknown argument": (
+        equalized(QConfig(Observer("_InputEqualizationObserver", (("colour", 3),)), Observer(""))),
+        "refuses its arguments",
+    ),
+    "a default equalization mapping": (equalized(None, "x86"), "no default equalization mapping"),
+    "an unknown device": (dataclasses.replace(PLAIN, device="moon"), "'moon' is no device"),
+    "stored values on another device": (
+        dataclasses.replace(PLAIN, device="meta", has_values=True),
+        "the values of nodes are told on the CPU alone",
+    ),
+    "a constant that is a value": (dataclasses.replace(PLAIN, output=("constant", ("list", 0))), "no output structure"),
     "an unknown operator": (calls(Call("lineal", (-1,))), "no operator 'lineal'"),
     "too few operands": (calls(Call("operator_add", (-1,))), "takes 2 operands"),
     "too many operands": (calls(Call("linear", (-1, -1))), "takes 1 operands"),

@@ -8,20 +8,27 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.ao.quantization.utils import MatchAllNode
 
 from observance.strategies import Case, build
 from observance.strategies.case import Mapping, Observer
 from observance.strategies.configs_source import SHIPPED_BACKENDS, backend_lines, observer_source, target_source
+from observance.strategies.declared_source import own_classes
 from observance.strategies.entries import INPUT_SHAPES, Operator
 from observance.strategies.graphs import Descriptor, Graph, Manner
 from observance.strategies.observers import ACTIVATIONS, SETTINGS, WEIGHTS, configured
 from observance.strategies.operators import OPERATORS, TIEABLE
 from observance.strategies.source import PREAMBLE
+from observance.strategies.table_fused import PARTS
 
 from .results import compute, same
 
 NAMES: dict[str, Any] = {}
 exec(PREAMBLE, NAMES)
+exec(own_classes("Gate, Scale"), NAMES)
+
+TRACED = frozenset({"Gate", "Scale"})
+"""Modules that cases define: the tracer goes through them."""
 
 
 # The table of operators
@@ -56,8 +63,12 @@ def is_of_kind(value: Any, kind: str) -> bool:
             return type(value) is tuple and len(value) == 2 and all(is_of_kind(part, "t") for part in value)
         case "c":
             return type(value) is tuple and len(value) == 2 and all(is_of_kind(part, "d") for part in value)
-        case "r":
+        case "r" | "g" | "a":
             return type(value) is tuple and is_of_kind(value[0], "t")
+        case "s":
+            return type(value) is tuple and len(value) == 2 and all(is_of_kind(part, "w") for part in value)
+        case "w":
+            return isinstance(value, Tensor) and value.shape == (1, 4, 4) and value.dtype == torch.float32
     dtype = {"b": torch.bool, "i": torch.int64}.get(kind, torch.float32)
     return isinstance(value, Tensor) and value.shape == INPUT_SHAPES[kind] and value.dtype == dtype
 
@@ -81,7 +92,9 @@ def test_an_operator_calls_its_target(name: str) -> None:
     target, model = OPERATORS[name].target, build(alone(name)).model
     called = {node.target for node in model.graph.nodes if node.op in ("call_function", "call_method")}
     called |= {type(model.get_submodule(str(node.target))) for node in model.graph.nodes if node.op == "call_module"}
-    if target == "fold":
+    if target in TRACED:
+        assert target in [type(module).__name__ for module in build(alone(name)).float_model.children()]
+    elif target == "fold":
         assert "fold" in {getattr(one, "__name__", "") for one in called}
     else:
         assert eval(target_source(target, {}), NAMES) in called
@@ -135,20 +148,21 @@ def test_operators_of_one_family_mean_the_same_to_a_shipped_backend_config(backe
     assert len(known) == 1
 
 
-# Fused and quantization-aware modules, which are not specified yet; what matches everything; what no tensor has;
-# and an attribute that is traced as a call of getattr.
-NOT_DRAWN = {"hardsigmoid", "hardsigmoid_", "leaky_relu", "shape"}
+# What matches everything; and what no tensor has, though some configs name it as a method.
+NOT_DRAWN = {MatchAllNode, "hardsigmoid", "hardsigmoid_", "leaky_relu", "shape"}
 
 
 @pytest.mark.parametrize("backend", SHIPPED_BACKENDS)
 def test_every_operator_of_a_shipped_backend_config_is_in_the_table(backend: str) -> None:
     known = {eval(target_source(entry.target, {}), {**NAMES, "fold": None}) for entry in OPERATORS.values()}
-    unknown = {
-        target
-        for target in targets_of(backend) - known - NOT_DRAWN
-        if not (isinstance(target, type) and target.__module__.startswith("torch.ao."))
-    }
-    assert not unknown
+    assert not targets_of(backend) - known - NOT_DRAWN
+
+
+@pytest.mark.parametrize("target", PARTS)
+def test_a_fused_module_has_the_parts_that_the_table_says(target: str) -> None:
+    (entry,) = [one for one in OPERATORS.values() if one.target == target]
+    made = build(alone(entry.name)).float_model.get_submodule(f"{entry.name}_0")
+    assert [type(part) for part in made.children()] == [eval(part, NAMES) for part in PARTS[target]]
 
 
 @pytest.mark.parametrize("name", [name for name, entry in OPERATORS.items() if entry.target in TIEABLE])
@@ -156,9 +170,10 @@ def test_a_weight_that_can_be_tied_is_there(name: str) -> None:
     graph = Graph()
     graph.add(Descriptor(name))
     graph.add(Descriptor(name, manner=Manner(reuse="tie")))
-    assert graph.calls[-1].ties == 0
-    case = Case(tuple(graph.inputs), tuple(graph.calls), 1, Mapping())
-    first, second = build(case).float_model.children()
+    tied = graph.calls[-1].ties
+    assert graph.calls[tied].operator == name
+    case = Case(tuple(graph.inputs), tuple(graph.calls), len(graph.calls) - 1, Mapping())
+    *_, first, second = build(case).float_model.children()
     assert first is not second
     assert first.weight is second.weight
 
@@ -169,8 +184,8 @@ def test_what_can_be_shared_is_called_twice(name: str) -> None:
     graph.add(Descriptor(name))
     graph.add(Descriptor("relu", manner=Manner(reuse="share")))
     assert graph.calls[-1].operator == name
-    assert graph.calls[-1].shares == 0
-    compute(Case(tuple(graph.inputs), tuple(graph.calls), 1, Mapping()))
+    assert graph.calls[graph.calls[-1].shares].operator == name
+    compute(Case(tuple(graph.inputs), tuple(graph.calls), len(graph.calls) - 1, Mapping()))
 
 
 # The tables of observers

@@ -98,7 +98,7 @@ def test_a_call_that_is_refused_leaves_everything_as_it_was() -> None:
     ("changes", "words"),
     [
         ({"is_standalone_module": True}, "standalone module"),
-        ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "equalization"),
+        ({"_equalization_config": QConfigMapping().set_global(default_qconfig)}, "give it an EqualizationQConfig"),
         ({"qconfig_mapping": 3}, "qconfig_mapping is a int; pass a QConfigMapping"),
         ({"backend_config": "x86"}, "backend_config is a str; pass a BackendConfig"),
     ],
@@ -174,9 +174,3 @@ def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and
     embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
     with pytest.raises(RefusalError, match=r"module 'embedding_0' cannot become a .*; give it a qconfig that suits"):
         prepared(embedding, is_qat=True)
-
-
-def test_fused_modules_whose_parts_disagree_are_refused() -> None:
-    mapping = Mapping(None, (Entry("object_type", "default_qconfig", target="nn.Linear"),))
-    with pytest.raises(RefusalError, match="made of Linear, ReLU; give these types the same qconfig"):
-        prepared(Case(("t",), (Call("fused_linear_relu", (-1,)),), 0, mapping))

@@ -16,7 +16,7 @@ from .saboteurs import SABOTEURS
 
 import_rules()
 
-CASES = 600
+CASES = 1_500
 
 
 @functools.cache

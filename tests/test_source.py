@@ -29,6 +29,8 @@ from observance.strategies.case import (
 )
 from observance.strategies.source import class_names, definitions, member
 
+from .results import same
+
 OWN_QCONFIG = QConfig(
     Observer("HistogramObserver", (("dtype", "torch.quint8"), ("eps", 2**-12))),
     Observer("PerChannelMinMaxObserver", (("dtype", "torch.qint8"), ("qscheme", "torch.per_channel_symmetric"))),
@@ -90,6 +92,26 @@ SCRIPTS = {
             ),
         ),
         OWN_BACKEND,
+    ),
+    "equalization, declared outputs, stored values": Case(
+        ("t",),
+        (Call("linear", (-1,)), Call("F_linear", (0,)), Call("torch_sin_tt", (1,))),
+        ("tuple", 1, 2),
+        Mapping(None, (Entry("global", "default_qconfig"),)),
+        quantized_inputs=(0,),
+        quantized_outputs=(0, 1),
+        equalization=Mapping(
+            None,
+            (
+                Entry("global", "default_equalization_qconfig"),
+                Entry(
+                    "object_type",
+                    QConfig(Observer("_InputEqualizationObserver", (("dtype", "torch.qint8"),)), Observer("")),
+                    target="nn.Linear",
+                ),
+            ),
+        ),
+        has_values=True,
     ),
     "shape arithmetic, masks, configs as dicts, a quantized input": Case(
         ("t", "b", "i"),
@@ -234,12 +256,13 @@ def things(arguments: Arguments) -> dict[tuple[str, int], Any]:
     ]
     for model in (arguments.float_model, arguments.model):
         found += [*model.modules(), *model.parameters(), *model.buffers()]
-    for config in (arguments.qconfig_mapping, arguments.custom_config, arguments.backend_config):
+    mappings = (arguments.qconfig_mapping, arguments.equalization)
+    for config in (*mappings, arguments.custom_config, arguments.backend_config):
         found += [config, *(vars(config).values() if hasattr(config, "__dict__") else ())]
     if getattr(arguments.backend_config, "name", "") == "drawn":
         # torch's own functions may return one pattern config twice; those that are drawn are made anew.
         found += arguments.backend_config.configs
-    tensors = [thing for thing in found if isinstance(thing, torch.Tensor)]
+    tensors = [one for one in found if isinstance(one, torch.Tensor) and not one.is_meta and one.numel()]
     return {
         **{("data", tensor.data_ptr()): tensor for tensor in tensors},
         **{("object", id(one)): one for one in found if isinstance(one, MUTABLE) or hasattr(one, "__dict__")},
@@ -279,9 +302,9 @@ def test_two_builds_of_a_case_have_the_same_values(case: Case) -> None:
     assert first.scopes.keys() == second.scopes.keys()
     one, other = first.float_model.state_dict(), second.float_model.state_dict()
     assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert all(same(one[name], other[name]) for name in one)
     inputs = zip(first.example_inputs, second.example_inputs, example_inputs(case), strict=True)
-    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in inputs)
+    assert all(same(a, b) and same(a, c) for a, b, c in inputs)
 
 
 def test_another_seed_gives_other_weights_and_inputs() -> None:

@@ -15,6 +15,7 @@ from observance.strategies.case import Backend, Call, Observer, QConfig, operand
 from observance.strategies.cases import target_chains
 from observance.strategies.configs_source import SHIPPED_BACKENDS
 from observance.strategies.features import FEATURES, features
+from observance.strategies.forms import forms
 from observance.strategies.observers import ACTIVATIONS, WEIGHTS
 from observance.strategies.operators import OPERATORS
 from observance.strategies.qconfigs import DYNAMIC, OBSERVERLESS, STATIC, WEIGHT_ONLY
@@ -23,6 +24,9 @@ from observance.strategies.training import QAT, faked
 from .results import compute, run, same
 
 DRAWN = 2_000
+
+MAKERS = ("size", "sizes", "chunk", "lstm", "lstm_cell", "lstm_states", "hidden_state", "gru", "attention")
+"""Those that make an operand of an operator come on top: a size, or what has several outputs."""
 
 
 # Every drawn model runs
@@ -37,9 +41,7 @@ def test_every_drawn_model_runs_before_and_after_tracing(case: Case) -> None:
 
 @given(cases(max_calls=3))
 def test_no_more_operators_are_drawn_than_allowed(case: Case) -> None:
-    # Those that make an operand of an operator come on top: a size, or what has several outputs.
-    makers = ("size", "sizes", "chunk", "lstm", "lstm_cell")
-    assert sum(call.operator not in makers for call in case.calls) <= 3
+    assert sum(call.operator not in MAKERS for call in case.calls) <= 3
 
 
 @settings(max_examples=300)
@@ -77,7 +79,7 @@ def shares(corpus: list[Case]) -> dict[str, float]:
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_feature_is_reached(shares: dict[str, float], feature: str) -> None:
-    assert shares[feature] >= 1, f"{feature}: {shares[feature]:.2f} % of the cases"
+    assert shares[feature] >= 0.5, f"{feature}: {shares[feature]:.2f} % of the cases"
 
 
 def test_hardly_a_case_is_drawn_twice(corpus: list[Case]) -> None:
@@ -174,19 +176,28 @@ def test_every_selector_is_drawn_with_a_qconfig_and_with_none(corpus: list[Case]
 def test_drawn_patterns_are_chains_of_the_graph(corpus: list[Case]) -> None:
     for case in corpus:
         if isinstance(case.backend, Backend):
-            assert {pattern.targets for pattern in case.backend.patterns} <= set(target_chains(case))
+            chains = {pattern.targets for pattern in case.backend.patterns if pattern.nested is None}
+            nested = {pattern.nested for pattern in case.backend.patterns if pattern.nested is not None}
+            assert chains <= set(target_chains(case))
+            assert nested <= {form.nested for form in forms(case)}
 
 
 # Everything shrinks
 
 
 def smallest(has: Callable[[Case], bool]) -> Case:
-    """The smallest case that Hypothesis finds with a property."""
-    return find(
-        cases(),
-        has,
-        settings=settings(max_examples=5_000, phases=[Phase.generate, Phase.shrink]),
-        random=random.Random(0),
+    """The smallest case that Hypothesis finds with a property, of four that it finds: shrinking may get stuck."""
+    found = [
+        find(
+            cases(),
+            has,
+            settings=settings(max_examples=5_000, phases=[Phase.generate, Phase.shrink]),
+            random=random.Random(start),
+        )
+        for start in range(4)
+    ]
+    return min(
+        found, key=lambda case: (len(case.calls), len({call.operator for call in case.calls}), len(case.to_json()))
     )
 
 
@@ -236,10 +247,10 @@ SHAPES: dict[str, tuple[Callable[[Case], bool], list[str]]] = {
     ),
     "a keyword": (lambda case: any(call.spelling == "keyword" for call in case.calls), ["linear"]),
     "a chain of three": (
-        lambda case: any(len(chain) == 3 and chain[2] == "nn.ReLU" for chain in target_chains(case)),
-        ["linear", "linear", "relu"],
+        lambda case: any(len(chain) == 3 and chain[2] == "torch.sin" for chain in target_chains(case)),
+        ["linear", "linear", "torch_sin_tt"],
     ),
-    "five calls": (lambda case: len(case.calls) >= 5, ["linear"] * 5),
+    "five calls": (lambda case: sum(call.operator not in MAKERS for call in case.calls) >= 5, ["linear"] * 5),
 }
 
 

@@ -39,7 +39,7 @@ def place(arguments: Arguments, changes: Sequence[Change]) -> Observation | None
             given.scopes,
             given.example_inputs,
             given.custom_config,
-            None,
+            given.equalization,
             given.backend_config,
         )
     except Exception:  # a deviation may be to fail

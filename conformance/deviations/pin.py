@@ -22,7 +22,7 @@ from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.judge import Judge, reference_with
 from observance.conformance.observation import Observation, differences, observe
-from observance.conformance.outcomes import call
+from observance.conformance.outcomes import call, copy_graph, inner_graphs
 from observance.conformance.rules import RULES
 from observance.strategies import Arguments, Case, build, cases
 
@@ -64,7 +64,8 @@ class Pinner:
 def _placement(implementation: Implementation, arguments: Arguments) -> Observation | None:
     """Return what an implementation makes of some arguments; None if it raises."""
     try:
-        return observe(arguments.model.graph, call(implementation, arguments))
+        inner = inner_graphs(arguments)
+        return observe(copy_graph(arguments.model.graph), call(implementation, arguments), inner)
     except Exception:  # whatever it raises, it places nothing
         return None
 

@@ -29,8 +29,9 @@ def _same_class(original: Decision, site: Site, value: Node, below: Any, spec: S
 
 
 def _asked_by(site: Site, value: Node) -> Quantized | None:
-    """Return the quantized pattern that gives a value, if one does."""
-    return site.quantized.get(value)
+    """Return the quantized pattern that gives a value, or that has it inside, if one does."""
+    match = site.matches.get(value)
+    return site.quantized.get(value) or (site.quantized.get(match.last) if match else None)
 
 
 def _dynamic_is_quantized(original: Decision, site: Site, value: Node) -> Any:
@@ -43,7 +44,7 @@ def _dynamic_is_quantized(original: Decision, site: Site, value: Node) -> Any:
 
 def _absent_is_quantized(original: Decision, site: Site, value: Node) -> Any:
     """Believe that a value is quantized whose observer was taken away again."""
-    asked = _asked_by(site, value)
+    asked = None if value in site.quantized_inputs else _asked_by(site, value)
     if asked and value not in site.outputs and asked.ask.activation and not asked.ask.activation.is_dynamic:
         return asked.ask.activation.dtype
     return original(site, value)
@@ -102,7 +103,7 @@ def _positional_tensors(original: Decision, root: Node, values: Any) -> list[Nod
     return [a for a in root.args if isinstance(a, Node) and values.is_tensor(a)]
 
 
-def _positional_arguments(original: Decision, node: Node) -> list[Any]:
+def _positional_arguments(original: Decision, node: Node, inner: Any) -> list[Any]:
     """Hold a pattern against all positional arguments and no other."""
     return list(node.args)
 
@@ -125,6 +126,21 @@ def _owns_extras(original: Decision, tree: Any) -> list[Node]:
     if isinstance(tree, Extra):
         return [tree.node] if isinstance(tree.node, Node) else []
     return [tree] if isinstance(tree, Node) else [n for part in tree for n in _owns_extras(original, part)]
+
+
+def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
+    """Fail where a mask or a size is traced back to a graph input that a pattern has swallowed."""
+    never = original(graph, passes_on)
+    if any(value in passes_on and value.op == "placeholder" for value in never):
+        raise IndexError("a graph input has no argument")
+    return never
+
+
+def _resets_inputs(original: Decision, site: Site) -> None:
+    """Forget that a graph input is quantized if a pattern that stays float has swallowed it."""
+    floating = [match for match in site.matches.values() if match.last not in site.quantized and not _is_open(match)]
+    site.quantized_inputs = site.quantized_inputs.difference(*(match.nodes for match in floating))
+    original(site)
 
 
 def _flattens(original: Decision, tree: Any) -> Any:
@@ -178,7 +194,8 @@ def _half_patterns(
     """Decide for each node of a pattern alone whether its qconfig switches it off."""
     filled = {**assigned, **dict.fromkeys(match.nodes, assigned[match.last])}
     chosen = original(result, match, filled, values, reader)
-    return {node: found for node, found in chosen.items() if assigned.get(node) is not None}
+    # What is swallowed as an extra input and calls nothing has no qconfig that could switch it off.
+    return {node: found for node, found in chosen.items() if node not in assigned or assigned[node] is not None}
 
 
 def _refuses_dynamic(original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized) -> Any:
@@ -203,7 +220,11 @@ KEYWORD_TENSORS = (Change("patterns.tensor_arguments", _positional_tensors),)
 KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)
 READ_TWICE = (Change("patterns.count_uses", _users_not_uses),)
 NOT_OBSERVED = (Change("placement.is_never_observed", _observed_all_the_same),)
-EXTRA_INPUTS = (Change("patterns._owned", _owns_extras),)
+EXTRA_INPUTS = (
+    Change("patterns._owned", _owns_extras),
+    Change("dtypes.never_observed", _stumbles),
+    Change("placement.place", _resets_inputs),
+)
 FLAT_TREES = (Change("patterns._plain", _flattens),)
 FORGOTTEN_MASKS = (
     Change("prepare.read_values", _forgets_masks),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from observance.conformance.deviations.torch_qconfigs import propagated
+from observance.conformance.deviations.torch_state import with_device
 from observance.conformance.variants import Change
 from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
+from observance.reference.specs import is_observer
 
 Decision = Callable[..., Any]
 
@@ -50,6 +54,39 @@ def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) ->
     made.train()
 
 
+def _by_factory(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
+    """Let the qconfig of a module that is on the meta device make its fake quantizers there."""
+    on_meta = any(tensor.is_meta for tensor in module.parameters())
+    return original(name, module, with_device(qconfig, torch.device("meta")) if on_meta else qconfig, kind)
+
+
+class _Swapped:
+    """Whether a module that is on the meta device has been swapped since the device was asked for."""
+
+    on_meta = False
+
+
+def _on_cpu_then(original: Decision, model: Any) -> Any:
+    """Take a model for one on the CPU if fake quantizers of swapped modules are there."""
+    found, _Swapped.on_meta = _Swapped.on_meta, False
+    return torch.device("cpu") if found else original(model)
+
+
+def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None:
+    """Leave the fake quantizers of a new module on the CPU if its weights are on the meta device."""
+    before = {name: copy.deepcopy(part) for name, part in made.named_children() if is_observer(part)}
+    original(module, made)
+    if any(tensor.is_meta for tensor in made.parameters()):
+        _Swapped.on_meta = bool(before)
+        for name, part in before.items():
+            setattr(made, name, part)
+
+
 EAGER_SWAP = (Change("qat.swaps", _by_propagation), Change("qat.swapped", _with_its_own_error))
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
+LEFT_ON_CPU = (
+    Change("qat.swapped", _by_factory),
+    Change("qat.kept", _beside_meta),
+    Change("devices.device_of", _on_cpu_then),
+)
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)

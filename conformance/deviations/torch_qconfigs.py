@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import nn
 from torch.ao.quantization import QConfigMapping
+from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 
 from observance.conformance.variants import Change
+from observance.reference.entry import Configs
 from observance.reference.qconfigs import is_per_channel_transposed
 
 Decision = Callable[..., Any]
@@ -26,7 +28,8 @@ def _needs_observers(original: Decision, qconfig: Any) -> Any:
 def propagated(root: nn.Module, mapping: QConfigMapping) -> Iterator[tuple[nn.Module, Any]]:
     """Yield each module with the qconfig that eager mode's propagation gives it.
 
-    It knows types and names, and a module inherits what its parent has.
+    It knows types and names, and a module inherits what its parent has.  What a
+    module says itself, because it is prepared already, counts more.
     """
     flat: dict[Any, Any] = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
     return _propagated(root, "", flat, None)
@@ -34,16 +37,41 @@ def propagated(root: nn.Module, mapping: QConfigMapping) -> Iterator[tuple[nn.Mo
 
 def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
     """Yield a module and all inside, each with its qconfig."""
-    own = flat.get(path, flat.get(type(module), inherited))
+    own = vars(module).get("qconfig", flat.get(path, flat.get(type(module), inherited)))
     yield module, own
     for name, child in module.named_children():
-        yield from _propagated(child, f"{path}.{name}" if path else name, flat, own)
+        if path or not _is_untraced(name, child):
+            yield from _propagated(child, f"{path}.{name}" if path else name, flat, own)
+
+
+_SURVEYED: list[Configs] = []
+"""The configs of the call that is served, and of the standalone modules that are prepared for it."""
+
+
+def _remembers_configs(original: Decision, model: Any, configs: Configs, *rest: Any) -> Any:
+    """Remember the configs while a graph is surveyed."""
+    _SURVEYED.append(configs)
+    try:
+        return original(model, configs, *rest)
+    finally:
+        _SURVEYED.pop()
+
+
+def _is_untraced(name: str, child: nn.Module) -> bool:
+    """Whether the config says that one of the model's own children is not to be traced."""
+    custom = _SURVEYED[-1].custom if _SURVEYED else PrepareCustomConfig()
+    return name in custom.non_traceable_module_names or type(child) in custom.non_traceable_module_classes
 
 
 def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
-    """Refuse per-channel transposed convolutions by what eager mode would give them."""
+    """Refuse per-channel transposed convolutions by what eager mode would give them.
+
+    Those inside standalone modules have what their parents gave them.
+    """
+    if len(_SURVEYED) > 1:
+        return original(graph, modules, mapping, scopes)
     for module, qconfig in propagated(graph.owning_module, mapping):
-        has_weight = qconfig is not None and qconfig.weight is not None
+        has_weight = getattr(qconfig, "weight", None) is not None
         if has_weight and is_per_channel_transposed(module, qconfig):
             raise AssertionError("per-channel weights for a transposed convolution")
     return original(graph, modules, mapping, scopes)
@@ -73,6 +101,7 @@ ONE_SIDED = (
 )
 NO_OBSERVER = (Change("dtypes.ask_of", _needs_observers),)
 EAGER_REFUSAL = (
+    Change("prepare.survey", _remembers_configs),
     Change("qconfigs.refuse_misfit", _refuses_none),
     Change("qconfigs.assign", _refuses_by_propagation),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
+from torch.ao.quantization import MinMaxObserver
 from torch.fx import Graph
 
 from observance.conformance.variants import Change
@@ -20,13 +20,6 @@ Decision = Callable[..., Any]
 
 def _ignores_indexes(original: Decision, name: str, indexes: Any, count: int) -> None:
     """Take no notice of the index of an input or output that is not there."""
-
-
-def _needs_the_first(original: Decision, equalization: Any, standalone: Any, custom: Any) -> None:
-    """Hold an output for quantized only where its index is 0."""
-    kept = copy.copy(custom)
-    kept.output_quantized_indexes = [index for index in custom.output_quantized_indexes if index == 0]
-    original(equalization, standalone, kept)
 
 
 def _takes_any_truth(original: Decision, name: str, value: Any, *rest: Any) -> None:
@@ -81,16 +74,15 @@ def _refuses_late(original: Decision, graph: Graph, modules: Any) -> None:
     except RefusalError:
         returned = [node.args for node in graph.nodes if node.op == "output"]
         if next(refusals.constants(returned), None) is not None:
-            first = next(iter(graph.nodes))
+            first, model = next(iter(graph.nodes)), graph.owning_module
+            assert model is not None
+            model.add_submodule("activation_post_process_0", MinMaxObserver())
             with graph.inserting_after(first):
-                graph.call_method("clone", (first,))
+                graph.call_module("activation_post_process_0", (first,))
         raise
 
 
-INDEXES = (
-    Change("refusals.refuse_indexes", _ignores_indexes),
-    Change("entry.refuse_unspecified", _needs_the_first),
-)
+INDEXES = (Change("refusals.refuse_indexes", _ignores_indexes),)
 TRUTH = (Change("refusals.refuse_type", _takes_any_truth),)
 ARGUMENTS = (
     Change("refusals.refuse_type", _takes_scopes),

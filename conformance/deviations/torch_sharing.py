@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch.fx import Node
 
 from observance.conformance.variants import Change
@@ -91,8 +92,14 @@ def _source(site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_
 def _outside_directly(original: Decision, site: Site, match: Match) -> bool:
     """Know a quantized graph input only where it is the first argument, and then share nothing."""
     first = match.last.args[0] if match.last.args else None
-    declared = isinstance(first, Node) and first in site.quantized_inputs
+    declared = isinstance(first, Node) and (first in site.quantized_inputs or _is_swallowed_input(site, first))
     return declared and _slot_at(site, match.last, (0,), first) is None
+
+
+def _is_swallowed_input(site: Site, value: Node) -> bool:
+    """Whether a graph input is believed to be quantized because a pattern has swallowed it (see ``EXTRA_INPUTS``)."""
+    swallowing = site.quantized.get(value) if value.op == "placeholder" else None
+    return swallowing is not None and swallowing.ask.activation_dtype in (torch.quint8, torch.uint8)
 
 
 def _pointer_join(original: Decision, groups: Any, first: Slot, other: Slot) -> None:

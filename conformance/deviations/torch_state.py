@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 from torch.ao.quantization import QConfig
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
@@ -17,6 +19,9 @@ from observance.reference.entry import RefusalError
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
+from observance.reference.specs import is_observer
+
+from .torch_values import holds_no_tensor_or_input, known_in_order
 
 Decision = Callable[..., Any]
 
@@ -25,6 +30,9 @@ _FLOAT = dtypes.Ask(None, None, None, False)
 
 _KEPT: deque[GraphModule] = deque(maxlen=1)
 """The newest model, as torch's cache keeps all of them."""
+
+_TENSORLESS: WeakKeyDictionary[Graph, dict[Node, bool]] = WeakKeyDictionary()
+"""Which nodes of a graph read no tensor, as far as it was asked: each node is asked once."""
 
 
 def _counts_float_patterns(
@@ -38,9 +46,18 @@ def _counts_float_patterns(
     """Count a pattern that stays float as observed, if its backend takes it as it is."""
     chosen = original(result, match, assigned, known, reader)
     asked = any(assigned.get(node) is not None for node in match.nodes)
-    if asked and not chosen and backends.judge(match, _FLOAT, reader).supported:
+    if asked and not chosen and _is_taken_as_it_is(match, reader):
         result.observed.update(match.nodes)
     return chosen
+
+
+def _is_taken_as_it_is(match: Match, reader: backends.Reader) -> bool:
+    """Whether a backend takes a pattern that has been reset: to float, or to nothing if it seems to read no tensor."""
+    graph = match.last.graph
+    known = _TENSORLESS.get(graph) or _TENSORLESS.setdefault(graph, known_in_order(graph))
+    if any(holds_no_tensor_or_input(node, known) for node in match.nodes):
+        return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
+    return backends.judge(match, _FLOAT, reader).supported
 
 
 def _keeps_the_newest(original: Decision, model: GraphModule, plan: Plan) -> GraphModule:
@@ -55,18 +72,37 @@ def _with_devices(original: Decision, model: GraphModule, *rest: Any) -> dict[st
     found: dict[str, QConfig | None] = original(model, *rest)
     for node in model.graph.nodes:
         qconfig = found.get(node.name)
-        if node.op == "call_module" and qconfig is not None:
-            found[node.name] = QConfig(_with_device(qconfig.activation), _with_device(qconfig.weight))
+        if node.op == "call_module" and isinstance(qconfig, QConfig):
+            found[node.name] = with_device(qconfig, None)
     return found
 
 
-def _with_device(constructor: Any) -> Any:
+def with_device(qconfig: Any, device: torch.device | None) -> QConfig:
+    """Return a qconfig whose constructors look up a device, if they take one."""
+    return QConfig(_looking_up(qconfig.activation, device), _looking_up(qconfig.weight, device))
+
+
+def _marks_inside(original: Decision, prepared: GraphModule, *rest: Any) -> None:
+    """Let what is inside of a module that has a qconfig of its own, for training, have it too."""
+    own = [(part, module.qconfig) for module in prepared.modules() for part in module.children() if _says(module)]
+    original(prepared, *rest)
+    for part, qconfig in own:
+        if is_observer(part):
+            part.qconfig = with_device(qconfig, None)  # type: ignore[assignment]
+
+
+def _says(module: nn.Module) -> bool:
+    """Whether a module has a qconfig."""
+    return isinstance(getattr(module, "qconfig", None), QConfig)
+
+
+def _looking_up(constructor: Any, device: torch.device | None) -> Any:
     """Return a constructor that looks up a device, if it takes one."""
     try:
         constructor.with_args(factory_kwargs=None)()
     except (AttributeError, TypeError):
         return constructor
-    return constructor.with_callable_args(factory_kwargs=lambda: None)
+    return constructor.with_callable_args(factory_kwargs=lambda: None if device is None else {"device": device})
 
 
 def _remembers_refusals(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
@@ -94,7 +130,13 @@ def _mark(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) ->
         _mark(child, f"{path}.{name}" if path else name, flat, own)
 
 
+def _marks_all_weights(original: Decision, prepared: GraphModule, observed: Any, positions: Any) -> None:
+    """Say where the weight stands on the nodes of all functions, those that stay float included."""
+    original(prepared, {node.name for node in prepared.graph.nodes}, positions)
+
+
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
+FLOAT_WEIGHTS = (Change("state.mark_weights", _marks_all_weights),)
 KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
-LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices),)
+LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices), Change("state.mark_modules", _marks_inside))
 REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)

@@ -56,14 +56,14 @@ def _is_number(argument: Any, known: dict[Node, bool]) -> bool:
 def _takes_integers_for_floats(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
     """Classify as torch does what it takes for a float tensor and is none."""
     shapes = original(graph, modules, example_inputs)
-    known = _known_in_order(graph)
+    known = known_in_order(graph)
     for node, shape in shapes.items():
         if shape is not Kind.FLOAT and not holds_no_tensor_or_input(node, known):
             shapes[node] = Kind.FLOAT
     return dict(shapes)
 
 
-def _known_in_order(graph: Graph) -> dict[Node, bool]:
+def known_in_order(graph: Graph) -> dict[Node, bool]:
     """Decide `holds_no_tensor` for all nodes, each after what it reads: so none of them is deep."""
     known: dict[Node, bool] = {}
     for node in graph.nodes:
@@ -79,7 +79,7 @@ def holds_no_tensor_or_input(node: Node, known: dict[Node, bool]) -> bool:
 def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
     """Classify as torch does what it takes for a number and is a float tensor."""
     shapes = original(graph, modules, example_inputs)
-    known = _known_in_order(graph)
+    known = known_in_order(graph)
     for node, shape in shapes.items():
         if shape is Kind.FLOAT and holds_no_tensor_or_input(node, known):
             shapes[node] = Kind.PLAIN
@@ -87,13 +87,23 @@ def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, ex
 
 
 def _gives_tensors(original: Decision, match: Match, values: Values) -> bool:
-    """Ask of a pattern only whether it gives a tensor, whatever it takes."""
-    return values.is_tensor(match.last)
+    """Ask of a pattern only whether it gives a tensor, whatever it takes; of its root too, unless any dtype will do."""
+    is_open = any(config.input_dtype is None for config in match.config.dtype_configs)
+    return values.is_tensor(match.last) and (is_open or values.is_tensor(match.root))
 
 
 def _knows_positions_only(original: Decision, operand: Operand) -> bool:
     """Tell masks and sizes by position, never by keyword."""
     return isinstance(operand.keys[0], int) and bool(original(operand))
+
+
+def _travels_by_position(original: Decision, graph: Graph, passes_on: Any) -> Any:
+    """Fail where what is known of a mask or a size travels back through an operator that is called by keyword alone."""
+    never = original(graph, passes_on)
+    for node in never:
+        if node in passes_on and node.op != "placeholder" and not node.args:
+            raise IndexError(f"{node.name} has no positional argument")
+    return never
 
 
 INTEGERS_OBSERVED = (Change("values.classify", _takes_integers_for_floats),)
@@ -102,3 +112,4 @@ NEW_TENSORS_IGNORED = (
     Change("prepare.takes_and_gives_tensors", _gives_tensors),
 )
 MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)
+KEYWORDS_ON_THE_WAY = (Change("dtypes.never_observed", _travels_by_position),)

@@ -1,0 +1,57 @@
+"""How torch's `prepare` takes what is declared of values, by the config and by the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.fx import Node
+
+from observance.conformance.variants import Change
+from observance.reference.site import Site
+
+Decision = Callable[..., Any]
+
+
+def says_it_is_no_tensor(node: Node) -> bool:
+    """Whether a node carries what it gives, and that is no tensor."""
+    return "val" in node.meta and not isinstance(node.meta["val"], torch.Tensor)
+
+
+def _silent(original: Decision, site: Site) -> None:
+    """Say nothing of an output that is declared as quantized and not observed."""
+
+
+def _knows_nothing(original: Decision, graph: Any, shapes: Any) -> Any:
+    """Learn nothing from what the nodes carry."""
+    return dict(shapes)
+
+
+def _input_of_tensors(original: Decision, site: Site, operand: Any, quantized: Any) -> None:
+    """Observe no input of a root that says it gives no tensor."""
+    if not says_it_is_no_tensor(operand.node):
+        original(site, operand, quantized)
+
+
+def _output_of_tensors(original: Decision, site: Site, quantized: Any) -> None:
+    """Observe no output that says it is no tensor."""
+    if not says_it_is_no_tensor(quantized.match.last):
+        original(site, quantized)
+
+
+def _names_of_tensors(original: Decision, site: Site) -> None:
+    """Do not record as observed what is skipped because no node of it gives a tensor."""
+    original(site)
+    for match in {quantized.match for quantized in site.quantized.values()}:
+        if all(map(says_it_is_no_tensor, match.nodes)):
+            site.plan.observed.difference_update(match.nodes)
+
+
+OUTPUTS_IN_SILENCE = (Change("declared.say_what_is_missing", _silent),)
+VALUES_OF_NODES_ALONE = (
+    Change("values.as_told", _knows_nothing),
+    Change("placement.place_input", _input_of_tensors),
+    Change("placement.place_output", _output_of_tensors),
+    Change("prepare.place", _names_of_tensors),
+)

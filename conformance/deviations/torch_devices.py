@@ -1,0 +1,58 @@
+"""What torch's `prepare` does with models that are not on the CPU, and where that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import torch
+
+from observance.conformance.variants import Change
+from observance.reference import backends
+from observance.reference.patterns import Match
+
+Decision = Callable[..., Any]
+
+_BOTH = {torch.device("cpu"), torch.device("meta")}
+
+
+def _tensors(module: Any) -> Any:
+    """Yield the parameters and buffers of a module."""
+    return chain(module.parameters(), module.buffers())
+
+
+def _cpu_beside_meta(original: Decision, model: Any) -> Any:
+    """Take a model that is on the CPU and on the meta device for one on the CPU."""
+    return torch.device("cpu") if {tensor.device for tensor in _tensors(model)} == _BOTH else original(model)
+
+
+class _Asked:
+    """Whether the pattern that is judged has a module on the meta device."""
+
+    on_meta = False
+
+
+def _knows_its_modules(original: Decision, match: Match, ask: Any, reader: backends.Reader) -> Any:
+    """Remember, while a pattern is judged, whether one of its modules is on the meta device."""
+    called = [reader.modules[str(node.target)] for node in match.nodes if node.op == "call_module"]
+    _Asked.on_meta = any(tensor.is_meta for module in called for tensor in _tensors(module))
+    try:
+        return original(match, ask, reader)
+    finally:
+        _Asked.on_meta = False
+
+
+def _reads_eps(original: Decision, observer: Any, constraint: Any) -> Any:
+    """Fail where an eps on the meta device is held against a bound."""
+    asked = constraint.scale_min_lower_bound is not None and isinstance(getattr(observer, "eps", None), torch.Tensor)
+    if asked and _Asked.on_meta and backends._broken_range(observer, constraint) is None:
+        raise RuntimeError("eps is on the meta device")
+    return original(observer, constraint)
+
+
+META_BESIDE_CPU = (Change("devices.device_of", _cpu_beside_meta),)
+CONSTRAINTS_ON_META = (
+    Change("backends.judge", _knows_its_modules),
+    Change("backends._broken_scale", _reads_eps),
+)

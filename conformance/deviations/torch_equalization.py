@@ -1,0 +1,82 @@
+"""Where torch's `prepare` puts equalization observers, and where that goes wrong."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.ao.quantization import PlaceholderObserver, QConfig
+from torch.fx import Node
+
+from observance.conformance.variants import Change
+from observance.reference import backends, dtypes, equalization, patterns
+from observance.reference.graphs import Operand
+from observance.reference.patterns import Match
+from observance.reference.plan import Plan
+from observance.reference.site import Quantized, Site
+from observance.reference.specs import Spec, settings_of
+
+Decision = Callable[..., Any]
+
+prepare: Any = importlib.import_module("observance.reference.prepare")
+"""The module, which the function of the same name hides."""
+
+
+def _positional_places(original: Decision, node: Node) -> list[Operand]:
+    """Equalize what is passed by position alone."""
+    return [operand for operand in original(node) if isinstance(operand.keys[0], int)]
+
+
+def _readers_with_qconfigs(original: Decision, site: Site, node: Node) -> list[Node]:
+    """Take every other reader of the first positional argument that has a qconfig for a quantized one."""
+    first = node.args[0] if node.args else None
+    readers = first.users if isinstance(first, Node) else ()
+    return [reader for reader in readers if reader is not node and site.assigned.get(reader) is not None]
+
+
+def _inserts_identities(original: Decision, site: Site, operand: Operand, asked: Any) -> Any:
+    """Insert what an equalization qconfig constructs, even if it observes nothing."""
+    spec = original(site, operand, asked)
+    if spec is not None or dtypes.role(operand, site.positions) == "bias":
+        return spec
+    return Spec(None, False, settings_of(nn.Identity()), nn.Identity, nn.Identity())
+
+
+def _outside_but_for_equalization(original: Decision, site: Site, match: Match) -> bool:
+    """Take a graph input that is quantized outside for one of this graph if an equalization observer stands on it."""
+    return bool(original(site, match)) and not _first_is_equalized(site, match.last)
+
+
+def _first_is_equalized(site: Site, node: Node) -> bool:
+    """Whether there is an equalization observer on the first positional argument of a layer."""
+    first, asked = node.args[0] if node.args else None, site.equalized.get(node)
+    if asked is None or not isinstance(first, Node) or equalization.branch(site, node):
+        return False
+    return equalization.spec_for(site, Operand(node, (0,), first), asked) is not None
+
+
+_FLOAT = QConfig(PlaceholderObserver.with_args(dtype=torch.float32), PlaceholderObserver.with_args(dtype=torch.float32))
+
+
+def _looks_again(
+    original: Decision, result: Plan, match: Match, assigned: Mapping[Node, Any], known: Any, reader: backends.Reader
+) -> Any:
+    """Take a pattern that stays float for a quantized one if the backend supports it with float values."""
+    chosen = original(result, match, assigned, known, reader)
+    if chosen or not prepare.takes_and_gives_tensors(match, known):
+        return chosen
+    ask = dtypes.ask_of(_FLOAT)
+    nodes = [node for node in match.nodes if assigned.get(node) is not None]
+    if not backends.judge(match, ask, reader).supported:
+        return chosen
+    return dict.fromkeys(nodes, Quantized(match, ask, patterns.observation_type(match, known)))
+
+
+SECOND_LOOK = (Change("prepare.select", _looks_again),)
+HIDDEN_INPUTS = (Change("sharing.is_outside", _outside_but_for_equalization),)
+BY_POSITION = (Change("equalization.places", _positional_places),)
+BRANCH_BY_QCONFIG = (Change("equalization.branch", _readers_with_qconfigs),)
+IDENTITIES = (Change("equalization.spec_for", _inserts_identities),)

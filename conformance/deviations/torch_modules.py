@@ -1,0 +1,303 @@
+"""How torch's `prepare` treats modules of their own kind, and where that goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.ao.quantization.fx.custom_config import PrepareCustomConfig, StandaloneModuleConfigEntry
+from torch.fx import Graph, GraphModule, Node
+
+from observance.conformance.variants import Change
+from observance.reference import modules, placement, rewrite
+from observance.reference.entry import Configs, RefusalError
+from observance.reference.graphs import Operand, operands
+from observance.reference.modules import Path
+from observance.reference.patterns import Match
+from observance.reference.plan import Plan, Slot
+from observance.reference.sharing import shares_with_inputs
+from observance.reference.site import Inside, Quantized, Site, Standalone
+from observance.reference.specs import OBSERVED_DTYPES
+from observance.reference.state import KEY
+
+Decision = Callable[..., Any]
+
+prepare = importlib.import_module("observance.reference.prepare")  # the package gives this name to its function
+
+
+def _as_qconfig_says(original: Decision, inside: Inside, asks: Quantized | None) -> torch.dtype | None:
+    """Believe that a standalone module gives what its parent's qconfig asks for, whatever it declares."""
+    return None if asks is None else asks.ask.activation_dtype
+
+
+def _positions_only(original: Decision, inside: Inside, operand: Operand) -> bool:
+    """Observe no input that is passed by keyword."""
+    return isinstance(operand.keys[0], int) and bool(original(inside, operand))
+
+
+def _first_place(original: Decision, inside: Inside, operand: Operand) -> bool:
+    """Take a value that is passed at several places for what stands at the first one."""
+    for index, argument in enumerate(operand.node.args):
+        if argument is operand.value:
+            return index in inside.quantized_inputs
+    return bool(original(inside, operand))
+
+
+def _classes_forgotten(original: Decision, name: str, module: nn.Module, qconfig: Any, parent: Configs) -> Inside:
+    """Forget which inputs are declared where the module is declared by its class, or not at all."""
+    found: Inside = original(name, module, qconfig, parent)
+    if name in parent.custom.standalone_module_names:
+        return found
+    return dataclasses.replace(found, quantized_inputs=frozenset())
+
+
+def _by_any_observer(original: Decision, site: Site, node: Node) -> None:
+    """Observe a declared input by whatever the qconfig constructs, and compare with quint8 alone."""
+    call = site.standalone[node]
+    for operand in operands(node):
+        spec = call.asks.ask.activation if call.asks and call.inside.declares(operand) else None
+        if spec is None or placement.dtype_of(site, operand.value) is torch.quint8:
+            continue
+        slot = _same_class(site, operand.value, spec)
+        if slot is None:
+            slot = Slot(operand.value, site.outputs.get(operand.value), spec, "MODULES-3", "it is declared")
+            site.plan.slots.append(slot)
+            site.inputs.setdefault(operand.value, {})[spec, slot.below] = slot
+        site.plan.read(operand, slot)
+
+
+def _same_class(site: Site, value: Node, spec: Any) -> Slot | None:
+    """Return an observer on a value that has the class that is asked for, and is for quint8."""
+    for slot in site.inputs.get(value, {}).values():
+        found = site.groups.leader(slot).spec
+        if type(found.instance) is type(spec.instance) and found.dtype is torch.quint8:
+            return slot
+    return None
+
+
+def _prepares_again(
+    original: Decision, result: Any, own: Any, called: Mapping[str, nn.Module], configs: Configs
+) -> dict[Node, Standalone]:
+    """Prepare a standalone module once more at each further call, the prepared one."""
+    calls: dict[Node, Standalone] = original(result, own, called, configs)
+    seen: set[str] = set()
+    for node in calls:
+        name = str(node.target)
+        if name in seen:
+            prepared = rewrite.finished(result.standalone[name])
+            result.standalone[name] = _again(name, prepared, result.qconfigs[node], configs)
+        seen.add(name)
+    return {
+        node: dataclasses.replace(result.standalone[str(node.target)], asks=call.asks, inside=call.inside)
+        for node, call in calls.items()
+    }
+
+
+def _again(name: str, prepared: nn.Module, qconfig: Any, configs: Configs) -> Standalone:
+    """Prepare a standalone module that is prepared already; a config by class does not find it."""
+    assert isinstance(prepared, GraphModule)
+    plain = GraphModule(prepared, prepared.graph)
+    plain.meta.pop(KEY, None)
+    custom = PrepareCustomConfig()
+    default = StandaloneModuleConfigEntry(None, (), None, None)
+    custom.standalone_module_names[name] = configs.custom.standalone_module_names.get(name, default)
+    found: Standalone = prepare.settled(name, plain, qconfig, dataclasses.replace(configs, custom=custom))
+    return found
+
+
+def _prepares_prepared(original: Decision, name: str, module: nn.Module, qconfig: Any, configs: Configs) -> Standalone:
+    """Prepare what is prepared already."""
+    if modules.is_prepared(module):
+        return _again(name, module, qconfig, configs)
+    found: Standalone = original(name, module, qconfig, configs)
+    return found
+
+
+def _searched(original: Decision, lstm: Node) -> dict[Node, Path]:
+    """Find the readers of parts as torch searches them, with lists that it does not put back."""
+    right: dict[Node, Path] = original(lstm)
+    search = _Search(lstm, right)
+    for start in ((0,), (1, 0), (1, 1), (1,)):
+        search.from_part(start)
+    return {lstm: ()} | search.found
+
+
+class _Search:
+    """The search for getitem nodes that undo the tuples in front of them.
+
+    Its two lists are one for all branches: what one branch leaves in them, the next one finds.
+    """
+
+    def __init__(self, lstm: Node, right: Mapping[Node, Path]) -> None:
+        self.lstm, self.right = lstm, right
+        self.found: dict[Node, Path] = {}
+        self.seen: set[Any] = set()
+        self.stack: list[int] = []
+        self.pattern: list[Any] = []
+
+    def from_part(self, part: Path) -> None:
+        """Search from the stub on a part, or from the tuple of the states."""
+        self.stack, self.pattern = [], []
+        self.visit(part)
+
+    def visit(self, here: Any) -> None:
+        """Search on from a part, or from a getitem node."""
+        if not self.stack and self.pattern:
+            self.match()
+        state = (here, tuple(self.stack))
+        if state in self.seen:
+            return
+        self.seen.add(state)
+        if isinstance(here, tuple) and here:  # the tuple that this part is put into comes first
+            self.stack.append(here[-1])
+            self.pattern.append(here[:-1])
+            self.visit(here[:-1])
+        for user in self.users(here):
+            if self.stack and user.args[1] == self.stack[-1]:
+                self.stack.pop()
+                self.pattern.append(user)
+                self.visit(user)
+
+    def users(self, here: Any) -> list[Node]:
+        """Return the getitem nodes that read what was put together, or another one."""
+        node = self.lstm if here == () else here
+        if not isinstance(node, Node):
+            return []
+        return [user for user in node.users if user.target is operator.getitem]
+
+    def match(self) -> None:
+        """Let the readers of the last getitem node read an item of the first tuple."""
+        first, last = self.pattern[0], self.pattern[-1]
+        if not isinstance(first, tuple) or isinstance(last, tuple):
+            raise AssertionError("first tuple node must be a call_function with target tuple")
+        self.found.setdefault(last, (*first, last.args[1]))
+        self.pattern.clear()
+
+
+def _first_call_only(original: Decision, result: Plan, lstm: Node) -> None:
+    """Take the output of an LSTM apart at its first call alone: then it is swapped, and no nn.LSTM any more."""
+    if not any(other.target == lstm.target for other, _ in result.parts.values()):
+        original(result, lstm)
+
+
+def _refuses_late(original: Decision, result: Plan, own: Any, called: Any, custom: Any) -> None:
+    """Refuse a custom module when observers are in the caller's graph already."""
+    quantized = list(own)
+    try:
+        original(result, quantized, called, custom)
+    except RefusalError:
+        for one in quantized[:1]:
+            _leave_observer(one, isinstance(called[str(one.match.last.target)], nn.LSTM))
+        raise
+
+
+def _leave_observer(quantized: Quantized, is_lstm: bool) -> None:
+    """Put an observer, or what takes an output apart, behind a module in the caller's graph."""
+    node, spec = quantized.match.last, quantized.ask.activation
+    model = node.graph.owning_module
+    if model is None or spec is None:
+        return
+    name = "activation_post_process_0"
+    model.add_submodule(name, spec.make())
+    with node.graph.inserting_after(node):
+        node.graph.call_module(name, (node,))
+        if is_lstm:
+            node.graph.call_function(tuple, (node,))
+
+
+_PLANNED: list[Plan] = []
+"""The newest plan, for what is refused after it was made."""
+
+
+def _remembers_plan(original: Decision, *args: Any) -> Plan:
+    """Remember what was planned."""
+    plan: Plan = original(*args)
+    _PLANNED[:] = [plan]
+    return plan
+
+
+def _refuses_structure_late(original: Decision, graph: Graph) -> None:
+    """Refuse a standalone module that returns several values when its observers are in the graph already."""
+    try:
+        original(graph)
+    except RefusalError:
+        model = graph.owning_module
+        slots = [slot for plan in _PLANNED for slot in plan.slots if slot.value.graph is graph]
+        for number, slot in enumerate(slots if model is not None else ()):
+            model.add_submodule(f"activation_post_process_{number}", slot.spec.make())  # type: ignore[union-attr]
+            with graph.inserting_after(slot.value):
+                graph.call_module(f"activation_post_process_{number}", (slot.value,))
+        raise
+
+
+def _trips_over_tuples(original: Decision, graph: Any, called: Any, mapping: Any, scopes: Any) -> Any:
+    """Fail at a node that an earlier call has put into the graph."""
+    left = [node.name for node in graph.nodes if node.target is tuple and node.name not in scopes]
+    if left:
+        raise KeyError(left[0])
+    return original(graph, called, mapping, scopes)
+
+
+def _through_own(original: Decision, graph: Any, called: Any, backend: Any, own: Mapping[Node, Match]) -> Any:
+    """Match patterns that go through modules of their own kind, and take these out of them again."""
+    found: dict[Node, Match] = {}
+    for node, match in original(graph, called, backend, {}).items():
+        rest = tuple(part for part in match.nodes if part not in own)
+        if node not in own:
+            found[node] = match if rest == match.nodes else dataclasses.replace(match, nodes=rest)
+    return found | dict(own)
+
+
+def _all_of_them(original: Decision, quantized: Mapping[Node, Quantized], result: Plan) -> dict[Node, Quantized]:
+    """Take the nodes that take parts of an LSTM's output for operators, if the backend has a pattern for them."""
+    return dict(quantized)
+
+
+def _observes_parts(original: Decision, site: Site, quantized: Quantized) -> None:
+    """Observe an operator that takes a part of an LSTM's output, though its readers read the part elsewhere."""
+    last, spec = quantized.match.last, quantized.ask.activation
+    if not site.plan.parts.get(last, (last, ()))[1]:
+        original(site, quantized)
+        return
+    asked = quantized.ask.output_dtype in OBSERVED_DTYPES and site.values.is_observable(last)
+    own = not quantized.ask.reuse and not shares_with_inputs(quantized)
+    if spec is not None and asked and own:
+        site.plan.slots.append(Slot(last, None, spec, "PLACEMENT-4", "it is quantized"))
+
+
+def _stops_at_tuples(original: Decision, site: Site, operand: Operand) -> Any:
+    """Look for an observer further back no further than to what was put together of an LSTM's parts."""
+    part = site.plan.parts.get(operand.value)
+    if part is not None and part[1] in ((), (1,)) and operand.node not in site.plan.parts:
+        return site.plan.read_at(operand)
+    return original(site, operand)
+
+
+OUTPUT_BELIEVED = (Change("modules.output_dtype", _as_qconfig_says),)
+INPUTS_BY_KEYWORD = (Change("site.Inside.declares", _positions_only),)
+INPUTS_BY_VALUE = (Change("site.Inside.declares", _first_place),)
+INPUTS_BY_CLASS = (Change("modules.inside", _classes_forgotten),)
+INPUTS_BY_ANYTHING = (Change("placement.place_standalone", _by_any_observer),)
+PREPARED_AGAIN = (
+    Change("prepare.survey_standalone", _prepares_again),
+    Change("prepare.settled", _prepares_prepared),
+)
+APART_ONCE = (Change("modules.take_apart", _first_call_only),)
+REFUSED_LATE = (
+    Change("modules.swap", _refuses_late),
+    Change("qconfigs.assign", _trips_over_tuples),
+    Change("prepare.plan", _remembers_plan),
+    Change("modules.refuse_structure", _refuses_structure_late),
+)
+THROUGH_OWN = (Change("patterns.find", _through_own),)
+PARTS_OBSERVED = (
+    Change("modules.operators", _all_of_them),
+    Change("placement.place_output", _observes_parts),
+    Change("sharing.source", _stops_at_tuples),
+)
+PARTS_MISSED = (Change("modules.parts", _searched),)

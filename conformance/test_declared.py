@@ -1,0 +1,67 @@
+"""Chapter *declared*: what is declared of values, by the custom config and by the nodes that give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.fx import Node
+
+from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
+from observance.conformance.test_equalization import names_aloud
+from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.strategies.cases import can_carry_values
+
+
+@rule("DECLARED-1", MUST, "_maybe_insert_observers_before_graph_output: if the output needs to be quantized")
+def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial) -> Iterator[Finding]:
+    """If the first output is declared as quantized, each float tensor in it is observed, or a warning names it.
+
+    The first output is the first part of a returned list or tuple, and else the whole; a graph input that is
+    declared as quantized needs no observer.
+    """
+    site = trial.planned
+    if site is None or trial.seen is None or 0 not in trial.case.quantized_outputs:
+        return
+    for operand in site.returned:
+        listed = isinstance(operand.node.args[0], (list, tuple))
+        if (listed and operand.keys[1] != 0) or operand.value in site.quantized_inputs:
+            continue
+        if not site.values.is_observable(operand.value):
+            continue
+        observed = bool(trial.seen.edges[edge_of(operand)])
+        because = f"{operand.value.name} is declared as quantized, and without an observer it cannot become so"
+        holds = observed or names_aloud(trial.outcome, operand.value.name)
+        yield judged(holds, edge_of(operand), "an observer, or a warning that names it", "neither", because)
+
+
+def _says_no_tensor(node: Node) -> bool:
+    """Whether a node carries what it gives, and that is no tensor."""
+    return node.op.startswith("call") and "val" in node.meta and not isinstance(node.meta["val"], torch.Tensor)
+
+
+@rule("DECLARED-2", UPSTREAM, "insert_observers_for_model: what is no FakeTensor by meta['val'] is skipped")
+def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> Iterator[Finding]:
+    """A node whose ``meta["val"]`` is no tensor, a tuple of tensors included, is not observed, and neither are
+    graph inputs that it alone reads.
+    """
+    if trial.planned is None or trial.seen is None:
+        return
+    for node in filter(_says_no_tensor, trial.planned.graph.nodes):
+        alone = [value for value in node.all_input_nodes if value.op == "placeholder" and len(value.users) == 1]
+        because = f"{node.name} gives a {type(node.meta['val']).__name__}, as it says itself"
+        for value in [node, *alone]:
+            found = trial.seen.on(value.name)
+            yield judged(not found, value.name, "no observer", found, because)
+
+
+@rule("DECLARED-3", MUST, "meta['val'] says whether a node gives a tensor", costly=True)
+def test_a_node_that_says_it_gives_a_tensor_is_observed_as_before(trial: Trial) -> Iterator[Finding]:
+    """Where all nodes give tensors, it changes nothing whether they carry what they give."""
+    values = trial.float_values
+    if not can_carry_values(trial.case):
+        return
+    if values is None or not all(isinstance(v, torch.Tensor) for name, v in values.items() if name != "output"):
+        return
+    other = trial.again(has_values=not trial.case.has_values)
+    yield from same_placement(trial.outcome, other, "all nodes give tensors, said or unsaid")

@@ -1,0 +1,84 @@
+"""Saboteurs of the chapter *equalization*."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from observance.conformance.variants import Change
+from observance.reference import dtypes
+from observance.reference.plan import Slot
+
+Saboteur = Callable[..., Any]
+
+
+def other_observers(original: Saboteur, site: Any, operand: Any, asked: Any) -> Any:
+    """Observe the input by what is asked for at the weight, and the other way round."""
+    turned = dataclasses.replace(asked, activation=asked.weight, weight=asked.activation)
+    return original(site, operand, turned)
+
+
+def observes_biases(original: Saboteur, site: Any, operand: Any, asked: Any) -> Any:
+    """Equalize a bias too."""
+    if dtypes.role(operand, site.positions) == "bias":
+        return asked.weight
+    return original(site, operand, asked)
+
+
+def equalizes_all(original: Saboteur, node: Any, modules: Any) -> bool:
+    """Equalize every operator that has an equalization qconfig."""
+    return node.op in ("call_module", "call_function")
+
+
+def sees_no_branches(original: Saboteur, site: Any, node: Any) -> list[Any]:
+    """Equalize in branches too."""
+    return []
+
+
+def below_the_observer(original: Saboteur, site: Any, operand: Any, spec: Any) -> None:
+    """Put the equalization observer next to the value instead of next to the layer."""
+    upper = site.plan.read_at(operand)
+    original(site, operand, spec)
+    if upper is not None:
+        site.plan.slots.pop()
+        lower = Slot(operand.value, None, spec, "EQUALIZATION-4", "sabotage")
+        upper = Slot(operand.value, lower, upper.spec, "EQUALIZATION-4", "sabotage")
+        site.plan.slots += [lower, upper]
+        site.plan.shares |= {lower: lower, upper: upper}
+        site.plan.read(operand, upper)
+
+
+def common_names(original: Saboteur, model: Any, prefix: str) -> Any:
+    """Name equalization observers like all others."""
+    return original(model, "activation_post_process")
+
+
+def instead_of_observers(original: Saboteur, site: Any, operand: Any, spec: Any) -> None:
+    """Put equalization observers in place of the others."""
+    site.plan.reads.pop((operand.node, operand.keys), None)
+    original(site, operand, spec)
+
+
+def shares_equalizers(original: Saboteur, site: Any) -> None:
+    """Let all equalization observers that are alike be one."""
+    original(site)
+    first: dict[Any, Slot] = {}
+    for slot in site.plan.slots:
+        if slot.rule == "EQUALIZATION-1":
+            site.plan.shares[slot] = first.setdefault(slot.spec, slot)
+
+
+SABOTEURS: dict[str, tuple[Change, ...]] = {
+    "EQUALIZATION-1": (Change("equalization.spec_for", other_observers),),
+    "EQUALIZATION-2": (
+        Change("equalization.spec_for", observes_biases),
+        Change("equalization.can_be_equalized", equalizes_all),
+    ),
+    "EQUALIZATION-3": (Change("equalization.branch", sees_no_branches),),
+    "EQUALIZATION-4": (Change("equalization._place_one", below_the_observer),),
+    "EQUALIZATION-5": (Change("rewrite.free_names", common_names),),
+    "EQUALIZATION-6": (Change("equalization._place_one", instead_of_observers),),
+    "EQUALIZATION-7": (Change("equalization.place", shares_equalizers),),
+}
+"""The changes that break each rule of the chapter, by the rule's id."""
