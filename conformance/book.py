@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from observance.conformance.deviations import Deviation, Register, load
+from observance.conformance.deviations.harm import by_harm
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.judge import COSTLY_SHARE
 from observance.conformance.report import readable
@@ -62,7 +63,7 @@ Each entry of the register says what torch does, what its own documentation says
 reference is changed to do as torch does. A failure is excused if the reference with all of these changes breaks the
 same rule at the same place with the same result, and not otherwise (see [architecture](architecture.md#the-register)).
 The case of each entry is the smallest that was found to show it; every run of the suite tries it, and it must still
-fail. The command below a case shows all rules that it breaks.
+fail. The command below a case shows all rules that it breaks. What hurts most comes first.
 """
 
 
@@ -131,11 +132,15 @@ def _rule_text(rule: Rule, register: Register) -> str:
 
 
 def deviations_text(register: Register) -> str:
-    """Return the book of a register's deviations."""
-    entries = register.entries
-    index = [f"| [{entry.id}](#{entry.id}) | {versions(entry)} | {', '.join(entry.rules)} |" for entry in entries]
-    table = "\n".join(["| entry | torch | rules that its case breaks |", "|---|---|---|", *index])
-    parts = [_NOTICE, _DEVIATIONS_HEAD.strip(), table, *(_entry_text(entry, register) for entry in entries)]
+    """Return the book of a register's deviations, those that hurt most first."""
+    groups = by_harm(register.entries)
+    parts = [_NOTICE, _DEVIATIONS_HEAD.strip()]
+    for harm, entries in groups:
+        index = [f"| [{entry.id}](#{entry.id}) | {versions(entry)} | {', '.join(entry.rules)} |" for entry in entries]
+        table = "\n".join(["| entry | torch | rules that its case breaks |", "|---|---|---|", *index])
+        parts.append(f"## {harm.title}\n\n{harm.meaning}\n\n{table}")
+    parts.append("## The entries")
+    parts += [_entry_text(entry, register) for _, entries in groups for entry in entries]
     return "\n\n".join(parts) + "\n"
 
 
@@ -157,7 +162,7 @@ def _entry_text(entry: Deviation, register: Register) -> str:
     case = f"{register.name} --case=conformance/deviations/cases/{entry.id}.json --no-known-deviations"
     listed, code = "\n".join(lines), readable(entry.pinned)
     command = f"pytest conformance/ --impl={case}"
-    return f"## {entry.id}\n\n{listed}\n\n```python\n{code}\n```\n\n```sh\n{command}\n```"
+    return f"### {entry.id}\n\n{listed}\n\n```python\n{code}\n```\n\n```sh\n{command}\n```"
 
 
 def _change_text(change: Change) -> str:
