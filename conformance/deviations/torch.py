@@ -462,6 +462,7 @@ REGISTER = Register(
             "and so the model is on two devices, and its other observers go to the CPU as well",
             "swap_module: respect device affinity when swapping modules",
             qat.LEFT_ON_CPU,
+            first="2.7",
         ),
         Deviation(
             "qconfig-left-on-the-float-model",
