@@ -11,6 +11,8 @@ from torch.fx import Node
 from observance.conformance.variants import Change
 from observance.reference.site import Site
 
+from .register import Deviation
+
 Decision = Callable[..., Any]
 
 
@@ -55,3 +57,25 @@ VALUES_OF_NODES_ALONE = (
     Change("placement.place_output", _output_of_tensors),
     Change("prepare.place", _names_of_tensors),
 )
+
+ENTRIES = (
+    Deviation(
+        "unobserved-outputs-in-silence",
+        ("DECLARED-1",),
+        "_maybe_insert_observers_before_graph_output compares a value's own two dtypes, which are the same, and "
+        "never reads what is declared of the output: an output that is to be quantized and is not observed stays "
+        "as it is, and nothing is said",
+        "its docstring: if the output needs to be quantized and there are any nodes in the output which are not "
+        "already observed, inserts observers for those nodes",
+        OUTPUTS_IN_SILENCE,
+    ),
+    Deviation(
+        "values-of-nodes-alone",
+        ("DTYPES-1", "DECLARED-2", "PLACEMENT-5"),
+        "what a node carries in meta['val'] is read where the node itself is looked at, and not where it is an "
+        "argument: integers are observed on their readers' behalf although they say what they are",
+        "prepare.py lists int, float, bool and None as the dtypes to add no observer to",
+        VALUES_OF_NODES_ALONE,
+    ),
+)
+"""The entries of the chapter *declared*."""

@@ -12,6 +12,8 @@ from observance.conformance.variants import Change
 from observance.reference import backends
 from observance.reference.patterns import Match
 
+from .register import Deviation
+
 Decision = Callable[..., Any]
 
 _BOTH = {torch.device("cpu"), torch.device("meta")}
@@ -56,3 +58,22 @@ CONSTRAINTS_ON_META = (
     Change("backends.judge", _knows_its_modules),
     Change("backends._broken_scale", _reads_eps),
 )
+
+ENTRIES = (
+    Deviation(
+        "meta-beside-cpu",
+        ("ENTRY-5", "DEVICES-2"),
+        "a model that is on the CPU and on the meta device is let through, with a warning, as if on the CPU",
+        "assert_and_get_unique_device: throws an error if multiple devices are detected",
+        META_BESIDE_CPU,
+    ),
+    Deviation(
+        "constraints-on-meta-fail",
+        ("ENTRY-1",),
+        "the observers of a module's qconfig are made on the module's device to be held against the backend's "
+        "constraints; on the meta device their eps has no value, and the comparison fails",
+        "_add_module_to_qconfig_obs_ctr: to avoid potential device alignment issues",
+        CONSTRAINTS_ON_META,
+    ),
+)
+"""The entries of the chapter *devices*."""

@@ -19,6 +19,8 @@ from observance.reference.plan import Plan
 from observance.reference.site import Quantized, Site
 from observance.reference.specs import Spec, settings_of
 
+from .register import Deviation
+
 Decision = Callable[..., Any]
 
 prepare: Any = importlib.import_module("observance.reference.prepare")
@@ -80,3 +82,49 @@ HIDDEN_INPUTS = (Change("sharing.is_outside", _outside_but_for_equalization),)
 BY_POSITION = (Change("equalization.places", _positional_places),)
 BRANCH_BY_QCONFIG = (Change("equalization.branch", _readers_with_qconfigs),)
 IDENTITIES = (Change("equalization.spec_for", _inserts_identities),)
+
+ENTRIES = (
+    Deviation(
+        "equalization-by-position",
+        ("EQUALIZATION-1", "PLACEMENT-5", "PLACEMENT-6"),
+        "_maybe_insert_input_equalization_observers_for_node looks at node.args alone: what a layer takes by "
+        "keyword is not equalized",
+        "its docstring: if node needs to be equalized, find the input/weight observers it needs",
+        BY_POSITION,
+    ),
+    Deviation(
+        "branches-of-what-has-a-qconfig",
+        ("EQUALIZATION-1", "PLACEMENT-5"),
+        "a layer counts as part of a branch if anything else that reads its first positional argument has a "
+        "qconfig, quantized or not",
+        "insert_observers_for_model: a branch in which the two first layers are both being quantized",
+        BRANCH_BY_QCONFIG,
+    ),
+    Deviation(
+        "half-equalization-inserts-identities",
+        ("ENTRY-4",),
+        "where an equalization qconfig has no observer for the input or the weight, the torch.nn.Identity that "
+        "stands for none is put into the graph, under the name of an observer",
+        "EqualizationQConfig: providing settings (observer classes) for inputs, outputs, and weights",
+        IDENTITIES,
+    ),
+    Deviation(
+        "float-patterns-equalized",
+        ("EQUALIZATION-2", "PLACEMENT-5"),
+        "a pattern that the backend does not support with its qconfig is made float and then looked at again: if "
+        "the backend supports it with float values, it counts as observed, and is equalized",
+        "DTypeConfig: these dtypes are matched against the ones specified in the user's QConfig; otherwise the "
+        "pattern will not be quantized",
+        SECOND_LOOK,
+    ),
+    Deviation(
+        "equalization-hides-quantized-inputs",
+        ("EQUALIZATION-6", "PLACEMENT-5"),
+        "_is_observer_in_same_graph looks for a placeholder at node.args[0] and finds the equalization observer on "
+        "it; so an operator that shares its input's observer, and whose input is quantized outside, loses the "
+        "observer of its output once it is equalized",
+        "its docstring: when the input is a placeholder, it is observed in a different place",
+        HIDDEN_INPUTS,
+    ),
+)
+"""The entries of the chapter *equalization*."""

@@ -25,6 +25,8 @@ from observance.reference.site import Inside, Quantized, Site, Standalone
 from observance.reference.specs import OBSERVED_DTYPES
 from observance.reference.state import KEY
 
+from .register import Deviation
+
 Decision = Callable[..., Any]
 
 prepare = importlib.import_module("observance.reference.prepare")  # the package gives this name to its function
@@ -301,3 +303,93 @@ PARTS_OBSERVED = (
     Change("sharing.source", _stops_at_tuples),
 )
 PARTS_MISSED = (Change("modules.parts", _searched),)
+
+ENTRIES = (
+    Deviation(
+        "standalone-output-believed-quantized",
+        ("PLACEMENT-1", "PLACEMENT-5"),
+        "_get_output_act_obs_or_fq gives the parent's qconfig for a standalone module too: its output counts as "
+        "quantized although its own config does not say so, and is float inside",
+        "prepare: how a standalone module is observed is specified by its output_quantized_idxs",
+        OUTPUT_BELIEVED,
+    ),
+    Deviation(
+        "standalone-inputs-by-keyword",
+        ("MODULES-3", "PLACEMENT-5", "PLACEMENT-6"),
+        "an input of a standalone module that is passed by keyword has no index, and so is not observed",
+        "PrepareCustomConfig.set_input_quantized_indexes: the inputs of the graph that should be quantized",
+        INPUTS_BY_KEYWORD,
+    ),
+    Deviation(
+        "standalone-inputs-by-value",
+        ("MODULES-3", "PLACEMENT-5"),
+        "the index of an input is looked up by its value: one that is passed twice has the first place twice",
+        "PrepareCustomConfig.set_input_quantized_indexes: the inputs of the graph that should be quantized",
+        INPUTS_BY_VALUE,
+    ),
+    Deviation(
+        "standalone-inputs-by-class",
+        ("MODULES-2", "MODULES-3", "PLACEMENT-5"),
+        "_get_standalone_module_configs looks up the class of the module after it was replaced by a GraphModule: "
+        "the inputs of a module that is declared by its class are not observed",
+        "PrepareCustomConfig.set_standalone_module_class: the same as by name",
+        INPUTS_BY_CLASS,
+    ),
+    Deviation(
+        "standalone-inputs-by-any-observer",
+        ("DTYPES-9", "PLACEMENT-13"),
+        "the input of a standalone module is compared with quint8 and observed by whatever its parent's qconfig "
+        "constructs: placeholders for float, dynamic observers at any place, and one upon another of its dtype",
+        "_needs_obs_or_fq: no observer where the dtype is the same; only the first argument is dynamic",
+        INPUTS_BY_ANYTHING,
+    ),
+    Deviation(
+        "standalone-modules-prepared-again",
+        ("ENTRY-1", "MODULES-5"),
+        "_run_prepare_fx_on_standalone_modules prepares a standalone module at each of its calls, and one that is "
+        "prepared already: tracing the observers inside fails",
+        "a standalone module is quantized separately as one unit",
+        PREPARED_AGAIN,
+    ),
+    Deviation(
+        "lstm-taken-apart-once",
+        ("DTYPES-1", "EFFECTS-1", "MODULES-9", "PLACEMENT-5", "PLACEMENT-9"),
+        "_is_custom_module_lstm asks for an nn.LSTM, which a module that is called again is no more once it is "
+        "swapped: its further outputs are observed as one value, which is a tuple",
+        "_insert_dequant_stubs_for_custom_module_lstm_output: we cannot dequantize a tuple as a whole",
+        APART_ONCE,
+    ),
+    Deviation(
+        "parts-of-lstm-observed",
+        ("BACKENDS-1", "PLACEMENT-5"),
+        "a node that takes a part of an LSTM's output is still matched and observed where the backend has a "
+        "pattern for operator.getitem, although its readers are rerouted and nothing reads the observer",
+        "_insert_dequant_stubs_for_custom_module_lstm_output: the output is broken down into internal nodes",
+        PARTS_OBSERVED,
+    ),
+    Deviation(
+        "patterns-through-own-modules",
+        ("BACKENDS-1", "PLACEMENT-5"),
+        "_find_matches matches patterns first and takes standalone and custom modules out of them again: what is "
+        "left of a pattern is observed as its first or its last part",
+        "_find_matches: add custom module instances to the match result; each node is in one match",
+        THROUGH_OWN,
+    ),
+    Deviation(
+        "custom-modules-refused-late",
+        ("EFFECTS-10",),
+        "_swap_custom_module_to_observed refuses a qconfig for which there is no observed class, and prepare a "
+        "standalone model that returns several values, when observers are in the caller's graph already",
+        "a call that is refused leaves what it was given as it was",
+        REFUSED_LATE,
+    ),
+    Deviation(
+        "parts-of-lstm-missed",
+        ("MODULES-10", "MODULES-11", "PLACEMENT-5"),
+        "_reroute_tuple_getitem_pattern shares its lists between branches: where a part of an LSTM's output is "
+        "taken twice, one of the readers is missed, or reads another part",
+        "its docstring: reroute all consumers of the original LSTM node and its sub-nodes",
+        PARTS_MISSED,
+    ),
+)
+"""The entries of the chapter *modules*."""

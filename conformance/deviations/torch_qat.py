@@ -16,6 +16,8 @@ from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
 from observance.reference.specs import is_observer
 
+from .register import Deviation
+
 Decision = Callable[..., Any]
 
 
@@ -90,3 +92,42 @@ LEFT_ON_CPU = (
     Change("devices.device_of", _on_cpu_then),
 )
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)
+
+ENTRIES = (
+    Deviation(
+        "modules-swapped-by-eager-rules",
+        ("PLACEMENT-5", "QAT-1", "QAT-3", "QCONFIGS-1"),
+        "modules are swapped for training by the qconfigs of propagate_qconfig_, which knows no regular "
+        "expressions and no indexes and lets a type override a parent's name: a module is swapped that is "
+        "switched off, or for another qconfig than its node's, or is not swapped",
+        "QConfigMapping: in increasing match priority; prepare.py itself notes: TODO: support regex as well",
+        EAGER_SWAP,
+    ),
+    Deviation(
+        "swapped-modules-in-training-mode",
+        ("PLACEMENT-5", "QAT-6"),
+        "swap_module constructs a new module and keeps hooks and device, but not the mode: in a model in eval "
+        "mode it is in training mode",
+        "torch.nn.Module.eval: sets the module in evaluation mode; affects all its modules",
+        TRAINING_MODE,
+    ),
+    Deviation(
+        "swapped-modules-on-two-devices",
+        ("DEVICES-1", "PLACEMENT-5"),
+        "swap_module does not count the meta device: the fake quantizers of a module there stay on the CPU, "
+        "and so the model is on two devices, and its other observers go to the CPU as well",
+        "swap_module: respect device affinity when swapping modules",
+        LEFT_ON_CPU,
+        first="2.7",
+    ),
+    Deviation(
+        "qconfig-left-on-the-float-model",
+        ("QAT-8",),
+        "propagate_qconfig_ leaves a qconfig on the modules of the float model, and takes one that it finds there "
+        "in place of the mapping's: when a model is prepared again, for another mapping, modules are swapped as "
+        "the first one said",
+        "prepare_qat_fx: we'll insert fake_quantize modules according to the qconfig_mapping",
+        LEFT_BEHIND,
+    ),
+)
+"""The entries of the chapter *qat*."""

@@ -21,6 +21,7 @@ from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
 from observance.reference.specs import is_observer
 
+from .register import Deviation
 from .torch_values import holds_no_tensor_or_input, known_in_order
 
 Decision = Callable[..., Any]
@@ -140,3 +141,49 @@ FLOAT_WEIGHTS = (Change("state.mark_weights", _marks_all_weights),)
 KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
 LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices), Change("state.mark_modules", _marks_inside))
 REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)
+
+ENTRIES = (
+    Deviation(
+        "float-patterns-counted-as-observed",
+        ("STATE-6",),
+        "insert_observers_for_model asks the backend a second time after step 3 has reset to float what is "
+        "not supported; a pattern that computes with no tensor, or that the backend takes as float, then "
+        "is entered in observed_node_names, without an observer",
+        "prepare: record names for the set of observed node",
+        COUNTED_FLOAT,
+    ),
+    Deviation(
+        "float-weights-marked",
+        ("STATE-9",),
+        "step 3 writes the position of the weight on functions that it resets to float; conversion then runs what "
+        "makes that weight, and fails if that is an input of the graph",
+        "_run_weight_observers: the weight for a dynamically quantized or a weight-only operator",
+        FLOAT_WEIGHTS,
+    ),
+    Deviation(
+        "prepared-models-not-pickled",
+        ("EFFECTS-12",),
+        "_add_module_to_qconfig_obs_ctr puts a local function into the qconfig of every module, and a local "
+        "function cannot be pickled",
+        "pytorch#57352, a prepared model is to be picklable, was closed as done",
+        LOCAL_FUNCTIONS,
+    ),
+    Deviation(
+        "models-kept-alive",
+        ("EFFECTS-14",),
+        "assert_and_get_unique_device has a functools.cache whose key is the model: no model that was "
+        "prepared is ever freed, nor are its observers",
+        "pytorch#63326: tensors that outlive prepare are a leak; the cache came with pytorch#162550",
+        KEPT_ALIVE,
+        first="2.10",
+    ),
+    Deviation(
+        "refused-qconfigs-stay",
+        ("EFFECTS-10",),
+        "propagate_qconfig_ writes module.qconfig on the way to its refusal, and the next call believes what is "
+        "written there more than its mapping, and is refused as well",
+        "propagate_qconfig_: this config applies to all submodules; it is the mapping of this call that counts",
+        REMEMBERED_REFUSALS,
+    ),
+)
+"""The entries of the chapter *state*."""
