@@ -18,8 +18,9 @@ from observance.conformance.derived import (
     with_scopes_renamed,
     without_names,
 )
+from observance.conformance.differences import differences
 from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
-from observance.conformance.observation import ObservationError, differences, observe
+from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
 from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement

@@ -10,7 +10,8 @@ from torch.fx import Node
 
 from observance.conformance.alone import prepared_alone
 from observance.conformance.derived import by_other_name, with_class_overridden
-from observance.conformance.observation import Edge, Settings, callee_of, describe_callee, differences, path_words
+from observance.conformance.differences import describe_callee, differences, path_words
+from observance.conformance.observation import Edge, Settings, callee_of
 from observance.conformance.recorded import record_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of, same_placement

@@ -19,7 +19,7 @@ from observance.conformance.derived import (
     separated,
     without_names,
 )
-from observance.conformance.observation import differences
+from observance.conformance.differences import differences
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of, same_placement
 from observance.reference import dtypes

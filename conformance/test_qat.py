@@ -13,7 +13,8 @@ from torch.ao.quantization import disable_fake_quant
 from torch.fx import Node
 
 from observance.conformance.derived import exactly, modules, occurrence, with_entries
-from observance.conformance.observation import describe, describe_callee
+from observance.conformance.differences import describe_callee
+from observance.conformance.observation import describe
 from observance.conformance.outcomes import run_after
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_edges, same_placement

@@ -11,7 +11,7 @@ from re import search
 import torch
 
 from observance.conformance.attempts import attempt
-from observance.conformance.observation import differences
+from observance.conformance.differences import differences
 from observance.conformance.outcomes import Outcome
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, rule
 from observance.conformance.trials import Trial

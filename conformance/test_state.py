@@ -11,7 +11,8 @@ from torch.fx import Graph, GraphModule
 from observance.conformance import forward
 from observance.conformance.conversion import converted, difference, uncalibrated
 from observance.conformance.derived import dynamically
-from observance.conformance.observation import Chain, differences
+from observance.conformance.differences import differences
+from observance.conformance.observation import Chain
 from observance.conformance.recorded import (
     ABSENT,
     Meaning,

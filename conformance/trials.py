@@ -14,7 +14,8 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
 from observance.conformance.conversion import calibrated, converted
-from observance.conformance.observation import Difference, Edge, Observation, describe_callee
+from observance.conformance.differences import Difference, describe_callee
+from observance.conformance.observation import Edge, Observation
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
 from observance.reference import RefusalError, place, survey

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 import torch
 
+from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
-from observance.conformance.observation import Observation, differences
+from observance.conformance.observation import Observation
 from observance.conformance.outcomes import Outcome, run
 from observance.conformance.variants import Change, variant
 from observance.reference import RefusalError

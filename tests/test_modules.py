@@ -10,8 +10,9 @@ from torch import nn
 from torch.ao.quantization import DeQuantStub, MinMaxObserver
 from torch.fx import GraphModule
 
+from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
-from observance.conformance.observation import ObservationError, differences, observe
+from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, run
 from observance.conformance.parts import undone
 from observance.reference import RefusalError

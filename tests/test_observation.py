@@ -12,16 +12,9 @@ from torch import nn
 from torch.ao.quantization import MinMaxObserver, PerChannelMinMaxObserver
 from torch.fx import GraphModule, Node
 
+from observance.conformance.differences import Difference, differences
 from observance.conformance.implementations import resolve
-from observance.conformance.observation import (
-    Difference,
-    Observation,
-    ObservationError,
-    describe,
-    differences,
-    edges_of,
-    observe,
-)
+from observance.conformance.observation import Observation, ObservationError, describe, edges_of, observe
 from observance.conformance.outcomes import copy_graph, run
 from observance.reference.specs import is_observer, settings_of
 from observance.strategies.case import Call, Case, Entry, Mapping

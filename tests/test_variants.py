@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from observance.conformance.deviations import load
+from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
-from observance.conformance.observation import differences
 from observance.conformance.outcomes import run
 from observance.conformance.variants import Change, changed, variant
 from observance.reference import placement, site

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 import torch
 
 from observance.conformance.deviations.register import Register, load
+from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.observation import Observation, differences, observe
+from observance.conformance.observation import Observation, observe
 from observance.conformance.outcomes import copy_graph
 from observance.conformance.variants import Change, variant
 from observance.strategies import Arguments, build

@@ -19,9 +19,10 @@ from hypothesis.errors import NoSuchExample
 
 import observance.conformance
 from observance.conformance.deviations.register import Deviation, Register, load
+from observance.conformance.differences import differences
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.judge import Judge, reference_with
-from observance.conformance.observation import Observation, differences, observe
+from observance.conformance.observation import Observation, observe
 from observance.conformance.outcomes import call, copy_graph, inner_graphs
 from observance.conformance.rules import RULES
 from observance.strategies import Arguments, Case, build, cases
