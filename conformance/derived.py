@@ -99,7 +99,12 @@ def _alone_in_class(case: Case, declared: Declared) -> bool:
 
 
 def fused(case: Case) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the target of each fused module that is called, with the targets of its parts."""
+    """Return the target of each fused module that is called, with the targets of its parts.
+
+    Of a case with declared modules none is returned: what is inside of these has configs of its own.
+    """
+    if case.declared:
+        return []
     called = dict.fromkeys(OPERATORS[call.operator].target for call in case.calls)
     return [(target, PARTS[target]) for target in called if target in PARTS]
 
@@ -254,7 +259,12 @@ def with_named_roots(backend: Backend) -> Backend:
 
 
 def _with_named_root(pattern: Pattern) -> Pattern:
-    """Return a pattern reversed, nested, and with a root, if it is of more than one operator and has none."""
+    """Return a pattern reversed, nested, and with a root, if it is of more than one operator and has none.
+
+    One that is also said of classes for training is a chain.
+    """
+    if pattern.swaps:
+        return pattern
     first, *others = pattern.targets
     nested: Any = first
     for outer in others:

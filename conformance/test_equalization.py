@@ -131,7 +131,7 @@ def test_equalization_observers_have_the_customary_names(trial: Trial) -> Iterat
 @rule("EQUALIZATION-6", MUST, "an input equalization observer stands between observer and layer", _CLAIM, True)
 def test_equalization_changes_no_other_observer(trial: Trial) -> Iterator[Finding]:
     """With and without equalization, all other observers are the same."""
-    if trial.case.equalization is None:
+    if trial.case.equalization is None or trial.expected.error is not None:
         return
     without = trial.again(equalization=None)
     yield from same_placement(_plain(trial.outcome), without, "equalization comes on top of quantization")

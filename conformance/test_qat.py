@@ -26,6 +26,9 @@ from observance.strategies.layout import scopes
 from observance.strategies.operators import TRAINED
 
 _QAT = ("qat",)
+_FLOAT = {swapped: target for target, swapped in TRAINED.items()}
+"""The type of module that each class for training stands for."""
+
 _SELECTORS = ("qat", "regex-selectors", "order-selectors")
 
 
@@ -214,6 +217,8 @@ def test_an_earlier_preparation_of_the_same_float_model_is_forgotten(trial: Tria
     """A float model that was prepared before, with everything switched off, is prepared like a new one."""
     if not trial.case.is_qat or trial.outcome.observation is None or trial.calls.prefused:
         return
+    if trial.case.has_values:  # which are lost when the model is traced again
+        return
     off = replace(trial.case, mapping=Mapping(None, (Entry("global", None),)))
     again = run_after(trial.calls.implementation, trial.case, off)
     yield from same_placement(trial.outcome, again, "the float model was prepared before, for another mapping")
@@ -271,7 +276,8 @@ def test_fake_quantizers_stand_where_observers_stand(trial: Trial) -> Iterator[F
     """For the same qconfigs, where the backend has the same to say of the classes for training, the
     prepared graph is the same with training as without it.
     """
-    if trial.case.declared:  # what is inside of these is another question
+    # What is inside of declared modules is another question, and what is swapped is not equalized.
+    if trial.case.declared or trial.case.equalization is not None:
         return
     other = Trial(replace(trial.case, is_qat=not trial.case.is_qat), trial.calls, trial.standard)
     if trial.site is None or other.site is None or _matched(trial.site) != _matched(other.site):
@@ -285,6 +291,16 @@ def _matched(site: Site) -> dict[str, tuple[Any, ...]]:
         node.name: (tuple(part.name for part in found.match.nodes), found.match.root.name, found.observation)
         for node, found in site.quantized.items()
     }
+
+
+@rule("QAT-12", MUST, "_update_qconfig_for_qat: update the qconfigs to account for module swaps", _QAT, True)
+def test_the_qconfig_of_a_type_serves_its_class_for_training_too(trial: Trial) -> Iterator[Finding]:
+    """In training-aware preparation, a qconfig for a type of module is one for its class for training, too."""
+    for target in [found[2] for found in modules(trial.case) if found[2] in _FLOAT][:1]:
+        qconfig, kind = _suitable(target), _FLOAT[target]
+        by_both = (Entry("object_type", qconfig, target=kind), Entry("object_type", qconfig, target=target))
+        first, second = (trial.calls.outcome(_training(trial.case, *some)) for some in (by_both, by_both[:1]))
+        yield from same_placement(first, second, f"{target} is the class for training of {kind}")
 
 
 @rule("QAT-11", UPSTREAM, "from_float: the weight of the qat module is the weight of the float one", _QAT)

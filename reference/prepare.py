@@ -139,7 +139,10 @@ def survey(
     """
     graph, called = model.graph, dict(model.named_modules(remove_duplicate=False))
     refusals.refuse_graph(graph, called)
-    assigned = qconfigs.assign(graph, called, configs.qconfigs, node_name_to_scope)
+    mapping, equalizing = (
+        qconfigs.with_fused_types(graph, called, given) for given in (configs.qconfigs, configs.equalization)
+    )
+    assigned = qconfigs.assign(graph, called, qat.with_trained_types(mapping, configs), node_name_to_scope)
     swapped = qat.swaps(graph, called, assigned, configs)
     called |= swapped
     own = modules.own_matches(graph, called, configs.custom)
@@ -154,7 +157,7 @@ def survey(
             quantized |= select(result, match, assigned, known, reader)
     modules.swap(result, [quantized[node] for node in own if node in quantized], called, configs.custom)
     quantized = modules.operators(quantized, result)
-    result.equalization = qconfigs.select(graph, called, configs.equalization, node_name_to_scope)
+    result.equalization = qconfigs.select(graph, called, equalizing, node_name_to_scope)
     equalized = equalization.select(result.equalization, called)
     inputs, outputs = quantized_inputs(graph, configs), declared.quantized_outputs(graph, configs)
     elsewhere = quantized_elsewhere(result, inputs, standalone, quantized)

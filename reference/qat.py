@@ -10,12 +10,13 @@ alone: the caller's model keeps its own modules (QAT-7).
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
 from torch import nn
-from torch.ao.quantization import QConfig
+from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig
 from torch.fx import Graph, Node
 
@@ -56,6 +57,21 @@ def swaps(
             made[module] = swapped(name, module, qconfig, kind)
         found[name] = made[module]
     return found
+
+
+def with_trained_types(mapping: QConfigMapping, configs: Configs) -> QConfigMapping:
+    """Return the mapping in which the qconfig of a type is that of its class for training, too (QAT-12).
+
+    A model may have modules of such a class before it is prepared.
+    """
+    if not configs.is_qat:
+        return mapping
+    by_type, changed = OrderedDict(mapping.object_type_qconfigs), copy.copy(mapping)
+    changed.object_type_qconfigs = by_type
+    by_type.update(
+        {kind: by_type[given] for given, kind in training_classes(configs.backend).items() if given in by_type}
+    )
+    return changed
 
 
 def training_classes(backend: BackendConfig) -> dict[Any, type[nn.Module]]:

@@ -57,10 +57,7 @@ def select(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMappi
     ------
     RefusalError
         If a node has no scope.
-    DisagreementError
-        If the parts of a fused module have different qconfigs by their types.
     """
-    mapping = with_fused_types(graph, modules, mapping)
     selected: dict[Node, Any] = {}
     seen: Counter[tuple[str, Any]] = Counter()
     for node in graph.nodes:

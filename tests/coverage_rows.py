@@ -79,9 +79,9 @@ ROWS = (
     _row(
         "B4",
         "the float type's qconfig serves the swapped type",
-        "qat.chosen qat.swaps",
-        "quantization-aware training, swappable module, object_type selector",
-        "QAT-1 QAT-3",
+        "qat.chosen qat.swaps qat.with_trained_types",
+        "quantization-aware training, swappable module, quantization-aware module, object_type selector",
+        "QAT-1 QAT-3 QAT-12",
     ),
     _row(
         "B5",

@@ -90,6 +90,11 @@ def unties(original: Saboteur, name: str, module: Any, qconfig: QConfig, kind: A
     return original(name, copy.deepcopy(module), qconfig, kind)
 
 
+def serves_nobody(original: Saboteur, mapping: Any, configs: Any) -> Any:
+    """Know a class for training by its own type alone."""
+    return mapping
+
+
 def no_parts(original: Saboteur, graph: Any, modules: Any, mapping: Any) -> Any:
     """Know a fused module by its own type alone."""
     return mapping
@@ -107,6 +112,7 @@ SABOTEURS: dict[str, tuple[Change, ...]] = {
     "QAT-9": (Change("qat.swapped", doubles_weights),),
     "QAT-10": (Change("prepare.survey", trains_elsewhere),),
     "QAT-11": (Change("qat.swapped", unties),),
+    "QAT-12": (Change("qat.with_trained_types", serves_nobody),),
     "QCONFIGS-9": (Change("qconfigs.with_fused_types", no_parts),),
 }
 """The changes that break each rule, by the rule's id."""
