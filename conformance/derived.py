@@ -69,8 +69,12 @@ def brings_observers(case: Case) -> bool:
 
     They are the caller's: in a module that is prepared already, or that quantizes its own weight.
     """
-    aware = any(is_aware(OPERATORS[call.operator].target) for call in case.calls)
-    return aware or any(declared.kind == "prepared" for declared in case.declared)
+    return is_prepared(case) or any(is_aware(OPERATORS[call.operator].target) for call in case.calls)
+
+
+def is_prepared(case: Case) -> bool:
+    """Whether a part of the model is prepared already."""
+    return any(declared.kind == "prepared" for declared in case.declared)
 
 
 def by_other_name(case: Case) -> Case | None:
@@ -126,7 +130,12 @@ def occurrence(case: Case, number: int) -> int:
 
 
 def respelled(case: Case) -> Case | None:
-    """Return the case with every spelling turned: positional to keyword and back; None if none can."""
+    """Return the case with every spelling turned: positional to keyword and back; None if none can.
+
+    What is prepared already was prepared by torch, for which spelling may matter.
+    """
+    if is_prepared(case):
+        return None
     turned = {"positional": "keyword", "keyword": "positional"}
     calls = tuple(
         replace(call, spelling=turned[call.spelling]) if OPERATORS[call.operator].keyword else call
@@ -143,7 +152,12 @@ def dynamically(case: Case) -> Case | None:
 
 
 def resequenced(case: Case) -> Case | None:
-    """Return the case with lists written as tuples and tuples as lists; None if there are none."""
+    """Return the case with lists written as tuples and tuples as lists; None if there are none.
+
+    What is prepared already was prepared by torch, for which it may matter.
+    """
+    if is_prepared(case):
+        return None
     turned = {"list": "tuple", "tuple": "list"}
     calls = tuple(
         replace(call, sequence=turned[call.sequence])
@@ -155,8 +169,12 @@ def resequenced(case: Case) -> Case | None:
 
 
 def separated(case: Case) -> Case | None:
-    """Return the case with a module of its own for every call; None if none is shared."""
-    if not any(call.shares is not None for call in case.calls):
+    """Return the case with a module of its own for every call; None if none is shared.
+
+    What is traced through is no module of the graph: its parameters are shared, and no call.
+    """
+    shared = {number for number, call in enumerate(case.calls) if call.shares is not None}
+    if not shared or shared & untold(case):
         return None
     calls = tuple(replace(call, shares=None) for call in case.calls)
     return replace(case, calls=calls)

@@ -146,6 +146,8 @@ def test_a_dead_branch_elsewhere_changes_nothing(trial: Trial) -> Iterator[Findi
     A call may be refused for the sake of the branch: its linear module takes the qconfig of the
     model, which was perhaps not made for a weight.
     """
+    if trial.case.device != "cpu":  # the branch has parameters, which say where the model is
+        return
     case = without_names(trial.case)
     more = trial.calls.outcome(with_dead_branch(case))
     if more.error is not None:
@@ -207,7 +209,9 @@ def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial
 
     They have no observer in common, and what one sees is not told to the other.
     """
-    if trial.expected.prepared is None or trial.outcome.observation is None or brings_observers(trial.case):
+    if trial.expected.prepared is None or trial.outcome.observation is None:
+        return
+    if brings_observers(trial.case) or trial.case.has_values:  # values are lost when the model is traced again
         return
     given = arguments_of(trial.case, trial.calls.prefused)
     graphs = []

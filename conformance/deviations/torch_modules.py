@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.ao.quantization import MinMaxObserver
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig, StandaloneModuleConfigEntry
 from torch.fx import Graph, GraphModule, Node
 
@@ -194,18 +195,16 @@ def _refuses_late(original: Decision, result: Plan, own: Any, called: Any, custo
         original(result, quantized, called, custom)
     except RefusalError:
         for one in quantized[:1]:
-            _leave_observer(one, isinstance(called[str(one.match.last.target)], nn.LSTM))
+            _leave_observer(one.match.last, isinstance(called[str(one.match.last.target)], nn.LSTM))
         raise
 
 
-def _leave_observer(quantized: Quantized, is_lstm: bool) -> None:
+def _leave_observer(node: Node, is_lstm: bool) -> None:
     """Put an observer, or what takes an output apart, behind a module in the caller's graph."""
-    node, spec = quantized.match.last, quantized.ask.activation
     model = node.graph.owning_module
-    if model is None or spec is None:
-        return
+    assert model is not None
     name = "activation_post_process_0"
-    model.add_submodule(name, spec.make())
+    model.add_submodule(name, MinMaxObserver())
     with node.graph.inserting_after(node):
         node.graph.call_module(name, (node,))
         if is_lstm:
