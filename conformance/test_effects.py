@@ -33,9 +33,10 @@ def _forward(outcome: Outcome, training: bool) -> Iterator[Finding]:
     A fake quantizer rounds what passes through, and a module that is swapped for
     training may compute in another order, so nothing is said of a model that has
     one (see QAT-9).  Modules that are fused inside a standalone one, and observed classes of
-    torch's own, round in other places than the float modules.
+    torch's own, round in other places than the float modules; what is fused for
+    evaluation can no longer be trained.
     """
-    if outcome.prepared is None or outcome.case.is_qat:
+    if outcome.prepared is None or outcome.case.is_qat or (training and outcome.inner):
         return
     if any(isinstance(module, FakeQuantizeBase) for module in outcome.prepared.modules()):
         return

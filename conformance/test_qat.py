@@ -98,7 +98,10 @@ def test_a_swapped_module_fake_quantizes_its_weight_as_its_qconfig_says(trial: T
     for node, qconfig in site.assigned.items():
         if node.op != "call_module" or node.target not in site.plan.swapped or qconfig is None:
             continue
-        wanted = settings_of(qconfig.weight())
+        constructed = qconfig.weight()
+        if not is_observer(constructed):
+            continue
+        wanted = settings_of(constructed)
         inside = [settings for _, settings in seen.callees[node.name][3:]]
         because = f"{node.target} is swapped for training, and its qconfig says this for weights"
         found = describe_callee(seen.callees[node.name])
