@@ -16,36 +16,20 @@ from collections.abc import Sequence
 
 import torch
 
-from observance.conformance.deviations.register import Register, load
+from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import Judge
-from observance.conformance.observation import Observation, observe
-from observance.conformance.outcomes import copy_graph
-from observance.conformance.variants import Change, variant
-from observance.strategies import Arguments, build
+from observance.conformance.judge import Judge, reference_with
+from observance.conformance.observation import Observation
+from observance.conformance.outcomes import run
+from observance.strategies import Case
 
 _ALL = "all together"
 
 
-def place(arguments: Arguments, changes: Sequence[Change]) -> Observation | None:
-    """Return what the reference with some changes does; None if it refuses or fails."""
-    graph = copy_graph(arguments.model.graph)
-    given = arguments
-    try:
-        prepared = variant(changes)(
-            given.model,
-            given.qconfig_mapping,
-            given.is_qat,
-            given.scopes,
-            given.example_inputs,
-            given.custom_config,
-            given.equalization,
-            given.backend_config,
-        )
-    except Exception:  # a deviation may be to fail
-        return None
-    return observe(graph, prepared)
+def place(entries: Sequence[Deviation], case: Case) -> Observation | None:
+    """Return what the reference with some deviations does; None if it refuses, fails, or returns another graph."""
+    return run(reference_with(Register("measured", tuple(entries))), case).observation
 
 
 def excused_edges(plain: Observation | None, other: Observation | None) -> int | None:
@@ -62,13 +46,12 @@ def measure(register: Register, count: int) -> None:
     drawn = Judge(resolve("reference"), count).corpus
     total = 0
     for case in drawn:
-        arguments = build(case)
-        plain = place(arguments, ())
+        plain = place((), case)
         size = len(plain.edges) if plain else 0
         total += size
-        every = {entry.id: entry.changes for entry in register.entries} | {_ALL: register.changes}
-        for name, changes in every.items():
-            found = excused_edges(plain, place(arguments, changes))
+        every = {entry.id: (entry,) for entry in register.entries} | {_ALL: register.entries}
+        for name, entries in every.items():
+            found = excused_edges(plain, place(entries, case))
             cases[name] += found is None or found > 0
             edges[name] += size if found is None else found
     print(f"{len(drawn)} cases, {total} edges")
