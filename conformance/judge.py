@@ -16,7 +16,7 @@ from observance.conformance import report
 from observance.conformance.claims import Claims
 from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.implementations import Implementation, resolve
-from observance.conformance.outcomes import Calls
+from observance.conformance.outcomes import Calls, is_fusible
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import variant
@@ -296,4 +296,5 @@ def is_claimed(case: Case, implementation: Implementation) -> bool:
     if "float16" in case.to_json():
         needed.add("fp16")
     standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
-    return not standalone and all(implementation.supports(feature) for feature in needed)
+    claimed = not standalone and all(implementation.supports(feature) for feature in needed)
+    return claimed and is_fusible(case, implementation.shape == "prepare_fx")

@@ -151,6 +151,21 @@ def fused(arguments: Arguments) -> Arguments:
     return retraced(replace(arguments, float_model=model))
 
 
+def is_fusible(case: Case, prefused: bool) -> bool:
+    """Whether torch can fuse the model, if that comes first, and what is inside of its standalone modules.
+
+    Where it cannot, a call fails before there is anything to prepare: some backend configs fuse what torch has
+    no fused module for.
+    """
+    if not prefused and not case.declared:
+        return True
+    try:
+        inner_graphs(arguments_of(case, prefused))
+    except Exception:  # fusing raises what it likes
+        return False
+    return True
+
+
 def retraced(arguments: Arguments) -> Arguments:
     """Return the arguments with the same float model, traced once more; the configs are the same objects."""
     tracer = QuantizationTracer(*map(list, arguments.leaves))

@@ -79,6 +79,11 @@ def inside(name: str, module: nn.Module, qconfig: QConfig | None, parent: Config
     A config by name goes before one by class.  Without a qconfig mapping of its
     own it has the qconfig that it has in its parent, without a backend config
     its parent's (MODULES-2).
+
+    Raises
+    ------
+    RefusalError
+        If it cannot be traced, or torch cannot fuse what the backend says.
     """
     if is_prepared(module):
         return _prepared(module, parent)
@@ -87,7 +92,12 @@ def inside(name: str, module: nn.Module, qconfig: QConfig | None, parent: Config
     mapping = QConfigMapping().set_global(qconfig) if own.qconfig_mapping is None else own.qconfig_mapping
     backend = parent.backend if own.backend_config is None else own.backend_config
     configs = entry.read_configs(mapping, own.prepare_custom_config, backend, parent.is_qat)
-    model, scopes = traced(module, configs)
+    try:
+        model, scopes = traced(module, configs)
+    except Exception as error:  # tracing and fusing run what the user and the backend say
+        raise RefusalError(
+            f"standalone module {name!r} cannot be traced and fused ({error}); declare another"
+        ) from error
     return Inside(
         model,
         scopes,
