@@ -470,12 +470,12 @@ def alternates(original: Saboteur, *args: Any) -> Any:
     return plan
 
 
-@breaks("EFFECTS-4", "qconfigs.assign")
-def changes_the_mapping(original: Saboteur, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
+@breaks("EFFECTS-4", "prepare.survey")
+def changes_the_mapping(original: Saboteur, model: Any, configs: Any, *rest: Any) -> Any:
     """Empty the caller's mapping after use."""
-    assigned = original(graph, modules, mapping, scopes)
-    mapping.set_global(None).set_object_type("changed", None)
-    return assigned
+    site = original(model, configs, *rest)
+    configs.qconfigs.set_global(None).set_object_type("changed", None)
+    return site
 
 
 @breaks("EFFECTS-5", "qconfigs.assign")

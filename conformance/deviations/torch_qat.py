@@ -29,8 +29,23 @@ def _by_propagation(original: Decision, graph: Any, modules: Any, assigned: Any,
     given: dict[nn.Module, Any] = {}
     for module, qconfig in propagated(graph.owning_module, mapping):
         given.setdefault(module, qconfig)
-    calls = (node for node in assigned if node.op == "call_module")
-    return original(graph, modules, {node: given[modules[node.target]] for node in calls}, configs)
+    calls = [node for node in assigned if node.op == "call_module"]
+    called = {modules[node.target] for node in calls}
+    _PARTS.update({module: qconfig for module, qconfig in given.items() if module not in called})
+    try:
+        return original(graph, modules, {node: given[modules[node.target]] for node in calls}, configs)
+    finally:
+        _PARTS.clear()
+
+
+_PARTS: dict[nn.Module, Any] = {}
+"""What propagation gives to the parts of modules, while modules are swapped."""
+
+
+def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -> nn.Module:
+    """Let a part of a fused module say what propagation gives it, by its own type."""
+    stand_in: nn.Module = original(module, _PARTS.get(module, qconfig))
+    return stand_in
 
 
 def _with_its_own_error(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
@@ -84,7 +99,11 @@ def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None
             setattr(made, name, part)
 
 
-EAGER_SWAP = (Change("qat.swaps", _by_propagation), Change("qat.swapped", _with_its_own_error))
+EAGER_SWAP = (
+    Change("qat.swaps", _by_propagation),
+    Change("qat.swapped", _with_its_own_error),
+    Change("qat.with_qconfig", _parts_by_propagation),
+)
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
 LEFT_ON_CPU = (
     Change("qat.swapped", _by_factory),
