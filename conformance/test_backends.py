@@ -25,7 +25,7 @@ def test_an_observer_needs_a_quantized_pattern_next_to_it(trial: Trial) -> Itera
     site, seen = trial.surveyed
     for node in site.graph.nodes:
         makers = node in site.quantized
-        readers = any(reader in site.quantized or reader in site.standalone for reader in node.users)
+        readers = any(reader in site.quantized or reader in site.standalone for reader in site.plan.readers(node))
         if makers or readers or node.op == "output":
             continue
         found = seen.on(node.name)

@@ -39,7 +39,7 @@ def test_the_output_of_a_dynamic_operator_is_float(trial: Trial) -> Iterator[Fin
         spec = quantized.ask.activation
         if node is not quantized.match.last or spec is None or not spec.is_dynamic:
             continue
-        if any(reader in site.quantized or reader in site.standalone for reader in node.users):
+        if any(reader in site.quantized or reader in site.standalone for reader in site.plan.readers(node)):
             continue
         found = seen.on(node.name)
         because = f"{node.name} is quantized dynamically, and nothing quantized reads it"

@@ -162,7 +162,7 @@ def test_a_value_between_two_switched_off_nodes_is_not_observed(trial: Trial) ->
     switched_off = {node for node, qconfig in site.assigned.items() if qconfig is None}
     for node in site.graph.nodes:
         silent = node.op in ("placeholder", "get_attr") or node in switched_off
-        readers = [reader for reader in node.users if reader.op != "output"]
+        readers = [reader for reader in site.plan.readers(node) if reader.op != "output"]
         if silent and all(reader in switched_off for reader in readers):
             found = seen.on(node.name)
             because = f"{node.name} and all that read it are switched off"

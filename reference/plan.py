@@ -109,6 +109,12 @@ class Plan:
         part = self.parts.get(node)
         return node if part is None else next(other for other, theirs in self.parts.items() if theirs == part)
 
+    def readers(self, node: Node) -> list[Node]:
+        """Return who reads a value: one part of a custom LSTM's output may be taken by several nodes."""
+        part = self.parts.get(node)
+        same = [node] if part is None else [other for other, theirs in self.parts.items() if theirs == part]
+        return [reader for one in same for reader in one.users]
+
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""
         return "\n".join(map(str, self.said.get(node, ())))

@@ -46,7 +46,7 @@ def forms(case: Case) -> list[Form]:
         found |= dict.fromkeys(here)
         found |= dict.fromkeys((OPERATORS[other.operator].target, form) for other in readers[:1] for form in here)
     rare = [nested for nested in found if "getattr" in owned(nested)]
-    return [Form(nested, _roots(nested)) for nested in (*rare * 5, *found)]
+    return [Form(nested, _roots(nested)) for nested in (*rare * 3, *found)]
 
 
 def _at(calls: Sequence[Call], call: Call) -> Iterator[Any]:
