@@ -109,7 +109,10 @@ def _again(name: str, prepared: nn.Module, qconfig: Any, configs: Configs) -> St
     custom = PrepareCustomConfig()
     default = StandaloneModuleConfigEntry(None, (), None, None)
     custom.standalone_module_names[name] = configs.custom.standalone_module_names.get(name, default)
-    found: Standalone = prepare.settled(name, plain, qconfig, dataclasses.replace(configs, custom=custom))
+    try:
+        found: Standalone = prepare.settled(name, plain, qconfig, dataclasses.replace(configs, custom=custom))
+    except RefusalError as refusal:
+        raise refusal.__cause__ or refusal from None
     return found
 
 

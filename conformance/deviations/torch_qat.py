@@ -44,8 +44,16 @@ _PARTS: dict[nn.Module, Any] = {}
 
 def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -> nn.Module:
     """Let a part of a fused module say what propagation gives it, by its own type."""
-    stand_in: nn.Module = original(module, _PARTS.get(module, qconfig))
+    own = _PARTS.get(module, qconfig)
+    if own is not qconfig and own is not None and _is_on_meta(module):
+        own = with_device(own, torch.device("meta"))
+    stand_in: nn.Module = original(module, own)
     return stand_in
+
+
+def _is_on_meta(module: nn.Module) -> bool:
+    """Whether a module has parameters on the meta device."""
+    return any(tensor.is_meta for tensor in module.parameters())
 
 
 def _with_its_own_error(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
@@ -73,8 +81,7 @@ def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) ->
 
 def _by_factory(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
     """Let the qconfig of a module that is on the meta device make its fake quantizers there."""
-    on_meta = any(tensor.is_meta for tensor in module.parameters())
-    return original(name, module, with_device(qconfig, torch.device("meta")) if on_meta else qconfig, kind)
+    return original(name, module, with_device(qconfig, torch.device("meta")) if _is_on_meta(module) else qconfig, kind)
 
 
 class _Swapped:
@@ -93,7 +100,7 @@ def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None
     """Leave the fake quantizers of a new module on the CPU if its weights are on the meta device."""
     before = {name: copy.deepcopy(part) for name, part in made.named_children() if is_observer(part)}
     original(module, made)
-    if any(tensor.is_meta for tensor in made.parameters()):
+    if _is_on_meta(made):
         _Swapped.on_meta = bool(before)
         for name, part in before.items():
             setattr(made, name, part)
