@@ -14,6 +14,7 @@ from observance.conformance.deviations.torch_state import with_device
 from observance.conformance.variants import Change
 from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
+from observance.reference.site import Site
 from observance.reference.specs import is_observer
 
 from .register import Deviation
@@ -96,6 +97,21 @@ def _on_cpu_then(original: Decision, model: Any) -> Any:
     return torch.device("cpu") if found else original(model)
 
 
+def _fails_to_move(original: Decision, site: Site) -> None:
+    """Fail to move observers to the CPU that the qconfig of a module on the meta device has made there."""
+    original(site)
+    model = site.graph.owning_module
+    if model is None or site.plan.device != torch.device("cpu"):
+        return
+    for node, quantized in site.quantized.items():
+        if node.op != "call_module" or quantized.ask.activation is None:
+            continue
+        module = site.plan.swapped.get(str(node.target)) or model.get_submodule(str(node.target))
+        tensors = [*module.parameters(), *module.buffers()]
+        if tensors and all(tensor.is_meta for tensor in tensors):
+            raise NotImplementedError("an observer on the meta device cannot be moved")
+
+
 def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None:
     """Leave the fake quantizers of a new module on the CPU if its weights are on the meta device."""
     before = {name: copy.deepcopy(part) for name, part in made.named_children() if is_observer(part)}
@@ -116,6 +132,7 @@ LEFT_ON_CPU = (
     Change("qat.swapped", _by_factory),
     Change("qat.kept", _beside_meta),
     Change("devices.device_of", _on_cpu_then),
+    Change("prepare.place", _fails_to_move),
 )
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)
 
