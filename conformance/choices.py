@@ -29,7 +29,6 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     """
     found = [*_of_swapping(site), *of_fused(site, mapping)]
     by_type = mapping.object_type_qconfigs
-    found = of_fused(site, mapping)
     for node, qconfig in site.assigned.items():
         if node.op == "call_module":
             continue
