@@ -8,7 +8,7 @@ from torch.fx import Node
 
 from observance.reference import qconfigs
 from observance.reference.entry import RefusalError
-from observance.reference.graphs import operands
+from observance.reference.graphs import operands, output_of
 from observance.reference.sharing import shares_with_inputs
 from observance.reference.site import Site, Standalone
 
@@ -61,8 +61,8 @@ def _of_standalone(node: Node, call: Standalone, mapping: QConfigMapping) -> lis
 
 def _returned_dtype(site: Site) -> torch.dtype | None:
     """Return the dtype of what a standalone module returns, as its observer says it."""
-    output = next(node for node in site.graph.nodes if node.op == "output")
-    slot = site.outputs.get(output.args[0])
+    (returned,) = output_of(site.graph).all_input_nodes
+    slot = site.outputs.get(returned)
     return None if slot is None else slot.spec.dtype
 
 

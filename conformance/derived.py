@@ -20,7 +20,7 @@ from observance.strategies.case import (
     operand_values,
 )
 from observance.strategies.declared_source import calls_of, is_block
-from observance.strategies.forms import is_operator, leaves
+from observance.strategies.forms import is_operator, leaves, nested_chain
 from observance.strategies.layout import join, scopes
 from observance.strategies.operators import OPERATORS
 from observance.strategies.source import member
@@ -283,15 +283,10 @@ def _with_named_root(pattern: Pattern) -> Pattern:
     """
     if pattern.swaps:
         return pattern
-    first, *others = pattern.targets
-    nested: Any = first
-    for outer in others:
-        nested = (outer, nested)
-    nested = pattern.nested or nested
+    nested = pattern.nested or nested_chain(pattern.targets)
     path, leaf = leaves(nested)[-1]
-    return (
-        replace(pattern, nested=nested, root=path) if pattern.root is None and path and is_operator(leaf) else pattern
-    )
+    has_default = pattern.root is None and path and is_operator(leaf)
+    return replace(pattern, nested=nested, root=path) if has_default else pattern
 
 
 def other_numbers(nested: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,11 @@ class Outcome:
     misshapen: str | None = None
     before: dict[str, str] = field(default_factory=dict)
     inner: Mapping[str, Inner] = field(default_factory=dict)
+
+    def names_aloud(self, name: str) -> bool:
+        """Whether a warning of the call names a node."""
+        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        return any(issubclass(category, UserWarning) and word.search(text) for category, text in self.warnings)
 
 
 def run(implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False) -> Outcome:
@@ -157,7 +163,7 @@ def is_fusible(case: Case, prefused: bool) -> bool:
     Where it cannot, a call fails before there is anything to prepare: some backend configs fuse what torch has
     no fused module for.
     """
-    if not prefused and not case.declared:
+    if not prefused and not any(declared.kind in ("standalone", "prepared") for declared in case.declared):
         return True
     try:
         inner_graphs(arguments_of(case, prefused))

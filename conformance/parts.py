@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from torch.ao.quantization import DeQuantStub
 from torch.fx import Graph, GraphModule, Node
 
-from observance.reference.graphs import operands
+from observance.reference.graphs import operands, output_of
 from observance.reference.modules import Path
 
 Place: TypeAlias = tuple[Node, tuple[int | str, ...]]
@@ -201,7 +201,7 @@ class _Undoer:
     def _take_unread(self) -> None:
         """Take the parts that the float graph takes, though nothing reads them any more."""
         calls = dict(zip(_counted(self.result.float_graph), self.result.float_graph.nodes, strict=True))
-        output = next(node for node in self.graph.nodes if node.op == "output")
+        output = output_of(self.graph)
         for key, node in zip(_counted(self.old.graph), self.old.graph.nodes, strict=True):
             if node not in self.result.stubs or key not in calls:
                 continue

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch.fx import Node
 
 from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
-from observance.conformance.test_equalization import names_aloud
 from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.reference.values import says_no_tensor
 from observance.strategies.cases import can_carry_values
 
 
@@ -31,13 +30,8 @@ def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial)
             continue
         observed = bool(trial.seen.edges[edge_of(operand)])
         because = f"{operand.value.name} is declared as quantized, and without an observer it cannot become so"
-        holds = observed or names_aloud(trial.outcome, operand.value.name)
+        holds = observed or trial.outcome.names_aloud(operand.value.name)
         yield judged(holds, edge_of(operand), "an observer, or a warning that names it", "neither", because)
-
-
-def _says_no_tensor(node: Node) -> bool:
-    """Whether a node carries what it gives, and that is no tensor."""
-    return node.op.startswith("call") and "val" in node.meta and not isinstance(node.meta["val"], torch.Tensor)
 
 
 @rule("DECLARED-2", UPSTREAM, "insert_observers_for_model: what is no FakeTensor by meta['val'] is skipped")
@@ -47,7 +41,8 @@ def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> I
     """
     if trial.planned is None or trial.seen is None:
         return
-    for node in filter(_says_no_tensor, trial.planned.graph.nodes):
+    calls = (node for node in trial.planned.graph.nodes if node.op.startswith("call"))
+    for node in filter(says_no_tensor, calls):
         alone = [value for value in node.all_input_nodes if value.op == "placeholder" and len(value.users) == 1]
         because = f"{node.name} gives a {type(node.meta['val']).__name__}, as it says itself"
         for value in [node, *alone]:
@@ -58,9 +53,9 @@ def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> I
 @rule("DECLARED-3", MUST, "meta['val'] says whether a node gives a tensor", costly=True)
 def test_a_node_that_says_it_gives_a_tensor_is_observed_as_before(trial: Trial) -> Iterator[Finding]:
     """Where all nodes give tensors, it changes nothing whether they carry what they give."""
-    values = trial.float_values
     if not can_carry_values(trial.case):
         return
+    values = trial.float_values
     if values is None or not all(isinstance(v, torch.Tensor) for name, v in values.items() if name != "output"):
         return
     other = trial.again(has_values=not trial.case.has_values)

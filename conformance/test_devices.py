@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from observance.conformance.rules import MUST, Finding, judged, rule
 from observance.conformance.trials import Trial
+from observance.reference.devices import tensors_of
 from observance.reference.specs import is_observer
 
 
@@ -15,12 +15,12 @@ def test_observers_are_where_the_model_is(trial: Trial) -> Iterator[Finding]:
     """If a model's parameters and buffers are on one device, those of its observers are there too."""
     # An implementation may have swapped modules of the model that it was given.
     prepared, model = trial.outcome.prepared, trial.expected.arguments.model
-    devices = {str(tensor.device) for tensor in chain(model.parameters(), model.buffers())}
+    devices = {str(tensor.device) for tensor in tensors_of(model)}
     if prepared is None or len(devices) != 1:
         return
     for name, module in prepared.named_modules():
         if is_observer(module):
-            found = {str(tensor.device) for tensor in chain(module.parameters(), module.buffers())}
+            found = {str(tensor.device) for tensor in tensors_of(module)}
             because = f"the model is on {', '.join(devices)}, and what it computes passes through {name}"
             yield judged(found <= devices, name, ", ".join(devices), ", ".join(sorted(found)), because)
 

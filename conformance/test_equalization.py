@@ -92,14 +92,8 @@ def test_a_quantized_branch_is_not_equalized_and_that_is_said_aloud(trial: Trial
         because = f"{others[0].name} reads the input of {node.name} too, and is quantized"
         there = [edge for edge in seen.equalized if edge.reader == node.name]
         yield judged(not there, node.name, "no equalization observer", "one", because)
-        said = names_aloud(trial.outcome, node.name)
+        said = trial.outcome.names_aloud(node.name)
         yield judged(said, f"the warning about {node.name}", "a warning that names it", "none", because)
-
-
-def names_aloud(outcome: Outcome, name: str) -> bool:
-    """Whether a warning of a call names a node."""
-    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-    return any(issubclass(category, UserWarning) and word.search(text) for category, text in outcome.warnings)
 
 
 @rule("EQUALIZATION-4", MUST, "maybe_get_next_input_eq_obs: x -> inp_obs1 -> eq_obs1 -> linear1", _CLAIM)

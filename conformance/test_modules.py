@@ -16,7 +16,7 @@ from observance.conformance.recorded import record_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of, same_placement
 from observance.reference import dtypes, modules
-from observance.reference.graphs import Operand, operands
+from observance.reference.graphs import Operand, operands, output_of
 from observance.reference.modules import Path
 from observance.reference.site import Site, Standalone
 
@@ -309,7 +309,7 @@ def test_a_standalone_module_returns_one_value(trial: Trial) -> Iterator[Finding
     if trial.case.is_standalone:
         graphs.append(trial.expected.float_graph)
     for graph in graphs:
-        returned = next(node for node in graph.nodes if node.op == "output").args[0]
+        returned = output_of(graph).args[0]
         refused = trial.outcome.error is not None
         if not isinstance(returned, Node):
             because = f"its parent could not tell what is quantized of {returned!r}"

@@ -17,7 +17,7 @@ from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged
 from observance.conformance.trials import Trial, same_placement
 from observance.strategies.case import Entry, Mapping, QConfigChoice
 from observance.strategies.layout import scopes
-from observance.strategies.operators import PARTS
+from observance.strategies.operators import OPERATORS, PARTS
 
 _DOC = "QConfigMapping: in increasing match priority"
 
@@ -55,9 +55,9 @@ def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Findin
     inside = {part for _, parts in fused(trial.case) for part in parts}
     for target in dict.fromkeys(target for _, _, target in found[:1] if target not in inside):
         names = [name for _, name, other in found if other == target]
-        if any(target in PARTS.get(_target(call.operator), ()) for call in trial.case.calls):
+        if any(target in PARTS.get(OPERATORS[call.operator].target, ()) for call in trial.case.calls):
             return
-        if len(names) < sum(1 for call in trial.case.calls if _target(call.operator) == target):
+        if len(names) < sum(1 for call in trial.case.calls if OPERATORS[call.operator].target == target):
             return
         by_type = with_entries(trial.case, Entry("object_type", qconfig, target=target))
         by_name = with_entries(trial.case, *(Entry("name", qconfig, name) for name in names))
@@ -66,12 +66,6 @@ def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Findin
             trial.calls.outcome(by_name),
             f"both select every {target}: one by type, the other by name",
         )
-
-
-def _target(operator: str) -> str:
-    from observance.strategies.operators import OPERATORS
-
-    return OPERATORS[operator].target
 
 
 @rule("QCONFIGS-3", MUST, "set_module_name_regex: matched in the order registered", ("regex-selectors",), True)

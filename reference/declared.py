@@ -6,17 +6,11 @@ inputs are declared as quantized in `prepare.quantized_inputs`.
 
 from __future__ import annotations
 
-from torch.fx import Graph, Node
+from torch.fx import Graph
 
 from .entry import Configs
-from .graphs import Operand, operands
+from .graphs import Operand, operands, output_of
 from .site import Site
-
-
-def output_of(graph: Graph) -> Node:
-    """Return the node that returns; there is one."""
-    found: Node = next(node for node in reversed(graph.nodes) if node.op == "output")
-    return found
 
 
 def quantized_outputs(graph: Graph, configs: Configs) -> tuple[Operand, ...]:

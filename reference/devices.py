@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .entry import RefusalError
+
+
+def tensors_of(module: nn.Module) -> Iterator[Tensor]:
+    """Yield the parameters and buffers of a module."""
+    yield from module.parameters()
+    yield from module.buffers()
 
 
 def device_of(model: nn.Module) -> torch.device | None:
@@ -18,7 +24,7 @@ def device_of(model: nn.Module) -> torch.device | None:
     RefusalError
         If they are on several (DEVICES-2).
     """
-    devices = {tensor.device for tensor in chain(model.parameters(), model.buffers())}
+    devices = {tensor.device for tensor in tensors_of(model)}
     if len(devices) > 1:
         found = ", ".join(sorted(map(str, devices)))
         raise RefusalError(f"the model is on several devices ({found}); move it to one of them")

@@ -8,8 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch.fx import Node
+from torch.fx import Graph, Node
 from torch.fx.operator_schemas import get_signature_for_torch_op
+
+
+def output_of(graph: Graph) -> Node:
+    """Return the node that returns; there is one."""
+    found: Node = next(node for node in reversed(graph.nodes) if node.op == "output")
+    return found
 
 
 @dataclass(frozen=True)

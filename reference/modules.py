@@ -26,6 +26,7 @@ from torch.fx import Graph, GraphModule, Node
 from . import entry
 from .dtypes import Ask
 from .entry import Configs, RefusalError
+from .graphs import output_of
 from .patterns import Match
 from .plan import Plan
 from .qat import with_qconfig
@@ -138,10 +139,10 @@ def refuse_structure(graph: Graph) -> None:
     RefusalError
         If it does.
     """
-    output = next(node for node in graph.nodes if node.op == "output")
-    if not isinstance(output.args[0], Node):
+    returned = output_of(graph).args[0]
+    if not isinstance(returned, Node):
         raise RefusalError(
-            f"a standalone module returns one value, and this one returns {output.args[0]!r}; "
+            f"a standalone module returns one value, and this one returns {returned!r}; "
             "let it return one tensor, or do not declare it as standalone"
         )
 

@@ -104,16 +104,18 @@ class Plan:
         """All that was decided, node by node."""
         return [decision for said in self.said.values() for decision in said]
 
-    def read_as(self, node: Node) -> Node:
-        """Return the node that stands for a value: the first of those that take the same part of one output."""
+    def takers(self, node: Node) -> list[Node]:
+        """Return the nodes that give the same value: several may take one part of a custom LSTM's output."""
         part = self.parts.get(node)
-        return node if part is None else next(other for other, theirs in self.parts.items() if theirs == part)
+        return [node] if part is None else [other for other, theirs in self.parts.items() if theirs == part]
+
+    def read_as(self, node: Node) -> Node:
+        """Return the node that stands for a value: the first of those that give it."""
+        return self.takers(node)[0]
 
     def readers(self, node: Node) -> list[Node]:
-        """Return who reads a value: one part of a custom LSTM's output may be taken by several nodes."""
-        part = self.parts.get(node)
-        same = [node] if part is None else [other for other, theirs in self.parts.items() if theirs == part]
-        return [reader for one in same for reader in one.users]
+        """Return who reads a value, whichever of the nodes that give it."""
+        return [reader for taker in self.takers(node) for reader in taker.users]
 
     def explain(self, node: Node) -> str:
         """Return why there is, or is not, an observer at a node: one line a decision."""

@@ -10,9 +10,7 @@ alone: the caller's model keeps its own modules (QAT-7).
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any
 
 from torch import nn
@@ -20,8 +18,10 @@ from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig
 from torch.fx import Graph, Node
 
+from .devices import tensors_of
 from .entry import Configs, RefusalError
 from .patterns import operator_of
+from .qconfigs import with_types
 
 _HOOKS = (
     "_forward_pre_hooks",
@@ -66,12 +66,8 @@ def with_trained_types(mapping: QConfigMapping, configs: Configs) -> QConfigMapp
     """
     if not configs.is_qat:
         return mapping
-    by_type, changed = OrderedDict(mapping.object_type_qconfigs), copy.copy(mapping)
-    changed.object_type_qconfigs = by_type
-    by_type.update(
-        {kind: by_type[given] for given, kind in training_classes(configs.backend).items() if given in by_type}
-    )
-    return changed
+    by_type, classes = mapping.object_type_qconfigs, training_classes(configs.backend)
+    return with_types(mapping, {kind: by_type[given] for given, kind in classes.items() if given in by_type})
 
 
 def training_classes(backend: BackendConfig) -> dict[Any, type[nn.Module]]:
@@ -122,7 +118,7 @@ def kept(module: nn.Module, made: nn.Module) -> None:
     """Let a new module have the hooks, the mode and the device of the one that it stands for (QAT-6)."""
     for hooks in _HOOKS:
         getattr(made, hooks).update(getattr(module, hooks))
-    tensor = next(chain(module.parameters(), module.buffers()), None)
+    tensor = next(tensors_of(module), None)
     if tensor is not None:
         made.to(tensor.device)
     made.train(module.training)

@@ -140,15 +140,20 @@ def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QC
     DisagreementError
         If the types of its parts have different qconfigs.
     """
-    by_type = mapping.object_type_qconfigs
-    changed = copy.copy(mapping)
-    changed.object_type_qconfigs = OrderedDict(by_type)
+    by_type, fused = mapping.object_type_qconfigs, {}
     for node in graph.nodes:
         module = modules[str(node.target)] if node.op == "call_module" else None
         parts = [type(part) for part in parts_of(module)]
         refuse_disagreement(node, type(module), parts, by_type)
-        for qconfig in said_of(parts, by_type):
-            changed.object_type_qconfigs[type(module)] = qconfig
+        fused.update({type(module): qconfig for qconfig in said_of(parts, by_type)})
+    return with_types(mapping, fused)
+
+
+def with_types(mapping: QConfigMapping, more: Mapping[Any, QConfig | None]) -> QConfigMapping:
+    """Return the mapping with more object types, or other qconfigs for them; the one that is given stays as it is."""
+    changed = copy.copy(mapping)
+    changed.object_type_qconfigs = OrderedDict(mapping.object_type_qconfigs)
+    changed.object_type_qconfigs.update(more)
     return changed
 
 

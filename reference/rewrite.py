@@ -11,6 +11,7 @@ from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
 from . import modules, state
+from .graphs import output_of
 from .plan import Plan, Slot
 from .site import Standalone
 from .specs import is_equalizer
@@ -114,7 +115,7 @@ def _rewire(
     old: Graph, new: Graph, plan: Plan, copies: dict[Node, Node], read: dict[Node, Node], nodes: dict[Slot, Node]
 ) -> None:
     """Let every operand read the observer that the plan gives it; `read` has what to read where there is none."""
-    output = next(node for node in new.nodes if node.op == "output")
+    output = output_of(new)
     for node in old.nodes:
         copy = output if node.op == "output" else copies[node]
 

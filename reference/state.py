@@ -9,7 +9,7 @@ result; the caller's modules, nodes and configs are left as they are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from torch import nn
@@ -68,7 +68,7 @@ def save(
         state.standalone_module_input_quantized_idxs = list(configs.custom.input_quantized_indexes)
         state.standalone_module_output_quantized_idxs = list(configs.custom.output_quantized_indexes)
     prepared.meta[KEY] = state
-    mark_modules(prepared, names, configs, {*decided.custom, *decided.standalone}, decided.swapped)
+    mark_modules(prepared, names, configs, decided)
     mark_weights(prepared, state.observed_node_names, positions)
     return prepared
 
@@ -95,23 +95,18 @@ def observed_names(decided: Plan) -> set[str]:
     return {node.name for node in decided.observed}
 
 
-def mark_modules(
-    prepared: GraphModule,
-    names: Mapping[str, Any],
-    configs: Configs,
-    own: Collection[str],
-    swapped: Collection[str],
-) -> None:
+def mark_modules(prepared: GraphModule, names: Mapping[str, Any], configs: Configs, decided: Plan) -> None:
     """Set ``qconfig`` on every module that the graph calls, and on those inside (STATE-7).
 
-    Those of `own` say what they were prepared by themselves; those that are
-    `swapped` have made what is inside of them by their qconfig.
+    Modules of their own kind say what they were prepared by themselves; those that
+    are swapped for training have made what is inside of them by their qconfig.
     """
+    own = {*decided.custom, *decided.standalone}
     modules = dict(prepared.named_modules(remove_duplicate=False))
     for node in prepared.graph.nodes:
         if node.op == "call_module" and node.name in names and node.target not in own:
             module, qconfig = modules[str(node.target)], names[node.name]
-            if node.target in swapped:
+            if node.target in decided.swapped:
                 module.qconfig = qconfig
             else:
                 mark(module, str(node.target), qconfig, configs)

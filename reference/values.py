@@ -120,6 +120,11 @@ def as_told(graph: Graph, shapes: Mapping[Node, Shape]) -> dict[Node, Shape]:
     return {**shapes, **told}
 
 
+def says_no_tensor(node: Node) -> bool:
+    """Whether a node carries what it gives, and that is no tensor."""
+    return "val" in node.meta and not isinstance(node.meta["val"], torch.Tensor)
+
+
 def of_told(value: Any) -> Kind:
     """Return the kind of a value that a node carries: what is no tensor itself is none, a tuple of tensors included."""
     return of_tensor(value) if isinstance(value, torch.Tensor) else Kind.PLAIN

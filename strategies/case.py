@@ -120,10 +120,9 @@ class Pattern:
     many tensor arguments the root has; ``positions`` says which positional
     argument of a function is its ``weight`` or ``bias``.  With ``swaps``, the
     backend has a class for training in place of each module of the pattern that
-    torch has one for, and says the same of the pattern of these classes.
-    A pattern that is no
-    chain is written in ``nested``, of which ``targets`` are the operators;
-    ``root`` says which of them is the root, the last one if it is None.
+    torch has one for, and says the same of the pattern of these classes.  A pattern
+    that is no chain is written in ``nested``, of which ``targets`` are the
+    operators; ``root`` says which of them is the root, the last one if it is None.
     """
 
     targets: tuple[str, ...]

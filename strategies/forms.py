@@ -7,8 +7,9 @@ a number stands for itself, and ``("getattr", name)`` is an attribute.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,11 @@ class Form:
 
     nested: Any
     roots: tuple[tuple[int, ...] | None, ...]
+
+
+def nested_chain(operators: Iterable[Any]) -> Any:
+    """Return operators that follow one another as a nested pattern, the last one first; one alone is itself."""
+    return functools.reduce(lambda nested, outer: (outer, nested), operators)
 
 
 def forms(case: Case) -> list[Form]:

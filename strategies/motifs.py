@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from .case import Observer, QConfig
 from .configs_source import SHIPPED_BACKENDS
 from .entries import Operator
+from .forms import nested_chain
 from .observers import observer
 from .operators import OPERATORS
 
@@ -72,7 +73,7 @@ def pattern_of(config: BackendPatternConfig) -> Any:
     if pattern is None:
         return config.to_dict()["pattern_complex_format"]
     if isinstance(pattern, tuple):
-        return functools.reduce(lambda nested, outer: (outer, nested), pattern)
+        return nested_chain(pattern)
     return pattern
 
 

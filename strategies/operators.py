@@ -1,9 +1,9 @@
 """The table of operators that graphs are drawn from.
 
 A new operator is one entry in one of the tables of modules, fused modules,
-functions and others.  An entry says what it is in torch (its target), the kinds of value that
-it takes and gives, and how it is written, once with positional and once with
-keyword arguments.  What the kinds are is in `entries`.
+functions and others.  An entry says what it is in torch (its target), the kinds
+of value that it takes and gives, and how it is written, once with positional and
+once with keyword arguments.  What the kinds are is in `entries`.
 """
 
 from __future__ import annotations

@@ -67,10 +67,10 @@ def marks_with_the_global_qconfig(original: Saboteur, module: Any, path: str, qc
 
 
 @breaks("STATE-8", "state.node_qconfigs")
-def records_calls_only(original: Saboteur, model: Any, decided: Any, mapping: Any) -> dict[str, Any]:
+def records_calls_only(original: Saboteur, model: Any, assigned: Any, mapping: Any) -> dict[str, Any]:
     """Enter the nodes that call something, and no others."""
     calls = {node.name for node in model.graph.nodes if node.op.startswith("call")}
-    return {name: qconfig for name, qconfig in original(model, decided, mapping).items() if name in calls}
+    return {name: qconfig for name, qconfig in original(model, assigned, mapping).items() if name in calls}
 
 
 @breaks("STATE-9", "state.mark_modules")

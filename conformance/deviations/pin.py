@@ -20,12 +20,11 @@ from hypothesis.errors import NoSuchExample
 import observance.conformance
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
-from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge, reference_with
-from observance.conformance.observation import Observation, observe
-from observance.conformance.outcomes import call, copy_graph, inner_graphs
+from observance.conformance.outcomes import run
 from observance.conformance.rules import RULES
-from observance.strategies import Arguments, Case, build, cases
+from observance.strategies import Case, cases
 
 _EXAMPLES = 6000
 
@@ -47,8 +46,7 @@ class Pinner:
 
     def shows(self, case: Case) -> bool:
         """Whether the implementation deviates on a case, and this entry explains it."""
-        # The reference changes nothing, but a deviation may: each has a build of its own.
-        wide, narrow = (_placement(other, build(case)) for other in (self.full, self.others))
+        wide, narrow = (run(other, case).observation for other in (self.full, self.others))
         if wide is None or narrow is None:
             if wide is narrow:
                 return False
@@ -60,15 +58,6 @@ class Pinner:
     def broken_rules(self, case: Case) -> list[str]:
         """Return the rules that the case breaks for want of this entry."""
         return [name for name, rule in RULES.items() if rule.is_for(case) and self.judge.unexplained(rule, case)]
-
-
-def _placement(implementation: Implementation, arguments: Arguments) -> Observation | None:
-    """Return what an implementation makes of some arguments; None if it raises."""
-    try:
-        inner = inner_graphs(arguments)
-        return observe(copy_graph(arguments.model.graph), call(implementation, arguments), inner)
-    except Exception:  # whatever it raises, it places nothing
-        return None
 
 
 def pin(register: Register, entry: Deviation, implementation: str) -> None:

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch.fx import Node
-
 from observance.conformance.variants import Change
 from observance.reference.site import Site
+from observance.reference.values import says_no_tensor
 
 from .register import Deviation
 
 Decision = Callable[..., Any]
-
-
-def says_it_is_no_tensor(node: Node) -> bool:
-    """Whether a node carries what it gives, and that is no tensor."""
-    return "val" in node.meta and not isinstance(node.meta["val"], torch.Tensor)
 
 
 def _silent(original: Decision, site: Site) -> None:
@@ -32,13 +25,13 @@ def _knows_nothing(original: Decision, graph: Any, shapes: Any) -> Any:
 
 def _input_of_tensors(original: Decision, site: Site, operand: Any, quantized: Any) -> None:
     """Observe no input of a root that says it gives no tensor."""
-    if not says_it_is_no_tensor(operand.node):
+    if not says_no_tensor(operand.node):
         original(site, operand, quantized)
 
 
 def _output_of_tensors(original: Decision, site: Site, quantized: Any) -> None:
     """Observe no output that says it is no tensor."""
-    if not says_it_is_no_tensor(quantized.match.last):
+    if not says_no_tensor(quantized.match.last):
         original(site, quantized)
 
 
@@ -46,7 +39,7 @@ def _names_of_tensors(original: Decision, site: Site) -> None:
     """Do not record as observed what is skipped because no node of it gives a tensor."""
     original(site)
     for match in {quantized.match for quantized in site.quantized.values()}:
-        if all(map(says_it_is_no_tensor, match.nodes)):
+        if all(map(says_no_tensor, match.nodes)):
             site.plan.observed.difference_update(match.nodes)
 
 

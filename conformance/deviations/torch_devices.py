@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 import torch
 
 from observance.conformance.variants import Change
 from observance.reference import backends
+from observance.reference.devices import tensors_of
 from observance.reference.patterns import Match
 
 from .register import Deviation
@@ -19,14 +19,9 @@ Decision = Callable[..., Any]
 _BOTH = {torch.device("cpu"), torch.device("meta")}
 
 
-def _tensors(module: Any) -> Any:
-    """Yield the parameters and buffers of a module."""
-    return chain(module.parameters(), module.buffers())
-
-
 def _cpu_beside_meta(original: Decision, model: Any) -> Any:
     """Take a model that is on the CPU and on the meta device for one on the CPU."""
-    return torch.device("cpu") if {tensor.device for tensor in _tensors(model)} == _BOTH else original(model)
+    return torch.device("cpu") if {tensor.device for tensor in tensors_of(model)} == _BOTH else original(model)
 
 
 class _Asked:
@@ -38,7 +33,7 @@ class _Asked:
 def _knows_its_modules(original: Decision, match: Match, ask: Any, reader: backends.Reader) -> Any:
     """Remember, while a pattern is judged, whether one of its modules is on the meta device."""
     called = [reader.modules[str(node.target)] for node in match.nodes if node.op == "call_module"]
-    _Asked.on_meta = any(tensor.is_meta for module in called for tensor in _tensors(module))
+    _Asked.on_meta = any(tensor.is_meta for module in called for tensor in tensors_of(module))
     try:
         return original(match, ask, reader)
     finally:

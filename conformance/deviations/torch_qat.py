@@ -12,6 +12,7 @@ from torch import nn
 from observance.conformance.deviations.torch_qconfigs import propagated
 from observance.conformance.deviations.torch_state import with_device
 from observance.conformance.variants import Change
+from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
 from observance.reference.site import Site
@@ -107,7 +108,7 @@ def _fails_to_move(original: Decision, site: Site) -> None:
         if node.op != "call_module" or quantized.ask.activation is None:
             continue
         module = site.plan.swapped.get(str(node.target)) or model.get_submodule(str(node.target))
-        tensors = [*module.parameters(), *module.buffers()]
+        tensors = list(tensors_of(module))
         if tensors and all(tensor.is_meta for tensor in tensors):
             raise NotImplementedError("an observer on the meta device cannot be moved")
 
