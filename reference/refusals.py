@@ -62,13 +62,15 @@ def _width(returned: Any) -> int:
 
 
 def refuse_graph(graph: Graph, modules: Mapping[str, nn.Module]) -> None:
-    """Refuse a graph that calls what is not there, or returns what is neither a value nor a container."""
+    """Refuse a graph that calls what is not there, returns neither values nor containers of them, or has no output."""
     for node in graph.nodes:
         if node.op == "call_module" and node.target not in modules:
             raise RefusalError(f"node {node.name!r} calls the module {node.target!r}, which the model does not have")
         if node.op == "output":
             for constant in constants(node.args):
                 raise RefusalError(f"the graph's output holds the constant {constant!r}; return values alone")
+    if not any(node.op == "output" for node in graph.nodes):
+        raise RefusalError("the graph has no output; let it return what it computes")
 
 
 def constants(returned: Any) -> Iterator[Any]:

@@ -111,6 +111,14 @@ def test_what_is_not_specified_or_not_understood_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+def test_a_graph_without_an_output_is_refused_in_one_sentence() -> None:
+    model, scopes = chain(1)
+    (output,) = (node for node in model.graph.nodes if node.op == "output")
+    model.graph.erase_node(output)
+    with pytest.raises(RefusalError, match="the graph has no output; let it return what it computes"):
+        prepare(model, QConfigMapping().set_global(default_qconfig), False, scopes, (torch.zeros(2),))
+
+
 def test_a_dict_draws_a_future_warning() -> None:
     with pytest.warns(FutureWarning, match="qconfig_mapping is a dict"):
         prepared(CHAIN, qconfig_mapping=get_default_qconfig_mapping("x86").to_dict())
