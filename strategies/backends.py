@@ -82,8 +82,8 @@ _LIMITED = tuple(
     (given, weight, bias)
     for bias, weight, given in product(
         (None, None, "torch.float32", "torch.float16"),
-        ("free", "free", "free", "any", "range", "narrow", "scale", "ceiling"),
-        (*("free",) * 8, "range", "range", "narrow", "scale", "fixed", "floor", "ceiling", "zero"),
+        (*("free",) * 10, "any", "range", "narrow", "scale", "ceiling"),
+        (*("free",) * 9, "range", "range", "narrow", "scale", "fixed", "floor", "ceiling", "zero"),
     )
 )
 
@@ -92,7 +92,7 @@ _OBSERVED = (*((_OWN, False), (_OWN, True), (_SHARED, False)) * 2, (_NEVER, Fals
 # How a pattern is observed, how many targets it has and whether each of them is a pattern alone too, and which of the
 # chains of that length it is.
 # No length is that of a pattern which is no chain; one more that ends in the same operator may compete with it.
-_LENGTHS = (*((1, False),) * 3, (2, False), (2, True), (3, False), *((3, True),) * 2, (0, False), *((0, True),) * 4)
+_LENGTHS = (*((1, False),) * 4, (2, False), (2, True), (3, False), *((3, True),) * 2, (0, False), (0, True))
 _HEADS = tuple(product(_OBSERVED, _LENGTHS, range(16)))
 
 _DTYPES = st.sampled_from(tuple(product(_KINDS, _LIMITED)))
@@ -106,6 +106,7 @@ _OTHERS = (("executorch", False), *((name, suits) for name in SUITED for suits i
 BACKENDS: st.SearchStrategy[DrawnBackend] = st.one_of(
     # The oneDNN config alone has patterns with two arms and roots that it names itself.
     st.sampled_from((*_USUAL[:3], *_USUAL)),
+    st.sampled_from(_USUAL),
     st.sampled_from((*_USUAL, *_OTHERS)),
     st.lists(_PATTERNS, min_size=1, max_size=6),
 )

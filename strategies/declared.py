@@ -79,11 +79,10 @@ _CUSTOM = {"custom": ("Gate", "Scale"), "lstm": ("nn.LSTM",), "attention": ("nn.
 """The classes that each plan declares to be custom ones."""
 
 _PLANS = (
-    *((("none", ()),) * 100),
+    *((("none", ()),) * 120),
     *(("block", ("standalone", number)) for number in (0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5)),
     *(("block", (kind, number)) for kind in ("prepared", "non_traceable") for number in (0, 2)),
-    *(("module", ("standalone", number)) for number in range(len(PLANS["module"]))),
-    ("module", ("standalone", 2)),
+    *(("module", ("standalone", number)) for number in (0, 1, 2, 2, 3)),
     ("module", ("non_traceable", 0)),
     ("module", ("non_traceable", 1)),
     *(("custom", ("", number)) for number in range(len(PLANS["custom"]))),

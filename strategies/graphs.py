@@ -216,7 +216,7 @@ _PICKS = tuple((first, second, (first + second) % 3, first) for second in _NEAR 
 _MANNERS = tuple(
     Manner(scope, keyword, as_tuple, reuse)
     for reuse in ("",) * 14 + ("share", "tie")
-    for keyword, as_tuple in (*((False, False),) * 4, (True, False), (False, True))
+    for keyword, as_tuple in (*((False, False),) * 9, (True, False), (False, True))
     for scope in ("", "", "", "", "", "a", "a.b", "b")
 )
 """How a call is written and where it stands; the plain manner first."""

@@ -53,7 +53,7 @@ DrawnMapping: TypeAlias = "tuple[tuple[str | None, str], list[DrawnSelection]]"
 
 _USUAL = ("default_qconfig", "default_per_channel_qconfig", "x86", "fbgemm", "default_debug_qconfig")
 _BOTH = tuple(product(SETTINGS, SETTINGS))
-_EXPORTED = (*STATIC * 2, *DYNAMIC * 6, *WEIGHT_ONLY * 6, *OBSERVERLESS)
+_EXPORTED = (*STATIC * 4, *DYNAMIC * 12, *WEIGHT_ONLY * 12, *OBSERVERLESS)
 
 _QCONFIGS: st.SearchStrategy[str | DrawnQConfig] = st.one_of(
     st.sampled_from(_USUAL),
