@@ -208,7 +208,9 @@ def _inner_graphs(model: GraphModule, configs: Configs) -> dict[str, Inner]:
 def copy_graph(graph: Graph) -> Graph:
     """Return a copy of a graph, its nodes under the same names."""
     copy = Graph()
-    copy.output(copy.graph_copy(graph, {}))
+    returned = copy.graph_copy(graph, {})
+    if any(node.op == "output" for node in graph.nodes):
+        copy.output(returned)
     copy.owning_module = graph.owning_module
     return copy
 

@@ -197,6 +197,16 @@ _GOOD = (
     Misuse("a tensor for the example inputs", ("given.example_inputs = given.example_inputs[0]",), HARMLESS),
     Misuse("an example input too many", ("given.example_inputs = given.example_inputs * 2",), HARMLESS),
     Misuse(
+        "a graph without an output",
+        (
+            'output = next(node for node in given.model.graph.nodes if node.op == "output")',
+            "given.model.graph.erase_node(output)",
+            "given.model.recompile()",
+        ),
+        HARMLESS,
+        raw=True,
+    ),
+    Misuse(
         "a standalone module that is not there",
         ('given.custom_config.set_standalone_module_name("nowhere", None, (), None, None)',),
         HARMLESS,

@@ -9,12 +9,17 @@ import pytest
 
 from observance.conformance.attempts import attempt, looks
 from observance.conformance.claims import Claims
+from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Implementation, resolve
-from observance.conformance.outcomes import call
+from observance.conformance.outcomes import Calls, call
+from observance.conformance.rules import RULES
+from observance.conformance.trials import Trial
 from observance.reference import RefusalError
 from observance.strategies import Case, build, script
 from observance.strategies.misuses import ALOUD, MISUSES, PLAIN, REFUSED, SERVED
 from observance.strategies.written import written_case
+
+import_rules()
 
 REFERENCE = resolve("reference")
 WRONG = [misuse.name for misuse in MISUSES.values() if misuse.demand in (REFUSED, ALOUD)]
@@ -68,3 +73,19 @@ def test_a_model_that_is_left_changed_is_seen() -> None:
 
 def test_every_wrong_call_has_a_culprit() -> None:
     assert all(misuse.culprit for misuse in MISUSES.values() if misuse.demand in (REFUSED, ALOUD))
+
+
+def test_the_reference_says_that_a_graph_has_no_output() -> None:
+    answer = attempt(REFERENCE, written_case("a graph without an output"))
+    assert isinstance(answer.error, RefusalError)
+    assert "output" in answer.said[0]
+
+
+def test_a_graph_without_an_output_is_not_served_without_its_observers() -> None:
+    def forgets(model: Any, *rest: Any, **configs: Any) -> Any:
+        return model
+
+    made = Implementation("forgets", "1", forgets, "prepare", Claims(None, None, "forgets", "1"))
+    case = written_case("a graph without an output")
+    found = RULES["REFUSALS-5"].check(Trial(case, Calls(made), Calls(REFERENCE)))
+    assert [finding.place for finding in found if finding.broken][:1] == ["a graph without an output"]
