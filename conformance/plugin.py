@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--cases", type=int, metavar="N", help="draw N cases, whatever the effort")
     add("--draw-seed", type=int, default=0, metavar="N", help="draw other cases")
     add("--case", metavar="FILE", help="try the one case in a JSON file")
-    add("--rule", metavar="ID", help="hold one rule, such as SHARING-1, against the cases")
+    add("--rule", metavar="ID", action="append", help="hold this rule alone, such as SHARING-1; may be given again")
     add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
@@ -170,13 +170,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("say what to judge with --impl, such as --impl=torch or --impl=mypkg.")
     wanted = config.getoption("--rule")
     known = {rule.id for rule in rules.values() if rule}
-    if wanted and wanted not in known:
-        raise pytest.UsageError(f"there is no rule {wanted!r}; the rules are {', '.join(sorted(known))}.")
+    for name in wanted or ():
+        if name not in known:
+            raise pytest.UsageError(f"there is no rule {name!r}; the rules are {', '.join(sorted(known))}.")
     level = config.getoption("--level")
     dropped = [
         item
         for item, rule in rules.items()
-        if rule and ((wanted and rule.id != wanted) or (level == "must" and rule.level != "MUST" and not wanted))
+        if rule and ((wanted and rule.id not in wanted) or (level == "must" and rule.level != "MUST" and not wanted))
     ]
     entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
     if not _demanded(config):

@@ -251,6 +251,10 @@ def test_a_rule_that_holds_passes(suite: Suite) -> None:
     assert re.search(r"^reference \S+: \d cases, seed 0$", run.output, re.MULTILINE)
 
 
+def test_several_rules_are_held_when_the_option_is_given_again(suite: Suite) -> None:
+    assert suite("--impl=reference", "--rule=ENTRY-4", "--rule=PLACEMENT-5").last.startswith("3 passed, ")
+
+
 def test_a_rule_that_is_broken_fails_with_its_text_and_without_a_traceback(suite: Suite) -> None:
     write("blind.py", BLIND)
     run = suite("--impl=blind", "--rule=PLACEMENT-1", f"--case={write('case.json', LINEAR.to_json())}")
