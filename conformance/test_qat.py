@@ -23,7 +23,7 @@ from observance.reference.site import Site
 from observance.reference.specs import is_observer, settings_of
 from observance.strategies.case import Case, Entry, Mapping
 from observance.strategies.layout import scopes
-from observance.strategies.operators import TRAINED
+from observance.strategies.operators import OPERATORS, TRAINED
 
 _QAT = ("qat",)
 _FLOAT = {swapped: target for target, swapped in TRAINED.items()}
@@ -121,7 +121,7 @@ def test_a_module_is_swapped_the_same_however_it_is_selected(trial: Trial) -> It
             (Entry("order", qconfig, place, target, occurrence(trial.case, number)),),
             (Entry("global", "default_qat_qconfig"), Entry("regex", None, "(.*)"), Entry("name", qconfig, name)),
         ]
-        if place:
+        if place and _suits_all(trial.case, place, qconfig):
             ways.append((Entry("object_type", None, target=target), Entry("name", qconfig, place)))
         first = trial.calls.outcome(_training(trial.case, Entry("name", qconfig, name)))
         node = next((n for n in first.float_graph.nodes if n.op == "call_module" and n.target == name), None)
@@ -143,6 +143,13 @@ def test_a_module_is_swapped_the_same_however_it_is_selected(trial: Trial) -> It
 def _suitable(target: str) -> str:
     """Return a qconfig for training that the class for a type of module takes."""
     return "default_embedding_qat_qconfig" if "Embedding" in target else "default_qat_qconfig"
+
+
+def _suits_all(case: Case, place: str, qconfig: str) -> bool:
+    """Whether all that is called in a submodule, and is swapped for training, takes a qconfig."""
+    inside = [call for call, where in zip(case.calls, scopes(case), strict=True) if f"{where}.".startswith(f"{place}.")]
+    targets = {OPERATORS[call.operator].target for call in inside}
+    return all(_suitable(target) == qconfig for target in targets & TRAINED.keys())
 
 
 def _training(case: Case, *entries: Entry) -> Case:

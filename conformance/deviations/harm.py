@@ -33,7 +33,13 @@ HARMS = (
             *("standalone-inputs-by-keyword", "standalone-inputs-by-value", "standalone-inputs-by-class"),
             *("standalone-inputs-by-any-observer", "lstm-taken-apart-once", "parts-of-lstm-missed"),
             *("patterns-through-own-modules", "equalization-hides-quantized-inputs", "integers-observed"),
-            *("masks-by-keyword", "masks-forgotten", "values-of-nodes-alone", "unobserved-outputs-in-silence"),
+            *(
+                "masks-by-keyword",
+                "masks-forgotten",
+                "unobserved-inputs-believed-quantized",
+                "values-of-nodes-alone",
+                "unobserved-outputs-in-silence",
+            ),
         ),
     ),
     Harm(
@@ -57,7 +63,12 @@ HARMS = (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
             *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),
-            *("branches-of-what-has-a-qconfig", "float-patterns-equalized", "float-patterns-counted-as-observed"),
+            *(
+                "branches-of-what-has-a-qconfig",
+                "branches-behind-fake-quantizers-missed",
+                "float-patterns-equalized",
+                "float-patterns-counted-as-observed",
+            ),
         ),
     ),
     Harm(

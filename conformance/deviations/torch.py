@@ -294,6 +294,14 @@ REGISTER = Register(
             sharing.OUTSIDE_IN_LIST,
         ),
         Deviation(
+            "unobserved-inputs-believed-quantized",
+            ("DTYPES-1", "PLACEMENT-5"),
+            "_is_observer_in_same_graph takes every graph input that is not observed for one that is quantized: "
+            "where a mask is such an input, the output of an operator that shares with it is observed on its own",
+            "propagate_dtypes_for_known_nodes: we know that the dtype of mask is a BoolTensor",
+            sharing.OUTSIDE_UNLESS_OBSERVED,
+        ),
+        Deviation(
             "sharing-not-closed",
             ("PLACEMENT-5", "PLACEMENT-6", "SHARING-1", "SHARING-3", "SHARING-6"),
             "an observer is replaced at one node; others that shared the replaced object keep it",

@@ -25,15 +25,17 @@ def _cpu_beside_meta(original: Decision, model: Any) -> Any:
 
 
 class _Asked:
-    """Whether the pattern that is judged has a module on the meta device."""
+    """Whether the module whose qconfig is judged is on the meta device."""
 
     on_meta = False
 
 
 def _knows_its_modules(original: Decision, match: Match, ask: Any, reader: backends.Reader) -> Any:
-    """Remember, while a pattern is judged, whether one of its modules is on the meta device."""
-    called = [reader.modules[str(node.target)] for node in match.nodes if node.op == "call_module"]
-    _Asked.on_meta = any(tensor.is_meta for module in called for tensor in tensors_of(module))
+    """Remember, while a pattern is judged, whether the module of its last node, whose qconfig it has, is on meta."""
+    module = reader.modules[str(match.last.target)] if match.last.op == "call_module" else None
+    # A module that is in two places is taken to be where a set has its first element.
+    devices = {tensor.device for tensor in tensors_of(module)} if module is not None else set()
+    _Asked.on_meta = next(iter(devices), None) == torch.device("meta")
     try:
         return original(match, ask, reader)
     finally:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
-from torch.ao.quantization import PlaceholderObserver, QConfig
+from torch.ao.quantization import ObserverBase, PlaceholderObserver, QConfig
 from torch.fx import Node
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes, equalization, patterns
-from observance.reference.graphs import Operand
+from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Match
-from observance.reference.plan import Plan
+from observance.reference.plan import Plan, Slot
 from observance.reference.site import Quantized, Site
 from observance.reference.specs import Spec, settings_of
 
@@ -37,6 +38,28 @@ def _readers_with_qconfigs(original: Decision, site: Site, node: Node) -> list[N
     first = node.args[0] if node.args else None
     readers = first.users if isinstance(first, Node) else ()
     return [reader for reader in readers if reader is not node and site.assigned.get(reader) is not None]
+
+
+def _readers_behind_observers(original: Decision, site: Site, node: Node) -> list[Node]:
+    """Overlook the readers before the layer that read through what is no `ObserverBase`, such as a fake quantizer."""
+    found = original(site, node)
+    earlier = set(itertools.takewhile(lambda other: other is not node, site.graph.nodes)) if found else ()
+    return [reader for reader in found if reader not in earlier or _is_seen(site, reader, node.args[0])]
+
+
+def _is_seen(site: Site, reader: Node, value: Any) -> bool:
+    """Whether one read of a value is direct, or through an `ObserverBase` that stands on it for its readers."""
+    reads = [site.plan.read_at(operand) for operand in operands(reader) if operand.value is value]
+    base = site.outputs.get(value)
+    nearest = [_above(slot, base) for slot in reads]
+    return any(slot is None or isinstance(slot.spec.instance, ObserverBase) for slot in nearest)
+
+
+def _above(slot: Slot | None, base: Slot | None) -> Slot | None:
+    """Return the lowest slot above another one; None if there is none."""
+    while slot is not None and slot is not base and slot.below is not base:
+        slot = slot.below
+    return None if slot is base else slot
 
 
 def _inserts_identities(original: Decision, site: Site, operand: Operand, asked: Any) -> Any:
@@ -81,6 +104,7 @@ SECOND_LOOK = (Change("prepare.select", _looks_again),)
 HIDDEN_INPUTS = (Change("sharing.is_outside", _outside_but_for_equalization),)
 BY_POSITION = (Change("equalization.places", _positional_places),)
 BRANCH_BY_QCONFIG = (Change("equalization.branch", _readers_with_qconfigs),)
+BRANCH_BEHIND_OBSERVERS = (Change("equalization.branch", _readers_behind_observers),)
 IDENTITIES = (Change("equalization.spec_for", _inserts_identities),)
 
 ENTRIES = (
@@ -99,6 +123,14 @@ ENTRIES = (
         "qconfig, quantized or not",
         "insert_observers_for_model: a branch in which the two first layers are both being quantized",
         BRANCH_BY_QCONFIG,
+    ),
+    Deviation(
+        "branches-behind-fake-quantizers-missed",
+        ("EQUALIZATION-2", "EQUALIZATION-3", "PLACEMENT-5", "PLACEMENT-6"),
+        "once the first layer of a branch reads through a fake quantizer, or through an equalization observer, the "
+        "second one does not see it: its input is read by what is no ObserverBase, and by no layer",
+        "insert_observers_for_model: if the two first layers of a branch are quantized, neither is equalized",
+        BRANCH_BEHIND_OBSERVERS,
     ),
     Deviation(
         "half-equalization-inserts-identities",

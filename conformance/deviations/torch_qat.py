@@ -104,7 +104,8 @@ def _fails_to_move(original: Decision, site: Site) -> None:
     model = site.graph.owning_module
     if model is None or site.plan.device != torch.device("cpu"):
         return
-    for node, quantized in site.quantized.items():
+    for quantized in site.quantized.values():
+        node = quantized.match.last  # whose qconfig it is
         if node.op != "call_module" or quantized.ask.activation is None:
             continue
         module = site.plan.swapped.get(str(node.target)) or model.get_submodule(str(node.target))

@@ -91,15 +91,22 @@ def _source(site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_
 
 def _outside_directly(original: Decision, site: Site, match: Match) -> bool:
     """Know a quantized graph input only where it is the first argument, and then share nothing."""
+    first = _first_input(site, match)
+    return first is not None and first in site.quantized_inputs
+
+
+def _outside_unless_observed(original: Decision, site: Site, match: Match) -> bool:
+    """Take every graph input that is the first argument, and is not observed, for one that is quantized already."""
+    gives_bytes = site.quantized[match.last].ask.output_dtype in (torch.quint8, torch.uint8)
+    return bool(original(site, match)) or (gives_bytes and _first_input(site, match) is not None)
+
+
+def _first_input(site: Site, match: Match) -> Node | None:
+    """Return the graph input that is a pattern's first argument; None if it is none, or is observed there."""
     first = match.last.args[0] if match.last.args else None
-    declared = isinstance(first, Node) and (first in site.quantized_inputs or _is_swallowed_input(site, first))
-    return declared and _slot_at(site, match.last, (0,), first) is None
-
-
-def _is_swallowed_input(site: Site, value: Node) -> bool:
-    """Whether a graph input is believed to be quantized because a pattern has swallowed it (see ``EXTRA_INPUTS``)."""
-    swallowing = site.quantized.get(value) if value.op == "placeholder" else None
-    return swallowing is not None and swallowing.ask.activation_dtype in (torch.quint8, torch.uint8)
+    if not isinstance(first, Node) or first.op != "placeholder":
+        return None
+    return first if _slot_at(site, match.last, (0,), first) is None else None
 
 
 def _pointer_join(original: Decision, groups: Any, first: Slot, other: Slot) -> None:
@@ -123,6 +130,7 @@ BY_POSITION = (
 FIRST_ONLY = (Change("sharing.sources", _first_source),)
 ALL_OR_NOTHING = (Change("sharing.sources", _all_or_nothing),)
 OUTSIDE_IN_LIST = (Change("sharing.is_outside", _outside_directly),)
+OUTSIDE_UNLESS_OBSERVED = (Change("sharing.is_outside", _outside_unless_observed),)
 NOT_CLOSED = (
     Change("site.Groups.join", _pointer_join),
     Change("site.Groups.leader", _pointer_leader),
