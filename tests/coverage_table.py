@@ -38,7 +38,7 @@ states it, and a saboteur (the reference with one decision made wrongly) is caug
 
 *Reference* names functions of `reference/`; *reach* says in how many of {cases} drawn cases a feature is; *rules* are
 those of the [rule book](rules.md), of which `PLACEMENT-5` compares every case with the reference, edge by edge;
-*saboteurs* names the decisions of the reference that the saboteurs of these rules change (`tests/saboteurs.py`).
+*saboteurs* names the decisions of the reference that the saboteurs of these rules change (`tests/saboteurs/`).
 
 | row | capability | reference | reach | rules | saboteurs |
 |---|---|---|---|---|---|

@@ -15,7 +15,7 @@ from observance.conformance.variants import Change, variant
 from observance.reference import RefusalError
 from observance.strategies.case import Call, Case, Entry, Mapping
 
-from .saboteurs_equalization import below_the_observer
+from .saboteurs.equalization import below_the_observer
 
 QUANTIZED = Mapping(None, (Entry("global", "default_qconfig"),))
 EQUALIZED = Mapping(None, (Entry("global", "default_equalization_qconfig"),))

@@ -6,11 +6,17 @@ from typing import Any
 
 from observance.conformance.deviations import torch_scale
 
-from .saboteurs import SABOTEURS, Saboteur, breaks
+from .registry import SABOTEURS, Saboteur, breaks
 
 SABOTEURS["SCALE-1"] = torch_scale.RECURSION
+
+
 SABOTEURS["SCALE-2"] = torch_scale.FORGETTING
+
+
 SABOTEURS["SCALE-3"] = torch_scale.TRACING
+
+
 SABOTEURS["SCALE-4"] = torch_scale.WALKING
 
 

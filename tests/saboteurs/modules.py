@@ -18,7 +18,7 @@ from observance.reference.plan import Plan, Slot
 from observance.reference.site import Inside
 from observance.reference.state import KEY
 
-from .saboteurs import SABOTEURS, Saboteur, breaks
+from .registry import SABOTEURS, Saboteur, breaks
 
 
 @breaks("MODULES-1", "modules.inside")

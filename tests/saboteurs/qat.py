@@ -1,25 +1,25 @@
-"""The saboteurs of the chapter *qat*, and of what fused modules bring with them."""
+"""The saboteurs of the chapter *qat*."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 from torch.ao.quantization import MinMaxObserver, QConfig
 from torch.fx import GraphModule
 
 from observance.conformance.deviations import torch_qat
-from observance.conformance.variants import Change
 
-Saboteur = Callable[..., Any]
+from .registry import SABOTEURS, Saboteur, breaks
 
 
+@breaks("QAT-1", "qat.swaps")
 def swaps_nothing(original: Saboteur, *args: Any) -> dict[str, Any]:
     """Let all modules be what they are."""
     return {}
 
 
+@breaks("QAT-2", "qat.swapped")
 def other_weights(original: Saboteur, name: str, module: Any, qconfig: QConfig, kind: Any) -> Any:
     """Observe the weights of what is swapped by an observer of no qconfig."""
     made = original(name, module, qconfig, kind)
@@ -28,6 +28,7 @@ def other_weights(original: Saboteur, name: str, module: Any, qconfig: QConfig, 
     return made
 
 
+@breaks("QAT-4", "qat.swapped")
 def new_weights(original: Saboteur, name: str, module: Any, qconfig: QConfig, kind: Any) -> Any:
     """Train from weights of zero."""
     made = original(name, copy.deepcopy(module), qconfig, kind)
@@ -49,6 +50,7 @@ def swaps_each_call(original: Saboteur, model: GraphModule, plan: Any) -> GraphM
     return prepared
 
 
+@breaks("QAT-5", "qat.swaps")
 def one_weight_observer(original: Saboteur, *args: Any) -> dict[str, Any]:
     """Fake-quantize all weights by the fake quantizer of the first one."""
     found: dict[str, Any] = original(*args)
@@ -58,10 +60,12 @@ def one_weight_observer(original: Saboteur, *args: Any) -> dict[str, Any]:
     return found
 
 
+@breaks("QAT-6", "qat.kept")
 def keeps_nothing(original: Saboteur, module: Any, made: Any) -> None:
     """Forget hooks and mode."""
 
 
+@breaks("QAT-7", "prepare.rewrite")
 def swaps_in_place(original: Saboteur, model: GraphModule, plan: Any) -> GraphModule:
     """Change the mode of the caller's modules."""
     prepared: GraphModule = original(model, plan)
@@ -70,6 +74,7 @@ def swaps_in_place(original: Saboteur, model: GraphModule, plan: Any) -> GraphMo
     return prepared
 
 
+@breaks("QAT-9", "qat.swapped")
 def doubles_weights(original: Saboteur, name: str, module: Any, qconfig: QConfig, kind: Any) -> Any:
     """Let a swapped module add its input to its output once more."""
     made = original(name, module, qconfig, kind)
@@ -77,6 +82,7 @@ def doubles_weights(original: Saboteur, name: str, module: Any, qconfig: QConfig
     return made
 
 
+@breaks("QAT-10", "prepare.survey")
 def trains_elsewhere(original: Saboteur, model: Any, configs: Any, *rest: Any) -> Any:
     """Observe nothing in a model that is to be trained, but in its modules."""
     site = original(model, configs, *rest)
@@ -85,34 +91,19 @@ def trains_elsewhere(original: Saboteur, model: Any, configs: Any, *rest: Any) -
     return site
 
 
+@breaks("QAT-11", "qat.swapped")
 def unties(original: Saboteur, name: str, module: Any, qconfig: QConfig, kind: Any) -> Any:
     """Give a swapped module a weight of its own."""
     return original(name, copy.deepcopy(module), qconfig, kind)
 
 
+@breaks("QAT-12", "qat.with_trained_types")
 def serves_nobody(original: Saboteur, mapping: Any, configs: Any) -> Any:
     """Know a class for training by its own type alone."""
     return mapping
 
 
-def no_parts(original: Saboteur, graph: Any, modules: Any, mapping: Any) -> Any:
-    """Know a fused module by its own type alone."""
-    return mapping
+SABOTEURS["QAT-3"] = torch_qat.EAGER_SWAP
 
 
-SABOTEURS: dict[str, tuple[Change, ...]] = {
-    "QAT-1": (Change("qat.swaps", swaps_nothing),),
-    "QAT-2": (Change("qat.swapped", other_weights),),
-    "QAT-3": torch_qat.EAGER_SWAP,
-    "QAT-4": (Change("qat.swapped", new_weights),),
-    "QAT-5": (Change("qat.swaps", one_weight_observer),),
-    "QAT-6": (Change("qat.kept", keeps_nothing),),
-    "QAT-7": (Change("prepare.rewrite", swaps_in_place),),
-    "QAT-8": torch_qat.LEFT_BEHIND,
-    "QAT-9": (Change("qat.swapped", doubles_weights),),
-    "QAT-10": (Change("prepare.survey", trains_elsewhere),),
-    "QAT-11": (Change("qat.swapped", unties),),
-    "QAT-12": (Change("qat.with_trained_types", serves_nobody),),
-    "QCONFIGS-9": (Change("qconfigs.with_fused_types", no_parts),),
-}
-"""The changes that break each rule, by the rule's id."""
+SABOTEURS["QAT-8"] = torch_qat.LEFT_BEHIND

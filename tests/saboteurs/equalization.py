@@ -1,18 +1,18 @@
-"""Saboteurs of the chapter *equalization*."""
+"""The saboteurs of the chapter *equalization*."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 from observance.conformance.variants import Change
 from observance.reference import dtypes
 from observance.reference.plan import Slot
 
-Saboteur = Callable[..., Any]
+from .registry import SABOTEURS, Saboteur, breaks
 
 
+@breaks("EQUALIZATION-1", "equalization.spec_for")
 def other_observers(original: Saboteur, site: Any, operand: Any, asked: Any) -> Any:
     """Observe the input by what is asked for at the weight, and the other way round."""
     turned = dataclasses.replace(asked, activation=asked.weight, weight=asked.activation)
@@ -31,11 +31,13 @@ def equalizes_all(original: Saboteur, node: Any, modules: Any) -> bool:
     return node.op in ("call_module", "call_function")
 
 
+@breaks("EQUALIZATION-3", "equalization.branch")
 def sees_no_branches(original: Saboteur, site: Any, node: Any) -> list[Any]:
     """Equalize in branches too."""
     return []
 
 
+@breaks("EQUALIZATION-4", "equalization._place_one")
 def below_the_observer(original: Saboteur, site: Any, operand: Any, spec: Any) -> None:
     """Put the equalization observer next to the value instead of next to the layer."""
     upper = site.plan.read_at(operand)
@@ -49,17 +51,20 @@ def below_the_observer(original: Saboteur, site: Any, operand: Any, spec: Any) -
         site.plan.read(operand, upper)
 
 
+@breaks("EQUALIZATION-5", "rewrite.free_names")
 def common_names(original: Saboteur, model: Any, prefix: str) -> Any:
     """Name equalization observers like all others."""
     return original(model, "activation_post_process")
 
 
+@breaks("EQUALIZATION-6", "equalization._place_one")
 def instead_of_observers(original: Saboteur, site: Any, operand: Any, spec: Any) -> None:
     """Put equalization observers in place of the others."""
     site.plan.reads.pop((operand.node, operand.keys), None)
     original(site, operand, spec)
 
 
+@breaks("EQUALIZATION-7", "equalization.place")
 def shares_equalizers(original: Saboteur, site: Any) -> None:
     """Let all equalization observers that are alike be one."""
     original(site)
@@ -69,16 +74,7 @@ def shares_equalizers(original: Saboteur, site: Any) -> None:
             site.plan.shares[slot] = first.setdefault(slot.spec, slot)
 
 
-SABOTEURS: dict[str, tuple[Change, ...]] = {
-    "EQUALIZATION-1": (Change("equalization.spec_for", other_observers),),
-    "EQUALIZATION-2": (
-        Change("equalization.spec_for", observes_biases),
-        Change("equalization.can_be_equalized", equalizes_all),
-    ),
-    "EQUALIZATION-3": (Change("equalization.branch", sees_no_branches),),
-    "EQUALIZATION-4": (Change("equalization._place_one", below_the_observer),),
-    "EQUALIZATION-5": (Change("rewrite.free_names", common_names),),
-    "EQUALIZATION-6": (Change("equalization._place_one", instead_of_observers),),
-    "EQUALIZATION-7": (Change("equalization.place", shares_equalizers),),
-}
-"""The changes that break each rule of the chapter, by the rule's id."""
+SABOTEURS["EQUALIZATION-2"] = (
+    Change("equalization.spec_for", observes_biases),
+    Change("equalization.can_be_equalized", equalizes_all),
+)

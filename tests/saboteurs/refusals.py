@@ -9,9 +9,11 @@ from typing import Any
 from observance.conformance.deviations import torch_refusals
 from observance.reference import RefusalError
 
-from .saboteurs import SABOTEURS, Saboteur, breaks
+from .registry import SABOTEURS, Saboteur, breaks
 
 SABOTEURS["REFUSALS-1"] = torch_refusals.INDEXES
+
+
 SABOTEURS["REFUSALS-4"] = torch_refusals.LATE
 
 

@@ -1,18 +1,15 @@
-"""The saboteurs of the chapter *state*, and of the rules about the life of a prepared model."""
+"""The saboteurs of the chapter *state*."""
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 from typing import Any
 
 from torch.ao.quantization import QConfigMapping
 from torch.fx import GraphModule
 
-from observance.conformance.deviations import torch_state
 from observance.reference.state import KEY
 
-from .saboteurs import SABOTEURS, Saboteur, _observers, breaks
+from .registry import Saboteur, breaks
 
 
 @breaks("STATE-1", "state.save")
@@ -87,40 +84,3 @@ def counts_nothing(original: Saboteur, decided: Any) -> set[str]:
 @breaks("STATE-11", "state.mark_weights")
 def marks_no_weight(original: Saboteur, *args: Any) -> None:
     """Do not say where the weights of functions stand."""
-
-
-SABOTEURS["EFFECTS-10"] = torch_state.REMEMBERED_REFUSALS
-
-_MADE: dict[int, Any] = {}
-_KEPT: list[Any] = []
-
-
-@breaks("EFFECTS-11", "dtypes.spec_of")
-def one_observer_for_a_constructor(original: Saboteur, constructor: Any) -> Any:
-    """Use the observer of a constructor again, whenever that very constructor is met."""
-    spec = original(constructor)
-    if spec is None:
-        return None
-    _KEPT.append(constructor)  # so that its id stays its own
-    return dataclasses.replace(spec, make=lambda: _MADE.setdefault(id(constructor), spec.make()))
-
-
-SABOTEURS["EFFECTS-12"] = torch_state.LOCAL_FUNCTIONS
-
-_NUMBERS = itertools.count()
-
-
-@breaks("EFFECTS-13", "prepare.rewrite")
-def names_of_its_own(original: Saboteur, model: Any, plan: Any) -> GraphModule:
-    """Never give two observers one name, not even in different models."""
-    prepared: GraphModule = original(model, plan)
-    for node in _observers(prepared):
-        name = f"watcher_{next(_NUMBERS)}"
-        prepared.add_submodule(name, prepared.get_submodule(node.target))
-        prepared.delete_submodule(node.target)
-        node.target = name
-    prepared.recompile()
-    return prepared
-
-
-SABOTEURS["EFFECTS-14"] = torch_state.KEPT_ALIVE
