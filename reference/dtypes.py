@@ -45,13 +45,15 @@ class Ask:
 
     ``activation`` is for its input and, unless dynamic, its output; ``weight``
     and ``bias`` are for the functional's arguments of these roles.  ``reuse``
-    says that it asks for nothing of its own and takes its input's observer.
+    says that it asks for nothing of its own and takes its input's observer,
+    ``gives_tensor`` that there is an output to ask something for.
     """
 
     activation: Spec | None
     weight: Spec | None
     bias: Spec | None
     reuse: bool
+    gives_tensor: bool = True
 
     @property
     def activation_dtype(self) -> torch.dtype | None:
@@ -60,7 +62,9 @@ class Ask:
 
     @property
     def output_dtype(self) -> torch.dtype | None:
-        """The dtype of the output: that of a dynamically quantized operator is float."""
+        """The dtype of the output: that of a dynamically quantized operator is float; None if it is no tensor."""
+        if not self.gives_tensor:
+            return None
         if self.activation is not None and self.activation.is_dynamic:
             return FLOAT
         return self.activation_dtype

@@ -258,7 +258,7 @@ def select(
     if not takes_and_gives_tensors(match, known):
         result.decide(match.last, "pattern", "DTYPES-1", "it takes or gives no tensor")
         return {}
-    ask = dtypes.ask_of(qconfig)
+    ask = replace(dtypes.ask_of(qconfig), gives_tensor=known.is_tensor(match.last))
     verdict = backends.judge(match, ask, reader)
     result.warnings += verdict.warnings
     rule = "BACKENDS-2" if verdict.warnings else "BACKENDS-1"
@@ -271,9 +271,9 @@ def select(
 
 
 def takes_and_gives_tensors(match: Match, known: Values) -> bool:
-    """Whether a pattern computes tensors from tensors: what does not asks for nothing."""
+    """Whether a pattern, or its root, computes tensors from tensors: what does not asks for nothing."""
     takes = any(known.is_tensor(operand.value) for operand in operands(match.root))
-    return takes and known.is_tensor(match.last)
+    return takes and (known.is_tensor(match.root) or known.is_tensor(match.last))
 
 
 def quantized_inputs(graph: Graph, configs: Configs) -> frozenset[Node]:

@@ -14,7 +14,7 @@ from torch.fx import Graph, GraphModule
 from observance.reference import RefusalError, plan, prepare, survey
 from observance.reference.entry import read_configs
 from observance.strategies import Case, build
-from observance.strategies.case import Call, Entry, Mapping
+from observance.strategies.case import Backend, Call, Constraint, DTypes, Entry, Mapping, Pattern
 
 EVERYTHING = Mapping(None, (Entry("global", "default_qconfig"),))
 CHAIN = Case(("t",), (Call("linear", (-1,)), Call("relu", (0,)), Call("size", (1,))), ("tuple", 1, 2), EVERYTHING)
@@ -117,6 +117,19 @@ def test_a_graph_without_an_output_is_refused_in_one_sentence() -> None:
     model.graph.erase_node(output)
     with pytest.raises(RefusalError, match="the graph has no output; let it return what it computes"):
         prepare(model, QConfigMapping().set_global(default_qconfig), False, scopes, (torch.zeros(2),))
+
+
+BYTES = Constraint("torch.quint8")
+
+
+@pytest.mark.parametrize(("dtypes", "observers"), [(DTypes(BYTES), 1), (DTypes(), 1), (DTypes(BYTES, BYTES), 0)])
+def test_a_pattern_that_gives_no_tensor_has_its_input_observed_where_its_output_may_be_anything(
+    dtypes: DTypes, observers: int
+) -> None:
+    pattern = Pattern(("torch.sin", ".size"), "OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT", (dtypes,))
+    calls = (Call("torch_sin_tt", (-1,)), Call("size", (0,)))
+    result = prepared(Case(("t",), calls, ("tuple", 1), EVERYTHING, Backend((pattern,))))
+    assert sum(node.name.startswith("activation_post_process") for node in result.graph.nodes) == observers
 
 
 def test_a_dict_draws_a_future_warning() -> None:

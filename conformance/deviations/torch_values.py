@@ -89,7 +89,7 @@ def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, ex
 def _gives_tensors(original: Decision, match: Match, values: Values) -> bool:
     """Ask of a pattern only whether it gives a tensor, whatever it takes; of its root too, unless any dtype will do."""
     is_open = any(config.input_dtype is None for config in match.config.dtype_configs)
-    return values.is_tensor(match.last) and (is_open or values.is_tensor(match.root))
+    return values.is_tensor(match.root) or (is_open and values.is_tensor(match.last))
 
 
 def _knows_positions_only(original: Decision, operand: Operand) -> bool:
