@@ -17,7 +17,7 @@ from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged
 from observance.conformance.trials import Trial, same_placement
 from observance.strategies.case import Entry, Mapping, QConfigChoice
 from observance.strategies.layout import scopes
-from observance.strategies.operators import OPERATORS, PARTS
+from observance.strategies.operators import OPERATORS, PARTS, TRAINED
 
 _DOC = "QConfigMapping: in increasing match priority"
 
@@ -49,10 +49,14 @@ def test_a_type_selects_all_modules_of_the_type(trial: Trial) -> Iterator[Findin
     """A qconfig for an object type is the same as one for each of its modules by name.
 
     It says nothing of a type that is a part of a fused module in the model: its
-    qconfig is that module's too.
+    qconfig is that module's too.  Nor does it, in training, of a class for training
+    or of a type whose class for training is in the model: the type serves both (QAT-12).
     """
     qconfig, found = some_qconfig(trial.case), modules(trial.case)
     inside = {part for _, parts in fused(trial.case) for part in parts}
+    if trial.case.is_qat:
+        called = {OPERATORS[call.operator].target for call in trial.case.calls}
+        inside |= {*TRAINED.values(), *(target for target, swapped in TRAINED.items() if swapped in called)}
     for target in dict.fromkeys(target for _, _, target in found[:1] if target not in inside):
         names = [name for _, name, other in found if other == target]
         if any(target in PARTS.get(OPERATORS[call.operator].target, ()) for call in trial.case.calls):

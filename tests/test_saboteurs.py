@@ -9,8 +9,9 @@ import pytest
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Claims, Implementation
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, Rule
 from observance.conformance.variants import variant
+from observance.strategies import Case
 
 from .saboteurs import SABOTEURS
 
@@ -50,15 +51,21 @@ def test_the_rule_catches_its_saboteur(rule: str) -> None:
 
 
 def main() -> None:
-    """Print, for each rule, its saboteur, the case that shows it, and all rules that catch it there."""
+    """Print, for each rule, its saboteur, after how many cases it is caught, and all rules that catch it there."""
     for rule in sorted(SABOTEURS):
         judge = judge_of(rule)
         cases = RULES[rule].own or judge.corpus
-        caught = [case for case in cases if any(f.broken for f in judge.findings(RULES[rule], case))]
-        case = min(caught, key=lambda found: len(found.calls))
-        others = [name for name, other in RULES.items() if any(f.broken for f in judge.findings(other, case))]
+        broken = (any(f.broken for f in judge.findings(RULES[rule], case)) for case in cases)
+        tried = 1 + next(number for number, caught in enumerate(broken) if caught)
+        others = [name for name, other in RULES.items() if _catches(judge, other, cases[tried - 1])]
         decisions = ", ".join(change.decision for change in SABOTEURS[rule])
-        print(f"{rule:13} {decisions:32} {len(caught):4} of {len(cases)} cases; at {case.digest}: {others}")
+        print(f"{rule:15} {decisions:36} caught by case {tried:4} of {len(cases):4}; there by {' '.join(others)}")
+
+
+def _catches(judge: Judge, rule: Rule, case: Case) -> bool:
+    """Whether a rule is about a case, and broken by it."""
+    mine = case in rule.own if rule.own or case.written else rule.is_for(case)
+    return mine and any(finding.broken for finding in judge.findings(rule, case))
 
 
 if __name__ == "__main__":

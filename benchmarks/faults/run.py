@@ -33,9 +33,9 @@ from mutations import Mutant, mutants, mutated
 
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import load
+from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import COSTLY_SHARE, Judge
-from observance.conformance.observation import differences
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import RULES, Rule
 from observance.strategies import Case
