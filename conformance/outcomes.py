@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import warnings
 from collections.abc import Mapping
@@ -161,15 +162,28 @@ def is_fusible(case: Case, prefused: bool) -> bool:
     """Whether torch can fuse the model, if that comes first, and what is inside of its standalone modules.
 
     Where it cannot, a call fails before there is anything to prepare: some backend configs fuse what torch has
-    no fused module for.
+    no fused module for, and a fused module is called as its first part was, whatever its parameters are named.
     """
     if not prefused and not any(declared.kind in ("standalone", "prepared") for declared in case.declared):
         return True
     try:
-        inner_graphs(arguments_of(case, prefused))
+        arguments = arguments_of(case, prefused)
+        return can_be_called(Inner(arguments.model.graph, inner_graphs(arguments)))
     except Exception:  # fusing raises what it likes
         return False
-    return True
+
+
+def can_be_called(inside: Inner) -> bool:
+    """Whether all modules of a graph, and of the standalone modules in it, take what they are called with."""
+    model = inside.graph.owning_module
+    assert model is not None
+    for node in inside.graph.nodes:
+        if node.op == "call_module":
+            try:
+                inspect.signature(model.get_submodule(str(node.target)).forward).bind(*node.args, **node.kwargs)
+            except TypeError:
+                return False
+    return all(map(can_be_called, inside.inner.values()))
 
 
 def retraced(arguments: Arguments) -> Arguments:

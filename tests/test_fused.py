@@ -11,11 +11,12 @@ from torch.ao.nn.intrinsic import LinearReLU
 from torch.ao.nn.intrinsic import qat as aware
 from torch.ao.quantization import QConfigMapping, default_debug_qconfig, default_qat_qconfig, default_qconfig
 
+from observance.conformance.outcomes import is_fusible
 from observance.reference import RefusalError, qconfigs, survey
 from observance.reference.backends import roles_of_module
 from observance.reference.entry import read_configs
 from observance.strategies import build
-from observance.strategies.case import Call, Case, Mapping
+from observance.strategies.case import Call, Case, Declared, Mapping
 
 FUSED = Case(("t",), (Call("fused_LinearReLU", (-1,)),), 0, Mapping())
 
@@ -79,3 +80,15 @@ def test_a_fused_module_for_training_is_one_operator_without_parts() -> None:
 def test_the_weight_of_a_fused_module_is_that_of_its_parts() -> None:
     assert roles_of_module(LinearReLU(nn.Linear(4, 4, bias=False), nn.ReLU())) == {"weight"}
     assert roles_of_module(torch.nn.ReLU()) == set()
+
+
+@pytest.mark.parametrize(("spelling", "fusible"), [("keyword", False), ("positional", True)])
+def test_a_model_that_fusing_breaks_is_nothing_to_prepare(spelling: str, fusible: bool) -> None:
+    calls = (
+        Call("conv2d", (-1,), spelling, scope="a"),
+        Call("conv2d", (-1,), spelling, scope="a"),
+        Call("batch_norm2d", (1,), spelling, scope="a"),
+        Call("operator_add_wide", (2, 0), scope="a"),
+    )
+    case = Case(("u",), calls, 3, Mapping(), "onednn", declared=(Declared("standalone", "a"),))
+    assert is_fusible(case, prefused=False) is fusible
