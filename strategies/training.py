@@ -107,7 +107,9 @@ def faked(plain: Observer) -> Observer:
         return Observer("FakeQuantize", (("observer", plain),))
     if plain.factory not in _RANGING:
         return plain
-    fused = plain.factory in _MOVING and "quant_min" in dict(plain.arguments)
+    settings = dict(plain.arguments)
+    # The fused kernel knows no axis but the first.
+    fused = plain.factory in _MOVING and "quant_min" in settings and not settings.get("ch_axis")
     factory = "FusedMovingAvgObsFakeQuantize" if fused else "FakeQuantize"
     return Observer(factory, (("observer", Observer(plain.factory)), *plain.arguments))
 

@@ -136,6 +136,12 @@ def test_every_observer_that_torch_exports_is_drawn(qconfigs: list[str | QConfig
     assert {"default_debug_observer", "default_reuse_input_observer"} <= drawn
 
 
+def test_no_fused_fake_quantizer_is_drawn_on_an_axis_that_its_kernel_does_not_know() -> None:
+    drawn = [faked(observer) for observer in (*ACTIVATIONS, *WEIGHTS)]
+    axes = {dict(one.arguments).get("ch_axis") for one in drawn if one.factory == "FusedMovingAvgObsFakeQuantize"}
+    assert axes <= {None, 0}
+
+
 def test_every_fake_quantizer_that_torch_exports_can_be_drawn() -> None:
     drawn = {faked(observer).factory for observer in (*ACTIVATIONS, *WEIGHTS)} | {"FusedMovingAvgObsFakeQuantize"}
     exported = {
