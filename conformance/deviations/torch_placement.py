@@ -128,6 +128,26 @@ def _owns_extras(original: Decision, tree: Any) -> list[Node]:
     return [tree] if isinstance(tree, Node) else [n for part in tree for n in _owns_extras(original, part)]
 
 
+def _swallows_twice(original: Decision, graph: Any, *rest: Any) -> dict[Node, Match]:
+    """Note, at the graph, which extra inputs a pattern takes away from one further down."""
+    found: dict[Node, Match] = original(graph, *rest)
+    pairs = [(node, match) for match in dict.fromkeys(found.values()) for node in match.nodes]
+    graph.swallowed_twice = {node: found[node] for node, match in pairs if found[node] is not match}
+    return found
+
+
+def _first_of_its_nodes(
+    original: Decision, result: Plan, match: Match, assigned: Mapping[Node, Any], *rest: Any
+) -> dict[Node, Quantized]:
+    """Let a pattern stay float if it took an extra input away that has no qconfig: that is the first one looked up."""
+    graph: Any = match.last.graph
+    lost = {node: last for node, last in graph.swallowed_twice.items() if node in match.nodes}
+    if any(last is match and result.qconfigs.get(node) is None for node, last in lost.items()):
+        return {}
+    chosen: dict[Node, Quantized] = original(result, match, assigned, *rest)
+    return {node: found for node, found in chosen.items() if lost.get(node, match) is match}
+
+
 def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
     """Fail where a mask or a size is traced back to a graph input that a pattern has swallowed."""
     never = original(graph, passes_on)
@@ -222,6 +242,8 @@ READ_TWICE = (Change("patterns.count_uses", _users_not_uses),)
 NOT_OBSERVED = (Change("placement.is_never_observed", _observed_all_the_same),)
 EXTRA_INPUTS = (
     Change("patterns._owned", _owns_extras),
+    Change("patterns.find", _swallows_twice),
+    Change("prepare.select", _first_of_its_nodes),
     Change("dtypes.never_observed", _stumbles),
     Change("placement.place", _resets_inputs),
 )
