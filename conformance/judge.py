@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -238,8 +237,25 @@ class Judge:
         broken = [finding for finding in found if finding.broken]
         if not broken or self.known is None:
             return broken
-        known = Counter(f.key for f in self.findings(rule, case, self.known) if f.broken)
-        return [finding for finding in broken if known[finding.key] == 0]
+        known = self._broken(rule, case, self.known)
+        left = [finding for finding in broken if finding.key not in known]
+        if left and self.known.outcome(case).error is not None:
+            left = [finding for finding in left if finding.key not in self._known_alone(rule, case)]
+        return left
+
+    def _broken(self, rule: Rule, case: Case, calls: Calls) -> set[tuple[str, str, str]]:
+        """Return what a rule finds broken in the calls of another implementation."""
+        return {finding.key for finding in self.findings(rule, case, calls) if finding.broken}
+
+    def _known_alone(self, rule: Rule, case: Case) -> set[tuple[str, str, str]]:
+        """Return what a rule finds broken where one known deviation is there without the others.
+
+        A call that is refused shows the deviation that refuses it first, and nothing says which one that is.
+        """
+        assert self.register is not None
+        entries = [entry for entry in self.register.entries if rule.id in entry.rules]
+        registers = [Register(self.register.name, (entry,)) for entry in entries]
+        return set().union(*(self._broken(rule, case, self._known(register)) for register in registers))
 
     def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""

@@ -16,7 +16,7 @@ from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
 from observance.reference.qconfigs import with_fused_types
 from observance.reference.site import Site
-from observance.reference.specs import is_observer
+from observance.reference.specs import Spec, is_observer
 
 from .register import Deviation
 
@@ -106,12 +106,17 @@ def _fails_to_move(original: Decision, site: Site) -> None:
         return
     for quantized in site.quantized.values():
         node = quantized.match.last  # whose qconfig it is
-        if node.op != "call_module" or quantized.ask.activation is None:
+        if node.op != "call_module" or not _has_tensors(quantized.ask.activation):
             continue
         module = site.plan.swapped.get(str(node.target)) or model.get_submodule(str(node.target))
         tensors = list(tensors_of(module))
         if tensors and all(tensor.is_meta for tensor in tensors):
             raise NotImplementedError("an observer on the meta device cannot be moved")
+
+
+def _has_tensors(asked: Spec | None) -> bool:
+    """Whether the observer that is asked for has tensors, which are on a device."""
+    return asked is not None and isinstance(asked.instance, nn.Module) and any(True for _ in tensors_of(asked.instance))
 
 
 def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None:
