@@ -62,6 +62,7 @@ HARMS = (
         (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
             *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
+            "swapped-modules-selected-anew",
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),
             *(
                 "branches-of-what-has-a-qconfig",

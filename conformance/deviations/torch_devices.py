@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from observance.conformance.variants import Change
 from observance.reference import backends
@@ -25,21 +26,35 @@ def _cpu_beside_meta(original: Decision, model: Any) -> Any:
 
 
 class _Asked:
-    """Whether the module whose qconfig is judged is on the meta device."""
+    """By what the pattern that is judged is given its qconfig, and whether a module with that one is on meta."""
 
+    assigned: Mapping[Any, Any] = {}
     on_meta = False
 
 
+def _remembers_assigned(original: Decision, result: Any, match: Any, assigned: Any, *rest: Any) -> Any:
+    """Remember the qconfig of each node while it is decided how a pattern is quantized."""
+    _Asked.assigned = assigned
+    return original(result, match, assigned, *rest)
+
+
 def _knows_its_modules(original: Decision, match: Match, ask: Any, reader: backends.Reader) -> Any:
-    """Remember, while a pattern is judged, whether the module of its last node, whose qconfig it has, is on meta."""
-    module = reader.modules[str(match.last.target)] if match.last.op == "call_module" else None
-    # A module that is in two places is taken to be where a set has its first element.
-    devices = {tensor.device for tensor in tensors_of(module)} if module is not None else set()
-    _Asked.on_meta = next(iter(devices), None) == torch.device("meta")
+    """Remember, while a pattern is judged, whether a module is on meta that has the qconfig of its last node.
+
+    Each node has that qconfig with the device of its own module.
+    """
+    own = _Asked.assigned.get(match.last)
+    called = [node for node in match.nodes if node.op == "call_module" and _Asked.assigned.get(node) is own]
+    _Asked.on_meta = any(_is_on_meta(reader.modules[str(node.target)]) for node in called)
     try:
         return original(match, ask, reader)
     finally:
         _Asked.on_meta = False
+
+
+def _is_on_meta(module: nn.Module) -> bool:
+    """Whether a module is on the meta device; one that is in two places is where a set has its first element."""
+    return next(iter({tensor.device for tensor in tensors_of(module)}), None) == torch.device("meta")
 
 
 def _reads_eps(original: Decision, observer: Any, constraint: Any) -> Any:
@@ -52,6 +67,7 @@ def _reads_eps(original: Decision, observer: Any, constraint: Any) -> Any:
 
 META_BESIDE_CPU = (Change("devices.device_of", _cpu_beside_meta),)
 CONSTRAINTS_ON_META = (
+    Change("prepare.select", _remembers_assigned),
     Change("backends.judge", _knows_its_modules),
     Change("backends._broken_scale", _reads_eps),
 )

@@ -159,7 +159,9 @@ def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
 def _resets_inputs(original: Decision, site: Site) -> None:
     """Forget that a graph input is quantized if a pattern that stays float has swallowed it."""
     floating = [match for match in site.matches.values() if match.last not in site.quantized and not _is_open(match)]
-    site.quantized_inputs = site.quantized_inputs.difference(*(match.nodes for match in floating))
+    lost = site.quantized_inputs.intersection(node for match in floating for node in match.nodes)
+    site.quantized_inputs -= lost
+    site.elsewhere = {value: dtype for value, dtype in site.elsewhere.items() if value not in lost}
     original(site)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.ao.quantization import QConfig
 
 from observance.conformance.deviations.torch_qconfigs import propagated
 from observance.conformance.deviations.torch_state import with_device
 from observance.conformance.variants import Change
 from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
-from observance.reference.qconfigs import with_fused_types
+from observance.reference.qconfigs import select, with_fused_types
 from observance.reference.site import Site
 from observance.reference.specs import Spec, is_observer
 
@@ -51,6 +52,27 @@ def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -
         own = with_device(own, torch.device("meta"))
     stand_in: nn.Module = original(module, own)
     return stand_in
+
+
+class _Given:
+    """The mapping and the scopes by which the nodes of a graph were given their qconfigs, last."""
+
+    mapping: Any = None
+    scopes: Any = None
+
+
+def _remembers_mapping(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
+    """Remember by what the nodes of a graph are given their qconfigs."""
+    _Given.mapping, _Given.scopes = mapping, scopes
+    return original(graph, modules, mapping, scopes)
+
+
+def _selected_anew(original: Decision, graph: Any, modules: Any, assigned: Any, configs: Any) -> Any:
+    """Give the nodes their qconfigs once more when modules are swapped, by the types that these have now."""
+    swapped = original(graph, modules, assigned, configs)
+    if swapped:
+        assigned.update(select(graph, {**modules, **swapped}, _Given.mapping, _Given.scopes))
+    return swapped
 
 
 def _is_on_meta(module: nn.Module) -> bool:
@@ -106,7 +128,7 @@ def _fails_to_move(original: Decision, site: Site) -> None:
         return
     for quantized in site.quantized.values():
         node = quantized.match.last  # whose qconfig it is
-        if node.op != "call_module" or not _has_tensors(quantized.ask.activation):
+        if node.op != "call_module" or not _is_made_on_meta(quantized.ask.activation):
             continue
         module = site.plan.swapped.get(str(node.target)) or model.get_submodule(str(node.target))
         tensors = list(tensors_of(module))
@@ -114,9 +136,12 @@ def _fails_to_move(original: Decision, site: Site) -> None:
             raise NotImplementedError("an observer on the meta device cannot be moved")
 
 
-def _has_tensors(asked: Spec | None) -> bool:
-    """Whether the observer that is asked for has tensors, which are on a device."""
-    return asked is not None and isinstance(asked.instance, nn.Module) and any(True for _ in tensors_of(asked.instance))
+def _is_made_on_meta(asked: Spec | None) -> bool:
+    """Whether the observer that is asked for has tensors on the meta device if it is made for that one."""
+    if asked is None:
+        return False
+    made = with_device(QConfig(asked.make, asked.make), torch.device("meta")).activation()
+    return isinstance(made, nn.Module) and any(tensor.is_meta for tensor in tensors_of(made))
 
 
 def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None:
@@ -133,6 +158,10 @@ EAGER_SWAP = (
     Change("qat.swaps", _by_propagation),
     Change("qat.swapped", _with_its_own_error),
     Change("qat.with_qconfig", _parts_by_propagation),
+)
+SELECTED_ANEW = (
+    Change("qconfigs.assign", _remembers_mapping),
+    Change("qat.swaps", _selected_anew),
 )
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
 LEFT_ON_CPU = (
@@ -152,6 +181,14 @@ ENTRIES = (
         "switched off, or for another qconfig than its node's, or is not swapped",
         "QConfigMapping: in increasing match priority; prepare.py itself notes: TODO: support regex as well",
         EAGER_SWAP,
+    ),
+    Deviation(
+        "swapped-modules-selected-anew",
+        ("PLACEMENT-5", "QAT-3"),
+        "nodes are given their qconfigs after modules are swapped: where the mapping has an object type that is a "
+        "class for training, it selects every module that was swapped for that class as well",
+        "QConfigMapping.set_object_type: the QConfig for a given module type; the user's module is of another one",
+        SELECTED_ANEW,
     ),
     Deviation(
         "swapped-modules-in-training-mode",

@@ -12,6 +12,7 @@ from observance.conformance.variants import Change
 from observance.reference.dtypes import Values
 from observance.reference.graphs import Operand
 from observance.reference.patterns import Match
+from observance.reference.site import Site
 from observance.reference.values import Kind
 
 Decision = Callable[..., Any]
@@ -106,10 +107,19 @@ def _travels_by_position(original: Decision, graph: Graph, passes_on: Any) -> An
     return never
 
 
+def _asks_for_nothing(original: Decision, site: Site, operand: Operand, *rest: Any) -> Any:
+    """Leave the inputs of a pattern float whose root counts as no tensor, though the pattern gives one."""
+    node = operand.node
+    if not site.values.is_tensor(node) and holds_no_tensor_or_input(node, known_in_order(node.graph)):
+        return f"{node.name} reads no tensor"
+    return original(site, operand, *rest)
+
+
 INTEGERS_OBSERVED = (Change("values.classify", _takes_integers_for_floats),)
 NEW_TENSORS_IGNORED = (
     Change("values.classify", _takes_floats_for_numbers),
     Change("prepare.takes_and_gives_tensors", _gives_tensors),
+    Change("placement.why_not", _asks_for_nothing),
 )
 MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)
 KEYWORDS_ON_THE_WAY = (Change("dtypes.never_observed", _travels_by_position),)
