@@ -248,13 +248,27 @@ def _trips_over_tuples(original: Decision, graph: Any, called: Any, mapping: Any
 
 
 def _through_own(original: Decision, graph: Any, called: Any, backend: Any, own: Mapping[Node, Match]) -> Any:
-    """Match patterns that go through modules of their own kind, and take these out of them again."""
+    """Match patterns that go through modules of their own kind, and take these out of them again.
+
+    The graph notes the last node of the pattern that each of these was in.
+    """
     found: dict[Node, Match] = {}
+    graph.taken_out = {}
     for node, match in original(graph, called, backend, {}).items():
         rest = tuple(part for part in match.nodes if part not in own)
         if node not in own:
             found[node] = match if rest == match.nodes else dataclasses.replace(match, nodes=rest)
+            graph.taken_out |= dict.fromkeys(set(match.nodes) - set(rest), match.last)
     return found | dict(own)
+
+
+def _observes_taken_out(original: Decision, site: Site, node: Node) -> None:
+    """Observe the output of a standalone module that is in a quantized pattern, as of any node of it."""
+    original(site, node)
+    asks, graph = site.standalone[node].asks, node.graph
+    quantized = site.quantized.get(graph.taken_out.get(node))  # type: ignore[attr-defined]
+    if asks is not None and quantized is not None:
+        placement.place_output(site, dataclasses.replace(asks, ask=quantized.ask))
 
 
 def _all_of_them(original: Decision, quantized: Mapping[Node, Quantized], result: Plan) -> dict[Node, Quantized]:
@@ -298,7 +312,10 @@ REFUSED_LATE = (
     Change("prepare.plan", _remembers_plan),
     Change("modules.refuse_structure", _refuses_structure_late),
 )
-THROUGH_OWN = (Change("patterns.find", _through_own),)
+THROUGH_OWN = (
+    Change("patterns.find", _through_own),
+    Change("placement.place_standalone", _observes_taken_out),
+)
 PARTS_OBSERVED = (
     Change("modules.operators", _all_of_them),
     Change("placement.place_output", _observes_parts),
