@@ -61,6 +61,7 @@ def _judge(config: pytest.Config) -> Judge:
     from observance.conformance.deviations import load
     from observance.conformance.implementations import resolve
     from observance.conformance.judge import EFFORTS, Judge
+    from observance.conformance.subjects import read_case
     from observance.conformance.usage import UsageError
 
     option = config.getoption
@@ -77,7 +78,7 @@ def _judge(config: pytest.Config) -> Judge:
     count = option("--cases") if option("--cases") is not None else EFFORTS[option("--effort")]
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
-    only = _read_case(option("--case")) if option("--case") else None
+    only = read_case(option("--case")) if option("--case") else None
     active = register.at(torch.__version__) if register else None
     if active:
         _check_register(active)
@@ -120,22 +121,6 @@ def _check_register(register: Register) -> None:
                 f"the deviation {entry.id!r} of the register {register.name!r} changes what is not there "
                 f"({error}); name a function of the reference, such as 'placement.fitting'."
             ) from error
-
-
-def _read_case(path: str) -> Any:
-    """Return the case in a JSON file."""
-    from observance.conformance.usage import UsageError, told
-    from observance.strategies import Case, CaseError
-    from observance.strategies.source import definitions
-
-    try:
-        case = Case.from_json(Path(path).read_text(encoding="utf-8"))
-        definitions(case)
-    except (OSError, UnicodeDecodeError, CaseError) as error:
-        raise UsageError(f"the case {path} cannot be read: {error}.") from error
-    except Exception as error:  # a file that was written by hand may hold anything
-        raise UsageError(f"the case {path} cannot be built ({told(error)}); write it with Case.to_json().") from error
-    return case
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -38,8 +38,16 @@ def names(things: Iterable[Any]) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Tell an exception in one short line."""
-    message = " ".join(str(error).split())
-    if len(message) > 200:
-        message = f"{message[:200]}..."
+    """Tell an exception in one short line, that cannot harm a terminal."""
+    message = printable(" ".join(str(error).split()))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def printable(text: str, width: int = 200) -> str:
+    """Return a text in which every character can be seen, cut to a width: names come from anywhere.
+
+    What a terminal would obey, what would turn its text around, and what XML cannot hold is written as an escape.
+    """
+    if len(text) > width:
+        text = f"{text[:width]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,8 +1,8 @@
 """Cases of `prepare`, and Hypothesis strategies that draw them."""
 
-from .arguments import Arguments, build
+from .arguments import Arguments, assemble, build
 from .case import Case, CaseError
 from .cases import cases
 from .source import script
 
-__all__ = ["Arguments", "Case", "CaseError", "build", "cases", "script"]
+__all__ = ["Arguments", "Case", "CaseError", "assemble", "build", "cases", "script"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, SimpleNamespace
 from typing import Any
@@ -49,18 +49,30 @@ def build(case: Case) -> Arguments:
     CaseError
         If the case names what does not exist.
     """
-    make = _factories(case)
+    return assemble(_factories(case), case.is_qat, case.is_standalone)
+
+
+def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Arguments:
+    """Build arguments, all of them new, with the functions that the definitions of a case define.
+
+    Parameters
+    ----------
+    make
+        The namespace of an executed script: ``make_model`` and its like, by name.
+    is_qat, is_standalone
+        What the script says of the call beside them.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what prepares a module that is prepared already
         float_model = make["make_model"]()
-    tracer = make["make_tracer"]() if case.declared else QuantizationTracer([], [])
+    tracer = make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
     model = GraphModule(float_model, tracer.trace(float_model))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]()
-        equalization = make["make_equalization"]() if case.equalization else None
-    if case.has_values:
+        equalization = make["make_equalization"]() if "make_equalization" in make else None
+    if "store_values" in make:
         make["store_values"](model)
     arguments = Arguments(
         float_model,
@@ -70,8 +82,8 @@ def build(case: Case) -> Arguments:
         make["make_inputs"](),
         make["make_custom_config"](),
         make["make_backend"](),
-        case.is_qat,
-        case.is_standalone,
+        is_qat,
+        is_standalone,
         (tracer.skipped_module_names, tracer.skipped_module_classes),
         equalization,
     )

@@ -75,6 +75,8 @@ _TWO_DEVICES = [
 ]
 
 _MAIN = """
+is_qat = IS_QATSTANDALONE
+
 if __name__ == "__main__":
     from torch.ao.quantization.fx import prepare
 
@@ -84,7 +86,7 @@ if __name__ == "__main__":
     prepared = prepare(
         model,
         make_mapping(),
-        IS_QAT,
+        is_qat,
         tracer.node_name_to_scope,
         make_inputs(),
         prepare_custom_config=make_custom_config(),
@@ -139,8 +141,9 @@ def script(case: Case) -> str:
     """
     body = definitions(case)
     main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
+    main = main.replace("STANDALONE", "\nis_standalone_module = True" if case.is_standalone else "")
     more = "\n        _equalization_config=make_equalization()," if case.equalization else ""
-    more += "\n        is_standalone_module=True," if case.is_standalone else ""
+    more += "\n        is_standalone_module=is_standalone_module," if case.is_standalone else ""
     main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
     main = main.replace("MORE", more).replace("VALUES", "\n    store_values(model)" if case.has_values else "")
     return f'"""Case {case.digest}."""\n\n{body}\n{main}'

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from observance.conformance import plugin
+from observance.conformance import cli, plugin, subjects
 from observance.conformance.claims import FEATURES, read_claims
 from observance.conformance.deviations import load
 from observance.conformance.judge import EFFORTS
@@ -41,6 +43,25 @@ def test_the_table_of_options_has_every_option_and_no_other() -> None:
     (group,) = (group for group in parser._groups if group.name == "observance")
     options = {name for option in group.options for name in option.names()}
     assert set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE)) == options
+
+
+def test_the_names_that_a_python_file_may_define_are_those_that_are_read() -> None:
+    source = inspect.getsource(subjects._described)
+    read = set(re.findall(r'found(?:\.get\(|\[)"(\w+)"', source))
+    section = README.partition("a file of your own defines")[2].partition("Its model is traced")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == read
+    assert set(re.findall(r"^``(\w+)``", subjects.__doc__ or "", re.MULTILINE)) == read
+
+
+def test_the_table_of_commands_has_every_command_and_option() -> None:
+    (commands,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
+    section = README.partition("## The command `observance`")[2].partition("\n## ")[0]
+    for name, parser in commands.choices.items():
+        assert f"| `observance {name} FILE" in section
+        options = [
+            action.option_strings for action in parser._actions if action.option_strings and action.dest != "help"
+        ]
+        assert all(any(option in section for option in names) for names in options), name
 
 
 def test_the_efforts_are_those_of_the_judge() -> None:

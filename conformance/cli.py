@@ -1,0 +1,164 @@
+"""The command `observance`: explain where observers stand in a model and why, and draw prepared graphs.
+
+Exit codes: 0, it is done; 1, `prepare` refuses or fails on what the file
+describes; 2, the command, the file, the implementation or the output is wrong.
+Whatever goes wrong is one sentence on stderr.
+
+torch is imported when the command line has been read, and found to be new enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from observance.conformance.implementations import resolve
+from observance.conformance.usage import UsageError, printable, told
+
+if TYPE_CHECKING:
+    from observance.conformance.diagrams import Diagram
+    from observance.conformance.implementations import Implementation
+    from observance.conformance.subjects import Subject
+    from observance.reference.site import Site
+
+DONE, REFUSED, WRONG = 0, 1, 2
+"""The exit codes."""
+
+
+class RefusedError(Exception):
+    """`prepare` refuses or fails on what is well described; the message is one sentence."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(prog="observance", description="Where observers stand in a model, and why.")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    file = "a case (.json) that the suite wrote, or a Python file that defines `model`"
+    explaining = commands.add_parser("explain", help="say of every edge why there is an observer on it, or none")
+    explaining.add_argument("file", metavar="FILE", help=file)
+    explaining.add_argument("--picture", metavar="OUT.svg", help="draw it, too")
+    showing = commands.add_parser("show", help="draw a prepared graph, its observers coloured by what is one object")
+    showing.add_argument("file", metavar="FILE", help=file)
+    showing.add_argument("--impl", metavar="NAME", default="reference", help="whose prepare; as for the suite")
+    showing.add_argument("-o", "--output", metavar="OUT.svg", required=True, help="where it is drawn")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says, and return the exit code."""
+    given = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name may have letters that a terminal has not
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what prepare says aloud is part of an explanation
+            if given.command == "explain":
+                _explain(given.file, given.picture)
+            else:
+                _show(given.file, given.impl, given.output)
+    except (UsageError, RefusedError) as error:
+        print(f"observance: {error}", file=sys.stderr)
+        return REFUSED if isinstance(error, RefusedError) else WRONG
+    except BrokenPipeError:  # who reads has read enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
+def _explain(path: str, picture: str | None) -> None:
+    """Print the explanation of what a file describes, and draw it if that is asked for."""
+    resolve("reference")  # it is there, and torch is new enough
+    from observance.conformance.deviations.pin import import_rules
+    from observance.conformance.diagrams import of_explanation
+    from observance.conformance.explaining import explain
+    from observance.conformance.rules import RULES
+    from observance.conformance.subjects import read_subject
+    from observance.conformance.telling import explanation_text
+
+    subject = read_subject(path)
+    site = _planned(subject)
+    import_rules()
+    explanation = explain(site)
+    if picture is not None:
+        _draw(of_explanation(subject.name, explanation), picture)
+    print(explanation_text(subject.name, explanation, RULES), end="", flush=True)
+
+
+def _planned(subject: Subject) -> Site:
+    """Return what the reference plans for the call that is described."""
+    from observance.reference import RefusalError, place, survey
+    from observance.reference.entry import read_configs
+    from observance.reference.modules import refuse_structure
+    from observance.reference.refusals import refuse_misuse
+
+    given = subject.arguments
+    try:
+        configs = read_configs(
+            given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat, given.equalization
+        )
+        refuse_misuse(given.model, given.is_qat, given.scopes, given.example_inputs, configs)
+        site = survey(given.model, configs, given.scopes, given.example_inputs)
+        place(site)
+        if given.is_standalone:
+            refuse_structure(site.graph)
+    except RefusalError as error:
+        raise RefusedError(f"the reference refuses {subject.name}: {printable(str(error), 400)}.") from error
+    except Exception as error:  # a config that torch lets anybody fill may hold anything
+        raise RefusedError(
+            f"the reference fails on {subject.name} ({told(error)}); check the configs, or report it with the file."
+        ) from error
+    return site
+
+
+def _show(path: str, name: str, output: str) -> None:
+    """Draw what an implementation makes of what a file describes."""
+    implementation = resolve(name)
+    import torch
+    from torch.fx import GraphModule
+
+    if not implementation.claims.supports_torch(torch.__version__):
+        raise UsageError(f"{implementation.name} does not claim torch {torch.__version__}; use one that it claims.")
+    from observance.conformance.diagrams import of_prepared
+    from observance.conformance.outcomes import attempt
+    from observance.conformance.subjects import read_subject
+
+    subject = read_subject(path)
+    _check_shape(implementation, subject)
+    prepared = attempt(implementation, subject.arguments)
+    who = f"{printable(implementation.name)} {printable(implementation.version)}"
+    if not isinstance(prepared, GraphModule):
+        raise RefusedError(f"{who} does not prepare {subject.name}: {told(prepared)}.")
+    _draw(of_prepared(f"{subject.name}, prepared by {who}", prepared), output)
+
+
+def _check_shape(implementation: Implementation, subject: Subject) -> None:
+    """Raise a `UsageError` if an implementation cannot be asked for what is described, by its shape."""
+    given = subject.arguments
+    if implementation.shape == "prepare_fx" and (given.is_qat or given.is_standalone):
+        what = "training" if given.is_qat else "standalone modules"
+        raise UsageError(
+            f"{implementation.name} is called as `prepare_fx`, which cannot be asked to prepare for {what}; "
+            "name its `prepare`, or show another file."
+        )
+
+
+def _draw(diagram: Diagram, output: str) -> None:
+    """Write a diagram into a file as SVG."""
+    from observance.conformance.drawing import svg
+
+    text = svg(diagram)
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the picture cannot be written to {printable(output)} ({printable(str(error))}); name another place."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
