@@ -12,21 +12,18 @@ from observance.reference.values import says_no_tensor
 from observance.strategies.cases import can_carry_values
 
 
-@rule("DECLARED-1", MUST, "_maybe_insert_observers_before_graph_output: if the output needs to be quantized")
+@rule("DECLARED-1", MUST, "set_output_quantized_indexes: the indexes of the outputs that should be quantized")
 def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial) -> Iterator[Finding]:
-    """If the first output is declared as quantized, each float tensor in it is observed, or a warning names it.
+    """Each float tensor in an output that is declared as quantized is observed, or a warning names it.
 
-    The first output is the first part of a returned list or tuple, and else the whole; a graph input that is
-    declared as quantized needs no observer.
+    The parts of a list or tuple that is returned are outputs of their own; whatever else is returned is the first
+    output. A graph input that is declared as quantized needs no observer.
     """
     site = trial.planned
-    if site is None or trial.seen is None or 0 not in trial.case.quantized_outputs:
+    if site is None or trial.seen is None:
         return
     for operand in site.returned:
-        listed = isinstance(operand.node.args[0], (list, tuple))
-        if (listed and operand.keys[1] != 0) or operand.value in site.quantized_inputs:
-            continue
-        if not site.values.is_observable(operand.value):
+        if operand.value in site.quantized_inputs or not site.values.is_observable(operand.value):
             continue
         observed = bool(trial.seen.edges[edge_of(operand)])
         because = f"{operand.value.name} is declared as quantized, and without an observer it cannot become so"
