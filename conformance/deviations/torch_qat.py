@@ -184,7 +184,7 @@ ENTRIES = (
     ),
     Deviation(
         "swapped-modules-selected-anew",
-        ("PLACEMENT-5", "QAT-3"),
+        ("PLACEMENT-5",),
         "nodes are given their qconfigs after modules are swapped: where the mapping has an object type that is a "
         "class for training, it selects every module that was swapped for that class as well",
         "QConfigMapping.set_object_type: the QConfig for a given module type; the user's module is of another one",
