@@ -36,7 +36,12 @@ class RefusedError(Exception):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(prog="observance", description="Where observers stand in a model, and why.")
+    made = argparse.ArgumentParser(
+        prog="observance",
+        description="Where observers stand in a model, and why.",
+        epilog="Exit codes: 0, it is done; 1, prepare refuses or fails on what the file describes; "
+        "2, the command, the file, the implementation or the output is wrong.",
+    )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     file = "a case (.json) that the suite wrote, or a Python file that defines `model`"
     explaining = commands.add_parser("explain", help="say of every edge why there is an observer on it, or none")
