@@ -121,7 +121,7 @@ enter(
     83658,
     2022,
     "A layer whose output is viewed in its own size was left float: the size's dtype was handed on to the layer.",
-    "PLACEMENT-5",
+    "PLACEMENT-1 PLACEMENT-4",
     model(op("linear", -1), op("sizes", 0), op("view_as_size", 0, 1)),
     Change("dtypes.never_observed", _travels_through("size")),
 )
@@ -129,8 +129,8 @@ enter(
 enter(
     90001,
     2022,
-    "The same happened to a layer whose output is viewed in its own shape.",
-    "PLACEMENT-5",
+    "A layer whose output is viewed in its own shape was left float, as one whose output is viewed in its own size.",
+    "PLACEMENT-1 PLACEMENT-4",
     model(op("linear", -1), op("shape", 0), op("view_as_size", 0, 1)),
     Change("dtypes.never_observed", _travels_through("getattr")),
 )
