@@ -10,10 +10,10 @@ from typing import Literal
 from torch import nn
 from torch.fx import GraphModule, Node
 
-from observance.conformance.explaining import Explanation, Story
+from observance.conformance.explaining import Explanation, Story, spec_of_observer
 from observance.conformance.usage import printable
 from observance.reference.graphs import Operand, name_of, operands
-from observance.reference.specs import is_observer, spec_of
+from observance.reference.specs import is_observer
 
 Kind = Literal["end", "operator", "observer", "note"]
 """What a box stands for: an input, parameter or output; an operator; an observer; why there is none."""
@@ -68,7 +68,7 @@ def of_prepared(heading: str, prepared: GraphModule) -> Diagram:
     for node in prepared.graph.nodes:
         if node in observing:
             module = observing[node]
-            lines = (_short(node.name), f"{_kind_of(module)} #{numbers[module]}")
+            lines = (_short(node.name), f"{spec_of_observer(module)} #{numbers[module]}")
             boxes[node.name] = Box("observer", lines, _tooltip(node), colours.get(numbers[module]))
         else:
             boxes[node.name] = _box(node, modules)
@@ -124,11 +124,6 @@ def _note(story: Story) -> Box:
 def _is_observer(node: Node, modules: Mapping[str, nn.Module]) -> bool:
     """Whether a node of a prepared graph calls an observer."""
     return node.op == "call_module" and is_observer(modules.get(str(node.target)))
-
-
-def _kind_of(module: nn.Module) -> str:
-    """Return an observer in words."""
-    return str(spec_of(lambda: module))
 
 
 def _box(node: Node, modules: Mapping[str, nn.Module]) -> Box:

@@ -191,12 +191,12 @@ def _swap(name: str, module: nn.Module, reason: Reason, inside: Reason) -> Swap:
     found: dict[str, Spec] = {}
     for path, part in module.named_modules():
         if is_observer(part) and path.rpartition(".")[0] not in found:
-            found[path] = _spec_of(part)
+            found[path] = spec_of_observer(part)
     seen = tuple((f"{printable(path)} is {spec}", inside) for path, spec in found.items())
     return Swap(printable(name), printable(f"{type(module).__module__}.{type(module).__qualname__}"), reason, seen)
 
 
-def _spec_of(module: nn.Module) -> Spec:
+def spec_of_observer(module: nn.Module) -> Spec:
     """Return what an observer is."""
     spec = spec_of(lambda: module)
     assert spec is not None  # as it is an observer

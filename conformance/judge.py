@@ -12,13 +12,12 @@ import torch
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 
 from observance.conformance import report
-from observance.conformance.claims import Claims
 from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.outcomes import Calls, is_fusible
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
-from observance.conformance.variants import variant
+from observance.conformance.variants import varied
 from observance.strategies import Case, cases
 from observance.strategies.features import features
 from observance.strategies.steady import steady
@@ -126,7 +125,7 @@ class Judge:
         self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
-        """Return the calls of the reference with all known deviations."""
+        """Return the calls of the reference with the deviations of a register."""
         return Calls(reference_with(register), self.prefused)
 
     @cached_property
@@ -288,12 +287,12 @@ class Judge:
         less of the pinned case than with it.
         """
         assert self.register is not None
-        others = Calls(reference_with(self.register.without(entry)), self.prefused)
+        others = self._known(self.register.without(entry))
         holding = []
         for name in entry.rules:
             rule = RULES[name]
             found = [f for f in self.findings(rule, entry.pinned) if f.broken]
-            without = {f.key for f in self.findings(rule, entry.pinned, others) if f.broken}
+            without = self._broken(rule, entry.pinned, others)
             if not [finding for finding in found if finding.key not in without]:
                 holding.append(name)
         return holding
@@ -301,9 +300,7 @@ class Judge:
 
 def reference_with(register: Register) -> Implementation:
     """Return the reference with all deviations of a register, as an implementation."""
-    name = f"the reference with the deviations of {register.name}"
-    claims = Claims(None, None, name, torch.__version__)
-    return Implementation(name, torch.__version__, variant(register.changes), "prepare", claims)
+    return varied(f"the reference with the deviations of {register.name}", register.changes)
 
 
 def is_claimed(case: Case, implementation: Implementation) -> bool:

@@ -154,7 +154,8 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
     custom, backend = found.get("prepare_custom_config"), found.get("backend_config")
     try:
         configs = read_configs(mapping, custom, backend, is_qat)
-        tracer = QuantizationTracer(*leaves_of(configs.custom))
+        leaves = leaves_of(configs.custom)
+        tracer = QuantizationTracer(*leaves)
         graph = fuse(GraphModule(model, tracer.trace(model)), is_qat, None, configs.backend)
     except RefusalError as error:
         raise UsageError(
@@ -166,7 +167,7 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
             "mend it, or name the part in `prepare_custom_config` as one that is not to be traced."
         ) from error
     inputs, scopes = found.get("example_inputs", ()), dict(tracer.node_name_to_scope)
-    return Arguments(model, graph, scopes, mapping, inputs, custom, backend, is_qat, leaves=leaves_of(configs.custom))
+    return Arguments(model, graph, scopes, mapping, inputs, custom, backend, is_qat, leaves=leaves)
 
 
 def leaves_of(custom: PrepareCustomConfig) -> tuple[list[str], list[Any]]:

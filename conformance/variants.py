@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 import observance.reference
+from observance.conformance.claims import Claims
+from observance.conformance.implementations import Implementation
 
 
 @dataclass(frozen=True)
@@ -78,3 +82,9 @@ def variant(changes: Sequence[Change]) -> Callable[..., Any]:
             return observance.reference.prepare(*args, **kwargs)
 
     return prepare
+
+
+def varied(name: str, changes: Sequence[Change]) -> Implementation:
+    """Return the reference with some changes as an implementation of that name, which claims everything."""
+    version = torch.__version__
+    return Implementation(name, version, variant(changes), "prepare", Claims(None, None, name, version))

@@ -10,10 +10,10 @@ import torch
 from observance.conformance.claims import release
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
-from observance.conformance.implementations import Claims, Implementation, resolve
+from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
-from observance.conformance.variants import variant
+from observance.conformance.variants import varied
 from observance.strategies import Case
 
 from . import history_table
@@ -48,8 +48,7 @@ def speaking(case: Case) -> tuple[str, ...]:
 
 @every_report
 def test_the_rules_that_are_named_tell_the_fault(report: Report) -> None:
-    made = Implementation("history", "1", variant(report.fault), "prepare", Claims(None, None, "history", "1"))
-    assert told(Judge(made, 1), report.rules, report.case) == list(report.rules)
+    assert told(Judge(varied("history", report.fault), 1), report.rules, report.case) == list(report.rules)
 
 
 @every_report
@@ -68,9 +67,7 @@ def test_torch_breaks_a_named_rule_where_it_still_has_the_fault_and_nowhere_else
 @every_report
 def test_what_is_still_so_is_a_known_deviation_that_breaks_a_named_rule(report: Report) -> None:
     if report.still:
-        function = variant(DEVIATIONS[report.still].changes)
-        made = Implementation("deviation", "1", function, "prepare", Claims(None, None, "deviation", "1"))
-        assert told(Judge(made, 1), report.rules, report.case)
+        assert told(Judge(varied("deviation", DEVIATIONS[report.still].changes), 1), report.rules, report.case)
 
 
 def test_there_are_many_and_none_is_entered_twice() -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from observance.conformance.claims import Claims
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import Deviation, Register
-from observance.conformance.implementations import Implementation
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
-from observance.conformance.variants import Change, variant
+from observance.conformance.variants import Change, varied
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 LINEAR = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Entry("global", "default_qconfig"),)))
@@ -33,8 +31,7 @@ LATE = Deviation("late", ("ENTRY-1",), "", "", (Change("prepare.place", fails_wi
 def unexplained(refuses: Deviation, *entries: Deviation) -> list[str]:
     """What is found, and not explained, of an implementation that has one deviation."""
     import_rules()
-    implementation = Implementation("tried", "1", variant(refuses.changes), "prepare", Claims(None, None, "tried", "1"))
-    judge = Judge(implementation, 1, Register("tried", entries))
+    judge = Judge(varied("tried", refuses.changes), 1, Register("tried", entries))
     return [finding.found for finding in judge.unexplained(RULES["ENTRY-1"], LINEAR)]
 
 

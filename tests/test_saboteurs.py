@@ -7,10 +7,9 @@ import functools
 import pytest
 
 from observance.conformance.deviations.pin import import_rules
-from observance.conformance.implementations import Claims, Implementation
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES, Rule
-from observance.conformance.variants import variant
+from observance.conformance.variants import varied
 from observance.strategies import Case
 
 from .saboteurs import SABOTEURS
@@ -30,9 +29,7 @@ def honest() -> Judge:
 
 def judge_of(rule: str) -> Judge:
     """Return a judge of the saboteur of a rule."""
-    function = variant(SABOTEURS[rule])
-    made = Implementation("saboteur", "1", function, "prepare", Claims(None, None, "saboteur", "1"))
-    judge = Judge(made, CASES, start=1)
+    judge = Judge(varied("saboteur", SABOTEURS[rule]), CASES, start=1)
     judge.corpus = honest().corpus
     judge.standard = honest().standard
     return judge

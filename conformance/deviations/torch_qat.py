@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.ao.quantization import QConfig
 
 from observance.conformance.deviations.torch_qconfigs import propagated
-from observance.conformance.deviations.torch_state import with_device
+from observance.conformance.deviations.torch_state import looking_up, with_device
 from observance.conformance.variants import Change
 from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
@@ -140,7 +139,7 @@ def _is_made_on_meta(asked: Spec | None) -> bool:
     """Whether the observer that is asked for has tensors on the meta device if it is made for that one."""
     if asked is None:
         return False
-    made = with_device(QConfig(asked.make, asked.make), torch.device("meta")).activation()
+    made = looking_up(asked.make, torch.device("meta"))()
     return isinstance(made, nn.Module) and any(tensor.is_meta for tensor in tensors_of(made))
 
 

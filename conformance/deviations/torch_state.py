@@ -80,7 +80,7 @@ def _with_devices(original: Decision, model: GraphModule, *rest: Any) -> dict[st
 
 def with_device(qconfig: Any, device: torch.device | None) -> QConfig:
     """Return a qconfig whose constructors look up a device, if they take one."""
-    return QConfig(_looking_up(qconfig.activation, device), _looking_up(qconfig.weight, device))
+    return QConfig(looking_up(qconfig.activation, device), looking_up(qconfig.weight, device))
 
 
 def _marks_inside(original: Decision, prepared: GraphModule, *rest: Any) -> None:
@@ -97,7 +97,7 @@ def _says(module: nn.Module) -> bool:
     return isinstance(getattr(module, "qconfig", None), QConfig)
 
 
-def _looking_up(constructor: Any, device: torch.device | None) -> Any:
+def looking_up(constructor: Any, device: torch.device | None) -> Any:
     """Return a constructor that looks up a device, if it takes one."""
     try:
         constructor.with_args(factory_kwargs=None)()
