@@ -18,7 +18,7 @@ from hypothesis import assume, given
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.explaining import Explanation, Story, explain
 from observance.conformance.implementations import resolve
-from observance.conformance.outcomes import run
+from observance.conformance.outcomes import is_fusible, run
 from observance.conformance.rules import RULES
 from observance.conformance.telling import explanation_text
 from observance.reference import RefusalError, place, survey
@@ -91,6 +91,7 @@ def test_every_edge_and_every_shared_object_has_a_reason_that_is_a_rule(case: Ca
 
 @given(cases())
 def test_the_observers_that_are_explained_are_those_that_the_reference_puts_there(case: Case) -> None:
+    assume(is_fusible(case, prefused=False))
     outcome = run(resolve("reference"), case)
     assume(outcome.observation is not None and case.device == "cpu")
     seen, pairs = outcome.observation, set()
