@@ -58,10 +58,10 @@ def _judge(config: pytest.Config) -> Judge:
     """Return the judge that the options ask for."""
     import torch
 
+    from observance.conformance.command.subjects import read_case
     from observance.conformance.deviations import load
     from observance.conformance.implementations import resolve
     from observance.conformance.judge import EFFORTS, Judge
-    from observance.conformance.subjects import read_case
     from observance.conformance.usage import UsageError
 
     option = config.getoption

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from observance.conformance import cli
+from observance.conformance.command import cli
 from observance.strategies import Case, script
 from observance.strategies.case import Declared, Entry, Mapping
 from observance.strategies.written import written_case
@@ -204,7 +204,7 @@ def test_the_command_is_installed_and_needs_no_terminal_that_knows_every_letter(
         "mine.py",
     )
     done = subprocess.run(
-        [sys.executable, "-m", "observance.conformance.cli", "explain", "mine.py"],
+        [sys.executable, "-m", "observance.conformance.command.cli", "explain", "mine.py"],
         capture_output=True,
         cwd=folder,
         env={"PATH": "", "PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(filter(None, sys.path))},

@@ -14,8 +14,8 @@ from torch import nn
 from torch.ao.quantization import MinMaxObserver
 from torch.fx import Graph, GraphModule, symbolic_trace
 
-from observance.conformance.diagrams import Arrow, Box, Diagram, of_explanation, of_prepared
-from observance.conformance.drawing import ALONE, SHARED, svg
+from observance.conformance.command.diagrams import Arrow, Box, Diagram, of_explanation, of_prepared
+from observance.conformance.command.drawing import ALONE, SHARED, svg
 from observance.conformance.implementations import resolve
 from observance.conformance.outcomes import is_fusible, run
 from observance.conformance.usage import UsageError

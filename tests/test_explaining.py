@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 
+from observance.conformance.command.explaining import Explanation, Story, explain
+from observance.conformance.command.telling import explanation_text
 from observance.conformance.deviations.pin import import_rules
-from observance.conformance.explaining import Explanation, Story, explain
 from observance.conformance.implementations import resolve
 from observance.conformance.outcomes import is_fusible, run
 from observance.conformance.rules import RULES
-from observance.conformance.telling import explanation_text
 from observance.reference import RefusalError, place, survey
 from observance.reference.entry import read_configs
 from observance.strategies import Case, build, cases

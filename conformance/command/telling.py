@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 
-from observance.conformance.explaining import Explanation, Place, Reason, Swap
+from observance.conformance.command.explaining import Explanation, Place, Reason, Swap
 from observance.conformance.rules import Rule
 from observance.conformance.usage import printable
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from observance.conformance.diagrams import Box, Diagram
+from observance.conformance.command.diagrams import Box, Diagram
 from observance.conformance.usage import UsageError
 
 LINE, PADDING, MARGIN = 16, 10, 24

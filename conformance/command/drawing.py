@@ -10,8 +10,8 @@ from itertools import pairwise
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from observance.conformance.diagrams import Arrow, Box, Diagram, merged
-from observance.conformance.layers import LAYERS, LINE, MARGIN, PADDING, Frame, Point, place, width_of
+from observance.conformance.command.diagrams import Arrow, Box, Diagram, merged
+from observance.conformance.command.layers import LAYERS, LINE, MARGIN, PADDING, Frame, Point, place, width_of
 
 _FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 _SIZE = 12

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 from torch.fx import GraphModule, Node
 
-from observance.conformance.explaining import Explanation, Story, spec_of_observer
+from observance.conformance.command.explaining import Explanation, Story, spec_of_observer
 from observance.conformance.usage import printable
 from observance.reference.graphs import Operand, name_of, operands
 from observance.reference.specs import is_observer

@@ -21,9 +21,9 @@ from observance.conformance.implementations import resolve
 from observance.conformance.usage import UsageError, printable, told
 
 if TYPE_CHECKING:
-    from observance.conformance.diagrams import Diagram
+    from observance.conformance.command.diagrams import Diagram
+    from observance.conformance.command.subjects import Subject
     from observance.conformance.implementations import Implementation
-    from observance.conformance.subjects import Subject
     from observance.reference.site import Site
 
 DONE, REFUSED, WRONG = 0, 1, 2
@@ -78,12 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain(path: str, picture: str | None) -> None:
     """Print the explanation of what a file describes, and draw it if that is asked for."""
     resolve("reference")  # it is there, and torch is new enough
+    from observance.conformance.command.diagrams import of_explanation
+    from observance.conformance.command.explaining import explain
+    from observance.conformance.command.subjects import read_subject
+    from observance.conformance.command.telling import explanation_text
     from observance.conformance.deviations.pin import import_rules
-    from observance.conformance.diagrams import of_explanation
-    from observance.conformance.explaining import explain
     from observance.conformance.rules import RULES
-    from observance.conformance.subjects import read_subject
-    from observance.conformance.telling import explanation_text
 
     subject = read_subject(path)
     site = _planned(subject)
@@ -128,9 +128,9 @@ def _show(path: str, name: str, output: str) -> None:
 
     if not implementation.claims.supports_torch(torch.__version__):
         raise UsageError(f"{implementation.name} does not claim torch {torch.__version__}; use one that it claims.")
-    from observance.conformance.diagrams import of_prepared
+    from observance.conformance.command.diagrams import of_prepared
+    from observance.conformance.command.subjects import read_subject
     from observance.conformance.outcomes import attempt
-    from observance.conformance.subjects import read_subject
 
     subject = read_subject(path)
     _check_shape(implementation, subject)
@@ -154,7 +154,7 @@ def _check_shape(implementation: Implementation, subject: Subject) -> None:
 
 def _draw(diagram: Diagram, output: str) -> None:
     """Write a diagram into a file as SVG."""
-    from observance.conformance.drawing import svg
+    from observance.conformance.command.drawing import svg
 
     text = svg(diagram)
     try:

@@ -1,0 +1,1 @@
+"""The console command `observance`: files in, explanations and pictures out."""
