@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from observance.conformance import plugin
-from observance.conformance.command import cli, subjects
 from observance.conformance.claims import FEATURES, read_claims
+from observance.conformance.command import cli, subjects
 from observance.conformance.deviations import load
 from observance.conformance.judge import EFFORTS
 
