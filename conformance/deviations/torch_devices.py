@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from observance.conformance.variants import Change
-from observance.reference import backends
+from observance.reference import backends, dtypes
 from observance.reference.devices import tensors_of
 from observance.reference.patterns import Match
 
@@ -26,7 +27,7 @@ def _cpu_beside_meta(original: Decision, model: Any) -> Any:
 
 
 class _Asked:
-    """By what the pattern that is judged is given its qconfig, and whether a module with that one is on meta."""
+    """The qconfig of each node, and whether a pattern is judged for a module that is on meta."""
 
     assigned: Mapping[Any, Any] = {}
     on_meta = False
@@ -38,18 +39,20 @@ def _remembers_assigned(original: Decision, result: Any, match: Any, assigned: A
     return original(result, match, assigned, *rest)
 
 
-def _knows_its_modules(original: Decision, match: Match, ask: Any, reader: backends.Reader) -> Any:
-    """Remember, while a pattern is judged, whether a module is on meta that has the qconfig of its last node.
+def _judges_each_node(original: Decision, match: Match, ask: Any, reader: backends.Reader) -> Any:
+    """Judge a pattern once more for each node that calls a module on meta, by the qconfig of that node.
 
-    Each node has that qconfig with the device of its own module.
+    Each node has its qconfig with the device of its own module.
     """
-    own = _Asked.assigned.get(match.last)
-    called = [node for node in match.nodes if node.op == "call_module" and _Asked.assigned.get(node) is own]
-    _Asked.on_meta = any(_is_on_meta(reader.modules[str(node.target)]) for node in called)
+    own = {node: _Asked.assigned.get(node) for node in match.nodes if node.op == "call_module"}
+    _Asked.on_meta = True
     try:
-        return original(match, ask, reader)
+        for node, qconfig in own.items():
+            if qconfig is not None and _is_on_meta(reader.modules[str(node.target)]):
+                original(match, replace(dtypes.ask_of(qconfig), gives_tensor=ask.gives_tensor), reader)
     finally:
         _Asked.on_meta = False
+    return original(match, ask, reader)
 
 
 def _is_on_meta(module: nn.Module) -> bool:
@@ -68,7 +71,7 @@ def _reads_eps(original: Decision, observer: Any, constraint: Any) -> Any:
 META_BESIDE_CPU = (Change("devices.device_of", _cpu_beside_meta),)
 CONSTRAINTS_ON_META = (
     Change("prepare.select", _remembers_assigned),
-    Change("backends.judge", _knows_its_modules),
+    Change("backends.judge", _judges_each_node),
     Change("backends._broken_scale", _reads_eps),
 )
 
