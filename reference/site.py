@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.ao.quantization.backend_config import ObservationType
@@ -17,26 +17,28 @@ from .patterns import Match
 from .plan import Plan, Slot
 from .specs import Spec
 
+Place = TypeVar("Place", bound=Hashable)
+
 
 @dataclass
-class Groups:
-    """Disjoint sets of slots that have one observer; the leader's spec is the group's."""
+class Groups(Generic[Place]):
+    """Disjoint sets of places that have one observer; the leader's spec is the group's."""
 
-    parents: dict[Slot, Slot] = field(default_factory=dict)
+    parents: dict[Place, Place] = field(default_factory=dict)
 
-    def leader(self, slot: Slot) -> Slot:
-        """Return the slot whose observer the given one has."""
-        root = slot
+    def leader(self, place: Place) -> Place:
+        """Return the place whose observer the given one has."""
+        root = place
         while root in self.parents:
             root = self.parents[root]
-        while slot is not root:
-            self.parents[slot], slot = root, self.parents[slot]
+        while place != root:
+            self.parents[place], place = root, self.parents[place]
         return root
 
-    def join(self, first: Slot, other: Slot) -> None:
+    def join(self, first: Place, other: Place) -> None:
         """Let two groups be one, led by the first one's leader."""
         leader, joining = self.leader(first), self.leader(other)
-        if leader is not joining:
+        if leader != joining:
             self.parents[joining] = leader
 
 
@@ -131,4 +133,4 @@ class Site:
     outputs: dict[Node, Slot] = field(default_factory=dict)
     inputs: dict[Node, dict[tuple[Spec, Slot | None], Slot]] = field(default_factory=dict)
     behind: dict[Node, Slot | None] = field(default_factory=dict)
-    groups: Groups = field(default_factory=Groups)
+    groups: Groups[Slot] = field(default_factory=Groups)

@@ -6,6 +6,7 @@ what they construct has the same class and the same settings.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ OBSERVERS: tuple[type, ...] = (ObserverBase, FakeQuantizeBase) + (
     (observer.AffineQuantizedObserverBase,) if hasattr(observer, "AffineQuantizedObserverBase") else ()
 )
 """The base classes of all that observes for the sake of quantization."""
+
+_BASES_OF_TORCHAO = ("ObserverBase", "FakeQuantizeBase", "AffineQuantizedObserverBase")
 
 EQUALIZERS: tuple[type, ...] = (_InputEqualizationObserver, _WeightEqualizationObserver)
 """The classes of what observes for the sake of equalization; they have no base class in common with others."""
@@ -78,7 +81,15 @@ class Spec:
 
 def is_observer(module: Any) -> bool:
     """Whether a module observes or fake-quantizes what passes through it."""
-    return isinstance(module, OBSERVERS + EQUALIZERS)
+    return isinstance(module, OBSERVERS + EQUALIZERS) or _is_of_torchao(type(module))
+
+
+def _is_of_torchao(kind: type) -> bool:
+    """Whether a class is one of torchao's observers; they have no base class in common with torch's."""
+    if "torchao.quantization.pt2e.observer" not in sys.modules:
+        return False
+    homes = {base.__name__: base.__module__ for base in kind.__mro__}
+    return any(homes.get(name, "").startswith("torchao.quantization.pt2e.") for name in _BASES_OF_TORCHAO)
 
 
 def is_equalizer(module: Any) -> bool:
@@ -130,6 +141,8 @@ def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
     for name, value in sorted(vars(module).items()):
         if not name.startswith("_") and name not in _NO_SETTINGS and isinstance(value, _SETTINGS):
             found.append((name, value))
+        elif name == "derive_qparams_fn":
+            found.append((name, getattr(value, "__qualname__", type(value).__qualname__)))
     for name, buffer in module.named_buffers(recurse=False):
         if buffer.device.type != "cpu":
             found.append((f"device of {name}", str(buffer.device)))

@@ -3,6 +3,6 @@
 from .arguments import Arguments, assemble, build
 from .case import Case, CaseError
 from .cases import cases
-from .source import script
+from .scripts import script
 
 __all__ = ["Arguments", "Case", "CaseError", "assemble", "build", "cases", "script"]

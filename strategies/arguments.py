@@ -67,21 +67,26 @@ def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Argu
         float_model = make["make_model"]()
     tracer = make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
-    model = GraphModule(float_model, tracer.trace(float_model))
+    if "export" in make:
+        model, tracer.node_name_to_scope = make["export"](float_model), {}
+    else:
+        model = GraphModule(float_model, tracer.trace(float_model))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
-        mapping = make["make_mapping"]()
+        mapping = make["make_mapping"]() if "make_mapping" in make else None
         equalization = make["make_equalization"]() if "make_equalization" in make else None
     if "store_values" in make:
         make["store_values"](model)
+    if "annotate" in make:
+        make["annotate"](model)
     arguments = Arguments(
         float_model,
         model,
         dict(tracer.node_name_to_scope),
         mapping,
         make["make_inputs"](),
-        make["make_custom_config"](),
-        make["make_backend"](),
+        make["make_custom_config"]() if "make_custom_config" in make else None,
+        make["make_backend"]() if "make_backend" in make else None,
         is_qat,
         is_standalone,
         (tracer.skipped_module_names, tracer.skipped_module_classes),

@@ -10,11 +10,12 @@ calls, in order, and ``-1, -2, ...`` are the graph's inputs.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from .plain import Nouns, to_plain
 
 Operand: TypeAlias = "int | tuple[Operand, ...]"
 """A value's number, or a sequence of operands (an operator that takes a list)."""
@@ -28,6 +29,9 @@ Scalar: TypeAlias = "int | float | bool | str | None"
 
 Nested: TypeAlias = "tuple[Any, ...] | None"
 """A pattern that is no chain, reversed and nested (see `forms`)."""
+
+Key: TypeAlias = "tuple[str, ...]"
+"""What an annotation speaks of, by the names of nodes: a value ``(node,)``, or an edge ``(value, reader)``."""
 
 Path: TypeAlias = "tuple[int, ...] | None"
 """Indexes that lead to a part of a nested pattern."""
@@ -184,6 +188,42 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class QSpec:
+    """How an annotation wants a tensor quantized.
+
+    ``kind`` is ``plain``, ``fixed``, ``shared`` or ``derived``; ``observer`` is the
+    constructor of a plain one, without the settings that stand beside it; ``keys`` are
+    what it is shared with (one), or what it is derived from.
+    """
+
+    kind: str
+    observer: Observer | None = None
+    dtype: str | None = None
+    quant_min: int | None = None
+    quant_max: int | None = None
+    qscheme: str | None = None
+    ch_axis: int | None = None
+    is_dynamic: bool = False
+    scale: float | None = None
+    zero_point: int | None = None
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized.
+
+    With ``reuse`` it reads its input's observer as it is, which only `prepare` of the qconfigs knows.
+    """
+
+    node: str
+    inputs: tuple[tuple[str, QSpec | None], ...] = ()
+    output: QSpec | None = None
+    allows_sharing: bool = True
+    reuse: bool = False
+
+
+@dataclass(frozen=True)
 class Case:
     """A recipe for one call of `prepare`.
 
@@ -201,7 +241,9 @@ class Case:
     ``equalization`` is a mapping of equalization qconfigs: the name of one that
     torch has, or a pair of equalization observers; ``has_values`` stores in each
     node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
-    ``mixed`` (on the CPU, with one more parameter that is not).
+    ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` says whose
+    annotations the graph has: ``annotations-pt2e``, ``annotations-fx``, or none;
+    ``annotations`` are those, and with ``exported``, the graph is an exported one.
     """
 
     inputs: tuple[str, ...]
@@ -222,6 +264,9 @@ class Case:
     equalization: Mapping | None = None
     has_values: bool = False
     device: str = "cpu"
+    profile: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    exported: bool = False
     seed: int = 0
 
     @property
@@ -231,7 +276,7 @@ class Case:
 
     def to_json(self) -> str:
         """Return the case as one line of JSON; `from_json` gives an equal case back."""
-        return json.dumps(_to_plain(self), separators=(",", ":"))
+        return json.dumps(to_plain(self), separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> Case:
@@ -243,7 +288,7 @@ class Case:
             If the text is no JSON, or not a case's.
         """
         try:
-            case = _from_plain(json.loads(text))
+            case = _NOUNS.from_plain(json.loads(text))
         except (ValueError, TypeError, RecursionError) as error:
             raise CaseError(f"this is not the JSON of a case ({error}); write it with Case.to_json()") from error
         if not isinstance(case, Case):
@@ -295,81 +340,9 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
     raise CaseError(f"{tree!r} is no output structure")
 
 
-_NOUNS: dict[str, type] = {
-    noun.__name__: noun
-    for noun in (Backend, Call, Case, Constraint, Declared, DTypes, Entry, Mapping, Observer, Pattern, QConfig)
-}
-
-_ALIASES: dict[str, str] = {
-    name: globals()[name] for name in ("Nested", "Operand", "Path", "QConfigChoice", "Scalar", "Tree")
-}
-"""The texts of the type aliases that annotations of nouns use."""
-
-_PLAIN: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "None": (type(None),),
-    "Any": (str, int, float, bool, type(None), tuple),
-}
-"""For each plain type in an annotation, the types that a value may have exactly."""
-
-
-def _to_plain(value: Any) -> Any:
-    """Turn nouns into JSON objects that leave defaults out, tuples into arrays."""
-    if isinstance(value, tuple):
-        return [_to_plain(part) for part in value]
-    if type(value).__name__ not in _NOUNS:
-        return value
-    plain = {"": type(value).__name__}
-    for field in dataclasses.fields(value):
-        content = getattr(value, field.name)
-        if field.default is dataclasses.MISSING or content != field.default:
-            plain[field.name] = _to_plain(content)
-    return plain
-
-
-def _from_plain(plain: Any) -> Any:
-    """Undo `_to_plain`; a ValueError or TypeError says what is wrong."""
-    if isinstance(plain, list):
-        return tuple(_from_plain(part) for part in plain)
-    if not isinstance(plain, dict):
-        return plain
-    noun = _NOUNS.get(plain.get("", ""))
-    if noun is None:
-        raise ValueError(f"there is no noun {plain.get('')!r}")
-    made = noun(**{key: _from_plain(part) for key, part in plain.items() if key})
-    for field in dataclasses.fields(made):
-        if not _fits(getattr(made, field.name), str(field.type)):
-            raise ValueError(f"{noun.__name__}.{field.name} is no {field.type}")
-    return made
-
-
-def _fits(value: Any, wanted: str) -> bool:
-    """Whether a value is what an annotation of a noun says."""
-    wanted = _ALIASES.get(wanted, wanted)
-    choices = _split(wanted, " | ")
-    if len(choices) > 1:
-        return any(_fits(value, choice) for choice in choices)
-    if wanted in _NOUNS:
-        return isinstance(value, _NOUNS[wanted])
-    if wanted in _PLAIN:
-        return type(value) in _PLAIN[wanted]
-    parts = _split(wanted.removeprefix("tuple[")[:-1], ", ")
-    if not isinstance(value, tuple):
-        return False
-    if parts[-1] == "...":
-        return all(_fits(part, parts[0]) for part in value)
-    return len(value) == len(parts) and all(map(_fits, value, parts))
-
-
-def _split(annotation: str, separator: str) -> list[str]:
-    """Split an annotation at a separator, but not inside brackets."""
-    found = [""]
-    for piece in annotation.split(separator):
-        if found[-1].count("[") > found[-1].count("]"):
-            found[-1] += separator + piece
-        else:
-            found.append(piece)
-    return found[1:]
+_CLASSES = (
+    *(Annotation, Backend, Call, Case, Constraint, Declared, DTypes, Entry),
+    *(Mapping, Observer, Pattern, QConfig, QSpec),
+)
+_ALIASES = ("Key", "Nested", "Operand", "Path", "QConfigChoice", "Scalar", "Tree")
+_NOUNS = Nouns({noun.__name__: noun for noun in _CLASSES}, {name: globals()[name] for name in _ALIASES})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from .annotations_source import PT2E, annotation_imports, annotation_source
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
 from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
 from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
@@ -74,80 +75,6 @@ _TWO_DEVICES = [
     'self.elsewhere = nn.Parameter(torch.zeros(1, device="meta"))',
 ]
 
-_MAIN = """
-is_qat = IS_QATSTANDALONE
-
-if __name__ == "__main__":
-    from torch.ao.quantization.fx import prepare
-
-    tracer = TRACER
-    float_model = make_model()
-    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))VALUES
-    prepared = prepare(
-        model,
-        make_mapping(),
-        is_qat,
-        tracer.node_name_to_scope,
-        make_inputs(),
-        prepare_custom_config=make_custom_config(),
-        backend_config=make_backend(),MORE
-    )
-    print(prepared)
-    print(prepared(*make_inputs()))
-"""
-
-
-_SPOILED = """
-if __name__ == "__main__":
-    from types import SimpleNamespace
-
-    from torch.ao.quantization.fx import prepare
-
-    tracer = QuantizationTracer([], [])
-    float_model = make_model()
-    given = SimpleNamespace(
-        float_model=float_model,
-        model=torch.fx.GraphModule(float_model, tracer.trace(float_model)),
-        scopes=dict(tracer.node_name_to_scope),
-        qconfig_mapping=make_mapping(),
-        example_inputs=make_inputs(),
-        custom_config=make_custom_config(),
-        backend_config=make_backend(),
-        is_qat=False,
-    )
-    spoil(given)
-    prepared = prepare(
-        given.model,
-        given.qconfig_mapping,
-        given.is_qat,
-        given.scopes,
-        given.example_inputs,
-        prepare_custom_config=given.custom_config,
-        backend_config=given.backend_config,
-    )
-    print(prepared)
-"""
-
-
-def script(case: Case) -> str:
-    """Return a Python file that builds the case's model and calls torch's `prepare` on it.
-
-    It imports torch and nothing else.
-
-    Raises
-    ------
-    CaseError
-        If the case cannot be built.
-    """
-    body = definitions(case)
-    main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
-    main = main.replace("STANDALONE", "\nis_standalone_module = True" if case.is_standalone else "")
-    more = "\n        _equalization_config=make_equalization()," if case.equalization else ""
-    more += "\n        is_standalone_module=is_standalone_module," if case.is_standalone else ""
-    main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
-    main = main.replace("MORE", more).replace("VALUES", "\n    store_values(model)" if case.has_values else "")
-    return f'"""Case {case.digest}."""\n\n{body}\n{main}'
-
 
 def definitions(case: Case) -> str:
     """Return the part of the script that defines the functions that make the arguments."""
@@ -155,23 +82,31 @@ def definitions(case: Case) -> str:
         return f"{PREAMBLE}\n\n{written_source(case)}"
     check(case)
     check_declared(case)
-    classes = class_names(case)
     body = "\n".join(
         [
             model_source(case),
             *_function("make_model", [_seeding(case.seed), *_made(case)]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
-            *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, classes)),
-            *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
-            *_function("make_custom_config", _config_lines(case)),
-            *_equalization(case),
-            *own_functions(case, classes, _function),
+            *(_configs(case) if case.profile != PT2E else ()),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
     values = _VALUES if case.has_values else ""
-    return "\n".join([*_leading(case, body), fold, *hooks, body]) + values
+    notes = annotation_source(case) if case.profile else ""
+    return "\n".join([*_leading(case, body), fold, *hooks, body]) + values + notes
+
+
+def _configs(case: Case) -> list[str]:
+    """Return the functions that make the qconfig mapping and the other configs."""
+    classes = class_names(case)
+    return [
+        *_function("make_mapping", mapping_lines(case.mapping, case.as_dicts, classes)),
+        *_function("make_backend", backend_lines(case.backend, case.as_dicts)),
+        *_function("make_custom_config", _config_lines(case)),
+        *_equalization(case),
+        *own_functions(case, classes, _function),
+    ]
 
 
 def _equalization(case: Case) -> list[str]:
@@ -189,6 +124,7 @@ def _function(name: str, body: list[str]) -> list[str]:
 def _leading(case: Case, body: str) -> list[str]:
     """Return the imports, those that a few need included, and the classes that a body names."""
     imports = PREAMBLE + ("from torch._subclasses import FakeTensorMode\n" if case.has_values else "")
+    imports += annotation_imports(case) if case.profile else ""
     own = own_classes(body)
     return [imports, own] if own else [imports]
 

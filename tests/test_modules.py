@@ -20,7 +20,7 @@ from observance.reference.modules import is_prepared
 from observance.strategies import Case, CaseError, build
 from observance.strategies.case import Call, Declared, Entry, Mapping
 from observance.strategies.declared_source import OBSERVED_CLASSES
-from observance.strategies.source import script
+from observance.strategies.scripts import script
 
 EVERYTHING = Mapping(None, (Entry("global", "default_qconfig"),))
 LSTM = (Declared("custom", "nn.LSTM"),)

@@ -1,0 +1,94 @@
+"""What an annotation asks for: the kinds of quantization specs, and the observers that they mean.
+
+No class of specs is imported here: two libraries have them, and a spec is told by its fields.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+_KINDS = {
+    "shared": "edge_or_node",
+    "derived": "derived_from",
+    "plain": "observer_or_fake_quant_ctr",
+    "fixed": "scale",
+}
+"""The field by which each kind of spec is told."""
+
+_COMPARED = ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point")
+"""What two specs of one tensor must have in common to share an observer unasked."""
+
+
+def kind_of(spec: Any) -> str | None:
+    """Return what kind of spec something is; None if it is none."""
+    return next((kind for kind, field in _KINDS.items() if hasattr(spec, field)), None)
+
+
+def compared(spec: Any) -> tuple[Any, ...]:
+    """Return what is compared of specs of one tensor; one that lacks a field is as good as one that leaves it open."""
+    return tuple(getattr(spec, name, None) for name in _COMPARED)
+
+
+def observer_of(spec: Any, sources: list[nn.Module], is_qat: bool) -> nn.Module:
+    """Return a new observer for a spec.
+
+    A setting that the spec leaves open is the observer's own; the axis is passed on
+    where the observer looks at channels (ANNOTATIONS-10).  Parameters that are fixed
+    are those of an observer, or for training those of a fake quantizer (ANNOTATIONS-8).
+    """
+    library = library_of(spec)
+    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+    settings = {name: value for name, value in fields.items() if value is not None}
+    match kind_of(spec):
+        case "derived":
+            del settings["derived_from"], settings["is_dynamic"]
+            made: nn.Module = derived_class(library)(obs_or_fqs=sources, **settings)
+        case "fixed":
+            fixed = library.FixedQParamsObserver.with_args(**settings)
+            made = library.FixedQParamsFakeQuantize.with_args(observer=fixed)() if is_qat else fixed()
+        case _:
+            constructor = settings.pop("observer_or_fake_quant_ctr")
+            if not looks_at_channels(constructor):
+                settings.pop("ch_axis", None)
+            made = constructor(**copy.deepcopy(settings))
+    return made
+
+
+def library_of(spec: Any) -> Any:
+    """Return the library that a spec is of, which has the observers that go with it."""
+    of_torchao = type(spec).__module__.partition(".")[0] == "torchao"
+    return importlib.import_module("torchao.quantization.pt2e" if of_torchao else "torch.ao.quantization")
+
+
+def derived_class(library: Any) -> Any:
+    """Return the class of observers that are derived from others; torch does not export its own."""
+    return getattr(library, "DerivedObserverOrFakeQuantize", None) or library._DerivedObserverOrFakeQuantize
+
+
+def looks_at_channels(constructor: Any) -> bool:
+    """Whether what is constructed, or the observer inside of it, takes an axis (ANNOTATIONS-10)."""
+    given: dict[str, Any] = {}
+    while hasattr(constructor, "p"):  # what `with_args` returns is a partial in a wrapper
+        given = {**constructor.p.keywords, **given}
+        constructor = constructor.p.func
+    taken = parameters_of(constructor)
+    if "ch_axis" in taken or "observer" not in taken:
+        return "ch_axis" in taken
+    return looks_at_channels(given.get("observer", taken["observer"].default))
+
+
+@functools.cache
+def parameters_of(constructor: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a constructor, by name; nothing if they cannot be read."""
+    try:
+        return inspect.signature(constructor).parameters
+    except (TypeError, ValueError):
+        return {}

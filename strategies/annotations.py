@@ -1,0 +1,259 @@
+"""Drawing annotated graphs: who has an annotation, and what it asks for.
+
+The graph is drawn and built first, so that its nodes have names.  An annotation
+is drawn as a few small choices: which node, what each input and the output ask
+for.  They are resolved among the nodes and the places that there are, so every
+list of choices is a set of annotations, and leaving some out shrinks it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, TypeAlias
+
+import torch
+from hypothesis import strategies as st
+from torch.fx import Node
+
+from .annotations_source import FX, PT2E
+from .arguments import build
+from .case import Annotation, Case, Entry, Key, Mapping, Observer, QSpec
+from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
+from .observers import observer
+from .operators import OPERATORS
+from .table_fused import is_aware
+
+MAX_CALLS = 10
+"""The most operators that are drawn for an annotated graph: what matters is who shares with whom."""
+
+Choice: TypeAlias = "tuple[str, int]"
+"""What a place asks for: a kind of spec, or nothing, and a number that says which."""
+
+_TENSOR = ("MinMaxObserver", "HistogramObserver", "MovingAverageMinMaxObserver")
+_CHANNEL = ("PerChannelMinMaxObserver", "MovingAveragePerChannelMinMaxObserver")
+_RANGES = (
+    ("torch.uint8", 0, 255),
+    ("torch.int8", -128, 127),
+    ("torch.int8", -127, 127),
+    ("torch.int16", -(2**15), 2**15 - 1),
+)
+_AFFINE, _SYMMETRIC = "torch.per_tensor_affine", "torch.per_tensor_symmetric"
+_BY_CHANNEL = "torch.per_channel_symmetric"
+
+
+def _spec(constructor: Observer, limits: tuple[str, int, int], scheme: str, axis: int | None = None) -> QSpec:
+    """Return a plain spec with a range."""
+    dtype, least, most = limits
+    return QSpec("plain", constructor, dtype, least, most, scheme, axis)
+
+
+_PLAIN = (
+    *(
+        _spec(Observer(name), limits, scheme)
+        for limits, scheme, name in product(_RANGES, (_AFFINE, _SYMMETRIC), _TENSOR)
+    ),
+    *(_spec(observer("MinMaxObserver", eps=2**-12), limits, _AFFINE) for limits in _RANGES[:2]),
+    *(_spec(Observer("MinMaxObserver"), _RANGES[0], _AFFINE, axis) for axis in (0, 1)),
+    *(_spec(Observer(name), _RANGES[2], _BY_CHANNEL, axis) for name, axis in product(_CHANNEL, (0, 1))),
+    QSpec("plain", observer("MinMaxObserver", qscheme=_AFFINE), "torch.uint8"),
+    QSpec("plain", Observer("HistogramObserver"), "torch.int8", qscheme=_SYMMETRIC),
+    QSpec("plain", Observer("PlaceholderObserver"), "torch.float16"),
+    QSpec("plain", Observer("PlaceholderObserver"), "torch.int8", -128, 127, _SYMMETRIC, is_dynamic=True),
+    replace(
+        _spec(observer("MovingAverageMinMaxObserver", averaging_constant=1), _RANGES[1], _SYMMETRIC), is_dynamic=True
+    ),
+)
+"""Plain specs for quantization after training; the usual ones first."""
+
+
+def _faked(spec: QSpec, factory: str) -> QSpec:
+    """Return a spec whose observer is inside of a fake quantizer."""
+    assert spec.observer is not None
+    return replace(spec, observer=Observer(factory, (("observer", spec.observer),)))
+
+
+def _is_moving(spec: QSpec) -> bool:
+    """Whether a spec's observer is one that a fused fake quantizer takes."""
+    return spec.observer is not None and spec.observer.factory.startswith("MovingAverage")
+
+
+_TRAINED = (
+    *(
+        _faked(spec, "FakeQuantize")
+        for spec in _PLAIN
+        if spec.observer and spec.observer.factory != "PlaceholderObserver"
+    ),
+    *(_faked(spec, "FusedMovingAvgObsFakeQuantize") for spec in _PLAIN if _is_moving(spec)),
+)
+"""The same for training: fake quantizers."""
+
+_FIXED = (
+    QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-8, zero_point=0),
+    QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-7, zero_point=128),
+    QSpec("fixed", dtype="torch.int8", quant_min=-128, quant_max=127, qscheme=_SYMMETRIC, scale=2**-7, zero_point=0),
+)
+"""Specs with fixed parameters."""
+
+_DERIVED = (
+    QSpec("derived", dtype="torch.int32", quant_min=-(2**31), quant_max=2**31 - 1, qscheme=_SYMMETRIC),
+    QSpec("derived", dtype="torch.int32", quant_min=-(2**31), quant_max=2**31 - 1, qscheme=_BY_CHANNEL, ch_axis=0),
+)
+"""Specs that are derived from others."""
+
+_KINDS = (
+    *("plain",) * 20,
+    *("shared",) * 20,
+    *("nothing",) * 6,
+    *("fixed",) * 4,
+    *("derived",) * 3,
+    *("none",) * 2,
+)
+_RARE = ("forward", "forward", "stray", "itself")
+"""What can be refused: sharing with what comes later, with what asks for nothing, with itself."""
+
+_CHOICE = st.tuples(st.sampled_from(_KINDS * 3 + _RARE), st.sampled_from((0, 0, 0, 1, 1, 2, 3, 5)))
+_NOTE = st.tuples(
+    st.integers(0, 2 * MAX_CALLS),
+    st.tuples(_CHOICE, _CHOICE, _CHOICE),
+    _CHOICE,
+    st.sampled_from((True,) * 6 + (False,)),
+)
+_PALETTE = st.lists(st.integers(0, len(_PLAIN) - 1), min_size=1, max_size=3)
+_WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
+_EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
+"""Draws whether the graph is an exported one, in which mode: to export one takes as long as twenty that are traced."""
+
+_PLAINEST = ("linear", (0, 0, 0, 0), Manner())
+_IS_QAT = st.sampled_from((False, False, True))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place that may ask for something: a value, or an edge, with what is drawn for it."""
+
+    key: Key
+    choice: Choice
+
+
+@functools.cache
+def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
+    """Draw all that an annotated case is made of, as the one element of a list (see `cases`)."""
+    graph = st.tuples(descriptors(max_calls), OUTPUTS)
+    notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
+    whole = st.tuples(graph, notes, _PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING)
+    return st.lists(whole, min_size=1, max_size=1, unique_by=id)
+
+
+@st.composite
+def annotated_cases(draw: st.DrawFn, profile: str = PT2E, max_calls: int = MAX_CALLS) -> Case:
+    """Draw one annotated case: a graph, and annotations of some of its nodes.
+
+    Parameters
+    ----------
+    draw
+        Hypothesis's.
+    profile
+        Whose annotations they are: ``annotations-pt2e`` or ``annotations-fx``.
+    max_calls
+        The most operators to draw; those that an operand needs come on top.
+    """
+    (operators, output), notes, picks, with_keywords, is_qat, exporting = draw(_drawn(max_calls))[0]
+    graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST])
+    case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=profile)
+    case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=profile == PT2E)
+    if profile == FX:
+        case = replace(case, mapping=Mapping(entries=(Entry("global", "default_qconfig"),)))
+    elif exporting:
+        case = _exported(case)
+    nodes = list(build(case).model.graph.nodes)
+    table = _TRAINED if is_qat else _PLAIN
+    palette = [table[pick % len(table)] for pick in picks]
+    return replace(case, annotations=resolve(nodes, notes, palette, with_keywords or profile == FX))
+
+
+def _exported(case: Case) -> Case:
+    """Return a case with an exported graph in place of the traced one, if its model can be exported."""
+    exported = replace(case, exported=True, has_values=False)
+    try:
+        build(exported)
+    except Exception:  # export refuses what it cannot trace with errors of many kinds
+        return replace(case, training=False)
+    return exported
+
+
+def resolve(
+    nodes: Sequence[Node], drawn: Sequence[Any], palette: Sequence[QSpec], with_keywords: bool
+) -> tuple[Annotation, ...]:
+    """Return the annotations that some choices describe, in the order of the graph.
+
+    Parameters
+    ----------
+    nodes
+        The nodes of the graph.
+    drawn
+        For each annotation: which node, what its inputs and its output ask for, whether it allows implicit sharing.
+    palette
+        The plain specs that are used.
+    with_keywords
+        Whether nodes that read a value by keyword may be annotated too.
+    """
+    able = [node for node in nodes if with_keywords or not _reads_by_keyword(node)]
+    chosen: dict[Node, Any] = {}
+    for pick, inputs, output, allows in drawn:
+        if able:
+            chosen.setdefault(able[pick % len(able)], (inputs, output, allows))
+    places: dict[Key, Choice] = {}
+    for node in nodes:
+        if node in chosen:
+            inputs, output, _ = chosen[node]
+            for number, value in enumerate(node.all_input_nodes):
+                places[value.name, node.name] = inputs[number % len(inputs)]
+            if node.op != "output":
+                places[node.name,] = output
+    asking = [key for key, (kind, _) in places.items() if kind not in ("nothing", "none")]
+    specs = {key: _resolved(key, choice, asking, nodes, palette) for key, choice in places.items()}
+    return tuple(_annotation(node, places, specs, chosen[node][2]) for node in nodes if node in chosen)
+
+
+def _annotation(node: Node, places: dict[Key, Choice], specs: dict[Key, QSpec | None], allows: bool) -> Annotation:
+    """Return the annotation of a node; a place that asks for nothing is left out, but for one that says so."""
+    edges = [(value.name, node.name) for value in node.all_input_nodes]
+    inputs = tuple((edge[0], specs[edge]) for edge in edges if places[edge][0] != "nothing")
+    return Annotation(node.name, inputs, specs.get((node.name,)), allows)
+
+
+def _reads_by_keyword(node: Node) -> bool:
+    """Whether a node reads a value by keyword."""
+    found: list[Node] = []
+    torch.fx.map_arg(node.kwargs, found.append)
+    return bool(found)
+
+
+def _resolved(
+    key: Key, choice: Choice, asking: Sequence[Key], nodes: Sequence[Node], palette: Sequence[QSpec]
+) -> QSpec | None:
+    """Return the spec of a place; what would share with an earlier place is plain where there is none."""
+    kind, number = choice
+    if kind in ("nothing", "none"):
+        return None
+    position = asking.index(key)
+    earlier = asking[:position]
+    if kind == "shared" and earlier:
+        return QSpec("shared", keys=(earlier[-1 - number % position],))
+    if kind == "forward":
+        return QSpec("shared", keys=(asking[(position + 1 + number) % len(asking)],))
+    if kind == "itself":
+        return QSpec("shared", keys=(key,))
+    if kind == "stray":
+        others: list[Key] = [(node.name,) for node in nodes if (node.name,) not in asking]
+        others = others or [key]
+        return QSpec("shared", keys=(others[number % len(others)],))
+    if kind == "fixed":
+        return _FIXED[number % len(_FIXED)]
+    if kind == "derived" and earlier:
+        keys = tuple(earlier[-1 - (number + more) % position] for more in range(1 + number % 2))
+        return replace(_DERIVED[number % len(_DERIVED)], keys=keys)
+    return palette[number % len(palette)]

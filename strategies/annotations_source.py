@@ -1,0 +1,150 @@
+"""Annotations as Python source: the function that writes on each node how it is to be quantized.
+
+Two libraries have the classes of annotations, their specs and their observers:
+torchao, for exported graphs, and torch itself up to 2.6, whose `prepare` read
+them too.  The source is the same but for what ``pt`` and ``qz`` stand for.
+"""
+
+from __future__ import annotations
+
+from .case import Annotation, Case, CaseError, Key, Observer, QSpec
+from .configs_source import scalar_source
+
+PT2E, FX = "annotations-pt2e", "annotations-fx"
+"""The profiles: who reads the annotations."""
+
+_IMPORTS = {
+    PT2E: "import torchao.quantization.pt2e as pt\nimport torchao.quantization.pt2e.quantizer as qz\n",
+    FX: "import torch.ao.quantization as pt\nimport torch.ao.quantization.quantizer as qz\n",
+}
+
+OBSERVERS = (
+    *("MinMaxObserver", "HistogramObserver", "MovingAverageMinMaxObserver", "PlaceholderObserver"),
+    *("PerChannelMinMaxObserver", "MovingAveragePerChannelMinMaxObserver"),
+    *("FakeQuantize", "FusedMovingAvgObsFakeQuantize"),
+)
+"""The names of the observers that an annotation may have; both libraries have them all."""
+
+_DERIVE = """
+def derive(observers):
+    \"\"\"Return a scale and a zero point: the product of the scales that others have found.\"\"\"
+    scales = [observer.calculate_qparams()[0].flatten()[0] for observer in observers]
+    return torch.stack(scales).prod().reshape(1), torch.zeros(1, dtype=torch.int32)
+
+"""
+
+_EXPORT = """
+
+def export(model):
+    \"\"\"Return the graph of a model as operators of ATen.\"\"\"
+    return torch.export.export(model, make_inputs()).module()
+"""
+
+
+def annotation_imports(case: Case) -> str:
+    """Return the imports that the annotations of a case need.
+
+    Raises
+    ------
+    CaseError
+        If there is no such profile.
+    """
+    if case.profile not in _IMPORTS:
+        raise CaseError(f"there is no profile {case.profile!r}; the profiles are {', '.join(_IMPORTS)}")
+    return _IMPORTS[case.profile]
+
+
+def annotation_source(case: Case) -> str:
+    """Return the functions that export a model and that annotate its graph, as far as the case needs them."""
+    specs = [spec for note in case.annotations for spec in (note.output, *(spec for _, spec in note.inputs)) if spec]
+    derive = _DERIVE if any(spec.kind == "derived" for spec in specs) else ""
+    lines = [line for note in case.annotations for line in _note_lines(note)]
+    body = ["nodes = {node.name: node for node in model.graph.nodes}", *lines] if lines else ["pass"]
+    annotate = [
+        "",
+        "def annotate(model):",
+        '    """Write on the nodes how they are to be quantized."""',
+        *("    " + line for line in body),
+        "",
+    ]
+    return "\n".join([derive, *annotate]) + (_EXPORT if case.exported else "")
+
+
+def _note_lines(note: Annotation) -> list[str]:
+    """Return the statement that annotates one node."""
+    pairs = (f"{_node(name)}: {_spec_source(spec)}" for name, spec in note.inputs)
+    flags = "" if note.allows_sharing else ", allow_implicit_sharing=False"
+    node = _node(note.node)
+    lines = [
+        f'{node}.meta["quantization_annotation"] = qz.QuantizationAnnotation(',
+        f"    input_qspec_map={{{', '.join(pairs)}}},",
+        f"    output_qspec={_spec_source(note.output)}{flags},",
+        ")",
+    ]
+    return [*lines, f'{node}.meta["quantization_annotation"]._reuse_input_obs_or_fq = True'] if note.reuse else lines
+
+
+def _node(name: str) -> str:
+    """Return the expression of a node."""
+    return f"nodes[{name!r}]"
+
+
+def _key(key: Key) -> str:
+    """Return the expression of a value or of an edge."""
+    match key:
+        case (node,):
+            return _node(node)
+        case (value, reader):
+            return f"({_node(value)}, {_node(reader)})"
+    raise CaseError(f"{key!r} names no value and no edge; write one name, or that of the value and of its reader")
+
+
+def _spec_source(spec: QSpec | None) -> str:
+    """Return the expression of a quantization spec."""
+    if spec is None:
+        return "None"
+    match spec.kind:
+        case "plain":
+            return (
+                f"qz.QuantizationSpec({', '.join([f'observer_or_fake_quant_ctr={_constructor(spec)}', *_plain(spec)])})"
+            )
+        case "fixed":
+            return _call("FixedQParamsQuantizationSpec", *_plain(spec))
+        case "shared" if len(spec.keys) == 1:
+            return _call("SharedQuantizationSpec", _key(spec.keys[0]))
+        case "derived":
+            keys = f"derived_from=[{', '.join(map(_key, spec.keys))}]"
+            return _call("DerivedQuantizationSpec", keys, "derive_qparams_fn=derive", *_plain(spec))
+    raise CaseError(f"{spec.kind!r} is no kind of spec; the kinds are plain, fixed, shared (with one key) and derived")
+
+
+def _call(name: str, *arguments: str) -> str:
+    """Return the expression that makes a spec."""
+    return f"qz.{name}({', '.join(arguments)})"
+
+
+def _plain(spec: QSpec) -> list[str]:
+    """Return the settings of a spec that are not the defaults."""
+    names = ("dtype", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point")
+    given = [(name, getattr(spec, name)) for name in names]
+    found = [f"{name}={scalar_source(value)}" for name, value in given if value is not None]
+    return [*found, "is_dynamic=True"] if spec.is_dynamic else found
+
+
+def _constructor(spec: QSpec) -> str:
+    """Return the expression of the constructor that a plain spec has."""
+    if spec.observer is None:
+        raise CaseError("a plain spec has no observer; give it the constructor of one")
+    return _observer_source(spec.observer)
+
+
+def _observer_source(observer: Observer) -> str:
+    """Return the expression of a constructor of observers; its arguments may be constructors too."""
+    if observer.factory not in OBSERVERS:
+        raise CaseError(f"an annotation knows no observer {observer.factory!r}; it knows {', '.join(OBSERVERS)}")
+    arguments = [
+        f"{name}={_observer_source(value) if isinstance(value, Observer) else scalar_source(value)}"
+        for name, value in observer.arguments
+        if name.isidentifier()
+    ]
+    return f"pt.{observer.factory}" + (f".with_args({', '.join(arguments)})" if arguments else "")
