@@ -157,3 +157,8 @@ def _sharing_differences(expected: Observation, found: Observation) -> Iterator[
                     + ("another object" if right != theirs.group else "shared with others"),
                 )
                 break
+            sources = tuple(
+                forth.setdefault(one, other) for one, other in zip(mine.sources, theirs.sources, strict=False)
+            )
+            if sources != theirs.sources or len(mine.sources) != len(theirs.sources):
+                yield Difference(edge, f"{place}, derived", f"from {mine.sources}", f"from {theirs.sources}")

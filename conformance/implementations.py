@@ -4,6 +4,7 @@
 
 =====================  ================================================================================================
 ``torch``              PyTorch's own `prepare`, from the torch that is installed (reserved: never a vendor's)
+``torchao``            torchao's `prepare` of annotated graphs (reserved, too)
 ``reference``          `observance.reference.prepare` (reserved, too)
 ``acme``               an entry point of that name in the group ``observance.implementations``
 ``mypkg.sub``          a module with a function `prepare`, or else a submodule `prepare` with one, or else `prepare_fx`
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from observance.conformance.claims import FEATURES, Claims, read_claims, release
+from observance.conformance.claims import FEATURES, PT2E, Claims, read_claims, release
 from observance.conformance.usage import MISSING, UsageError, attribute, label, names, told
 
 __all__ = ["ENTRY_POINTS", "FEATURES", "OLDEST_TORCH", "Claims", "Implementation", "Shape", "UsageError", "resolve"]
@@ -41,10 +42,17 @@ ENTRY_POINTS = "observance.implementations"
 OLDEST_TORCH = (2, 5)
 """The oldest torch that the suite runs on."""
 
-Shape = Literal["prepare", "prepare_fx"]
-"""How an implementation is called: as the seed's `prepare`, or as the user-facing `prepare_fx`."""
+Shape = Literal["prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"]
+"""How an implementation is called: as `prepare` or the user-facing `prepare_fx` of a model with qconfigs, or as
+`prepare` or the user-facing `prepare_pt2e` of an annotated graph."""
 
-_RESERVED = {"torch": "torch.ao.quantization.fx.prepare", "reference": "observance.reference"}
+_RESERVED = {
+    "torch": "torch.ao.quantization.fx.prepare",
+    "torchao": "torchao.quantization.pt2e.prepare",
+    "reference": "observance.reference",
+}
+
+_ANNOTATED_REFERENCE = "observance.reference.annotations"
 
 _CONFIGS = ("prepare_custom_config", "_equalization_config", "backend_config")
 
@@ -55,6 +63,8 @@ _SHAPES: dict[Shape, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*_CONFIGS, "is_standalone_module"),
     ),
     "prepare_fx": (("model", "qconfig_mapping", "example_inputs"), _CONFIGS),
+    "prepare_annotated": (("model", "node_name_to_scope", "is_qat"), ()),
+    "prepare_pt2e": (("model", "quantizer"), ()),
 }
 
 
@@ -68,7 +78,7 @@ class Implementation:
         What it is called in reports.
     function : callable
         What is called.
-    shape : {"prepare", "prepare_fx"}
+    shape : {"prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"}
         Which arguments `function` is called with.
     claims : Claims
         What it says it supports; everything, if it says nothing.
@@ -80,13 +90,18 @@ class Implementation:
     shape: Shape
     claims: Claims
 
+    @property
+    def profile(self) -> str:
+        """What tells it how to quantize: annotations, or qconfigs alone."""
+        return PT2E if self.shape in ("prepare_annotated", "prepare_pt2e") else ""
+
     def supports(self, feature: str) -> bool:
         """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`.
 
-        One that is called as `prepare_fx` cannot be asked for quantization-aware training, so it never claims that.
+        One whose call does not say whether it is for quantization-aware training never claims that.
         """
         claimed = self.claims.supports(feature)
-        return claimed and (feature != "qat" or self.shape == "prepare")
+        return claimed and (feature != "qat" or self.shape in ("prepare", "prepare_annotated"))
 
 
 @dataclass(frozen=True)
@@ -103,13 +118,15 @@ class _Found:
         return f"{self.module}:{self.path}"
 
 
-def resolve(spec: str) -> Implementation:
+def resolve(spec: str, profile: str = "") -> Implementation:
     """Find the implementation that `spec` names.
 
     Parameters
     ----------
     spec : str
         The value of ``--impl``; the module's docstring lists its forms.
+    profile : str
+        What is to tell it how to quantize: the reference has one `prepare` for qconfigs, and one for annotations.
 
     Returns
     -------
@@ -122,7 +139,7 @@ def resolve(spec: str) -> Implementation:
         torch is missing or too old.
     """
     _require_torch()
-    found = _find(spec)
+    found = _find(_ANNOTATED_REFERENCE if (spec, profile) == ("reference", PT2E) else spec)
     if not callable(found.value):
         kind = type(found.value).__name__
         raise UsageError(
@@ -209,8 +226,11 @@ def _prepare_of(module: ModuleType) -> _Found:
     value = attribute(module, "prepare_fx")
     if value is not MISSING:
         return _Found(name, "prepare_fx", value, (module,))
+    value = attribute(module, "prepare_pt2e")
+    if value is not MISSING:
+        return _Found(name, "prepare_pt2e", value, (module,))
     raise UsageError(
-        f"The module `{name}` has neither `prepare` nor `prepare_fx`: "
+        f"The module `{name}` has neither `prepare` nor `prepare_fx` nor `prepare_pt2e`: "
         f"name the function to test, as in `{name}:my_prepare`."
     )
 
@@ -279,9 +299,9 @@ def _shape(found: _Found) -> Shape:
             f"`{found.place}` has no signature that can be read ({told(error)}): "
             f"wrap it in a function that is one of {_shapes_in_words()}."
         ) from error
-    order: list[Shape] = ["prepare", "prepare_fx"]
-    if found.path.endswith("prepare_fx") and not {"is_qat", "node_name_to_scope"} & set(signature.parameters):
-        order.reverse()
+    order: list[Shape] = ["prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"]
+    if not {"is_qat", "node_name_to_scope"} & set(signature.parameters):
+        order.sort(key=lambda shape: not found.path.endswith(shape))
     for shape in order:
         if _fits(signature, shape):
             return shape
@@ -308,12 +328,12 @@ def _bare(signature: inspect.Signature) -> str:
 
 
 def _shapes_in_words() -> str:
-    """Write both shapes as calls."""
+    """Write all shapes as calls."""
     calls = (
-        f"`{shape}({', '.join([*positional, *(f'{name}=None' for name in keywords)])})`"
+        f"`{shape.removesuffix('_annotated')}({', '.join([*positional, *(f'{name}=None' for name in keywords)])})`"
         for shape, (positional, keywords) in _SHAPES.items()
     )
-    return " and ".join(calls)
+    return ", ".join(calls)
 
 
 # What an implementation claims.

@@ -19,6 +19,7 @@ from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
 from observance.strategies import Case, cases
+from observance.strategies.annotations import annotated_cases
 from observance.strategies.features import features
 from observance.strategies.steady import steady
 
@@ -98,6 +99,8 @@ class Judge:
         Where scripts and cases of failures are written.
     options
         The options that asked for this judge, for the line that reruns a case.
+    profile
+        What tells the implementation how to quantize: qconfigs alone, or annotations; by default what its shape says.
     """
 
     def __init__(
@@ -109,14 +112,16 @@ class Judge:
         only: Case | None = None,
         folder: Path = Path(".observance"),
         options: str = "",
+        profile: str | None = None,
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
         self.options = options or f"--impl={implementation.name}"
+        self.profile = implementation.profile if profile is None else profile
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
-        self.standard = Calls(resolve("reference"), self.prefused)
+        self.standard = Calls(resolve("reference", self.profile), self.prefused)
         self.known = self._known(register) if register else None
         self.blocked: str | None = None
         self.verdicts: dict[str, Verdict] = {}
@@ -126,7 +131,7 @@ class Judge:
 
     def _known(self, register: Register) -> Calls:
         """Return the calls of the reference with the deviations of a register."""
-        return Calls(reference_with(register), self.prefused)
+        return Calls(reference_with(register, self.profile), self.prefused)
 
     @cached_property
     def corpus(self) -> list[Case]:
@@ -158,7 +163,7 @@ class Judge:
             report_multiple_bugs=False,
             print_blob=False,
         )
-        @given(cases())
+        @given(annotated_cases(self.profile) if self.profile else cases())
         def draw(case: Case) -> None:
             use(case)
 
@@ -298,9 +303,9 @@ class Judge:
         return holding
 
 
-def reference_with(register: Register) -> Implementation:
+def reference_with(register: Register, profile: str = "") -> Implementation:
     """Return the reference with all deviations of a register, as an implementation."""
-    return varied(f"the reference with the deviations of {register.name}", register.changes)
+    return varied(f"the reference with the deviations of {register.name}", register.changes, profile)
 
 
 def is_claimed(case: Case, implementation: Implementation) -> bool:

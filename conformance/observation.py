@@ -44,10 +44,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Seen:
-    """An observer that was found: which object, by number, and what it is."""
+    """An observer that was found: which object, by number, what it is, and which ones it is derived from."""
 
     group: int
     settings: Settings = field(compare=False)
+    sources: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def kind(self) -> str:
@@ -282,12 +283,17 @@ class _Reader:
         chain = self.seen.get(node, ())
         for observer in reversed(pending):
             module = self.bare.modules[str(observer.target)]
-            group = self.groups.setdefault(id(module), len(self.groups))
+            group = self.group(module)
             if is_equalizer(module):
                 self.equalizers.add(group)
-            chain = (*chain, Seen(group, settings_of(module)))
+            sources = tuple(map(self.group, getattr(module, "obs_or_fqs", ())))
+            chain = (*chain, Seen(group, settings_of(module), sources))
             self.seen[observer] = chain
         return chain
+
+    def group(self, module: nn.Module) -> int:
+        """Return the number of an observer: the same for one object."""
+        return self.groups.setdefault(id(module), len(self.groups))
 
     def through(self, edges: Mapping[Edge, Chain]) -> tuple[dict[Edge, frozenset[Path]], frozenset[Edge]]:
         """Return through which stubs the edges read, and which of them by a detour."""

@@ -18,6 +18,7 @@ from torch.fx import Graph, GraphModule
 
 from observance.conformance.implementations import Implementation
 from observance.conformance.observation import Inner, Observation, ObservationError, callee_of, observe
+from observance.conformance.replaying import Replaying
 from observance.reference import modules
 from observance.reference.entry import Configs, read_configs
 from observance.strategies import Arguments, Case, build
@@ -129,6 +130,10 @@ def run_after(implementation: Implementation, case: Case, earlier: Case) -> Outc
 def call(implementation: Implementation, arguments: Arguments) -> Any:
     """Call an implementation in the shape that it has."""
     _let_models_go()
+    if implementation.shape == "prepare_annotated":
+        return implementation.function(arguments.model, arguments.scopes, arguments.is_qat)
+    if implementation.shape == "prepare_pt2e":
+        return implementation.function(arguments.model, Replaying(arguments.model))
     configs = {
         "prepare_custom_config": arguments.custom_config,
         "backend_config": arguments.backend_config,

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from observance.conformance.deviations import Deviation, Register
     from observance.conformance.judge import Judge
 
-SHIPPED_REGISTERS = ("torch",)
+SHIPPED_REGISTERS = ("torch", "torchao")
 """The implementations whose register of known deviations comes with the suite."""
+
+PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
+"""What can tell an implementation how to quantize."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
 
@@ -27,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("observance", "conformance of an implementation of prepare")
     add = group.addoption
     add("--impl", help="what to judge: torch, reference, mypkg, mypkg:object, or an entry point")
+    add("--profile", choices=PROFILES, help="what says how to quantize, where the implementation's shape does not")
     add("--level", choices=("must", "upstream"), default="must", help="which rules gate")
     add("--effort", choices=("quick", "default", "thorough"), default="default", help="how many cases")
     add("--cases", type=int, metavar="N", help="draw N cases, whatever the effort")
@@ -65,7 +69,8 @@ def _judge(config: pytest.Config) -> Judge:
     from observance.conformance.usage import UsageError
 
     option = config.getoption
-    implementation = resolve(option("--impl"))
+    profile = {None: None, "qconfigs": ""}.get(option("--profile"), option("--profile"))
+    implementation = resolve(option("--impl"), profile or "")
     if not implementation.claims.supports_torch(torch.__version__):
         raise UsageError(
             f"{implementation.name} does not claim torch {torch.__version__}; "
@@ -73,23 +78,25 @@ def _judge(config: pytest.Config) -> Judge:
         )
     # What torch says of its own plans while a case is built is no concern of the one who is judged.
     config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
-    name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
+    name = option("--deviations") or (option("--impl") if option("--impl") in SHIPPED_REGISTERS else None)
     register = None if option("--no-known-deviations") or not name else load(name)
     count = option("--cases") if option("--cases") is not None else EFFORTS[option("--effort")]
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
     only = read_case(option("--case")) if option("--case") else None
-    active = register.at(torch.__version__) if register else None
+    active = register.active() if register else None
     if active:
         _check_register(active)
     folder, options = Path(option("--failures-in")), _options(config)
-    return Judge(implementation, count, active, option("--draw-seed"), only, folder, options)
+    return Judge(implementation, count, active, option("--draw-seed"), only, folder, options, profile)
 
 
 def _options(config: pytest.Config) -> str:
     """Return the options that say who is judged by which register, as they were given."""
     option = config.getoption
     given = [f"--impl={option('--impl')}"]
+    if option("--profile"):
+        given.append(f"--profile={option('--profile')}")
     if option("--deviations"):
         given.append(f"--deviations={option('--deviations')}")
     if option("--no-known-deviations"):
@@ -140,7 +147,7 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
     if judge is None or judge.register is None or judge.only or lent or option("--rule"):
         return ()
-    return tuple(judge.register.entries)
+    return tuple(entry for entry in judge.register.entries if entry.pinned.profile == judge.profile)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -162,7 +169,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [
         item
         for item, rule in rules.items()
-        if rule and ((wanted and rule.id not in wanted) or (level == "must" and rule.level != "MUST" and not wanted))
+        if rule
+        and (
+            (wanted and rule.id not in wanted)
+            or (level == "must" and rule.level != "MUST" and not wanted)
+            or judge.profile not in rule.profiles
+        )
     ]
     entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
     if not _demanded(config):

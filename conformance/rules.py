@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from observance.conformance.claims import FX, PT2E
+
 if TYPE_CHECKING:
     from observance.conformance.trials import Trial
     from observance.strategies import Case
@@ -20,6 +22,10 @@ MUST = "MUST"
 
 UPSTREAM = "UPSTREAM"
 """What torch does and nothing promises: another implementation may lawfully differ."""
+
+
+EVERY_PROFILE = ("", FX, PT2E)
+"""For a rule that speaks of all cases, whatever says how they are quantized."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,8 @@ class Rule:
         Whether the rule calls the implementation again, with changed cases.
     own
         The cases of a rule that brings its own, which are written by hand; it sees no drawn ones.
+    profiles
+        The profiles of the cases that it speaks of: those with qconfigs alone, or annotated ones as well.
     """
 
     id: str
@@ -105,10 +113,11 @@ class Rule:
     needs: tuple[str, ...] = ()
     costly: bool = False
     own: tuple[Case, ...] = ()
+    profiles: tuple[str, ...] = ("",)
 
     def is_for(self, case: Case) -> bool:
-        """Whether the rule speaks of such cases: drawn ones, or those that are written by hand."""
-        return bool(self.own) == bool(case.written)
+        """Whether the rule speaks of such cases: drawn ones, or those that are written by hand, of its profiles."""
+        return bool(self.own) == bool(case.written) and case.profile in self.profiles
 
     @property
     def sentence(self) -> str:
@@ -127,17 +136,18 @@ def rule(
     needs: tuple[str, ...] = (),
     costly: bool = False,
     own: tuple[Case, ...] = (),
+    profiles: tuple[str, ...] = ("",),
 ) -> Callable[[Check], Callable[[Any], None]]:
     """Make a pytest test of a check: the decorator of every rule.
 
     Parameters
     ----------
-    id, level, origin, needs, costly, own
+    id, level, origin, needs, costly, own, profiles
         As in `Rule`.
     """
 
     def make(check: Check) -> Callable[[Any], None]:
-        made = Rule(id, level, origin, check.__doc__ or "", check, needs, costly, own)
+        made = Rule(id, level, origin, check.__doc__ or "", check, needs, costly, own, profiles)
         RULES[id] = made
 
         def test(judge: Any) -> None:

@@ -13,6 +13,7 @@ from torch.ao.quantization.backend_config import BackendConfig
 from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
+from observance.conformance.annotated import Annotated
 from observance.conformance.conversion import calibrated, converted
 from observance.conformance.differences import Difference, describe_callee
 from observance.conformance.observation import Edge, Observation
@@ -52,6 +53,8 @@ class Trial:
     @cached_property
     def _survey(self) -> tuple[Site, list[str], list[str], Configs] | None:
         """Who asks for what, the choices in it and in what is shared, and the configs; None if it is refused."""
+        if self.case.profile:  # what annotations ask for is asked for by `annotated`
+            return None
         given = self.expected.arguments
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -64,6 +67,17 @@ class Trial:
         asking = choices.of_asking(site, configs.qconfigs, given.scopes)
         place(site)
         return site, asking + choices.of_outputs(site), choices.of_sharing(site), configs
+
+    @cached_property
+    def annotated(self) -> Annotated | None:
+        """What the annotations of the graph ask for; None where there are none, or where they cannot be served."""
+        if not self.case.profile:
+            return None
+        try:
+            given = self.expected.arguments
+            return Annotated.read(given.model, given.is_qat)
+        except RefusalError:
+            return None
 
     @property
     def planned(self) -> Site | None:

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 import observance.reference
-from observance.conformance.claims import Claims
-from observance.conformance.implementations import Implementation
+from observance.conformance.claims import PT2E, Claims
+from observance.conformance.implementations import Implementation, Shape
+from observance.reference import annotations as annotated
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,19 @@ def _resolve(decision: str) -> tuple[Any, str]:
     return owner, name
 
 
-def variant(changes: Sequence[Change]) -> Callable[..., Any]:
-    """Return a `prepare` that is the reference with some changes."""
+def variant(changes: Sequence[Change], profile: str = "") -> Callable[..., Any]:
+    """Return a `prepare` that is the reference with some changes: that of qconfigs, or that of annotations."""
 
     def prepare(*args: Any, **kwargs: Any) -> Any:
         with changed(changes):
-            return observance.reference.prepare(*args, **kwargs)
+            chapter = annotated if profile == PT2E else observance.reference
+            return chapter.prepare(*args, **kwargs)
 
     return prepare
 
 
-def varied(name: str, changes: Sequence[Change]) -> Implementation:
+def varied(name: str, changes: Sequence[Change], profile: str = "") -> Implementation:
     """Return the reference with some changes as an implementation of that name, which claims everything."""
     version = torch.__version__
-    return Implementation(name, version, variant(changes), "prepare", Claims(None, None, name, version))
+    shape: Shape = "prepare_annotated" if profile == PT2E else "prepare"
+    return Implementation(name, version, variant(changes, profile), shape, Claims(None, None, name, version))

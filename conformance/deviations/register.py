@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Deviation:
     changes
         The decisions of the reference, made as the implementation makes them.
     first, last
-        The releases of torch that have it; ``last`` is None while it lasts.
+        The releases that have it, of the library that the register is about; ``last`` is None while it lasts.
     folder
         Where ``<id>.json`` holds the pinned case: the smallest that shows it.
     """
@@ -70,9 +71,9 @@ class Deviation:
                 "write it there with Case.to_json()."
             ) from error
 
-    def is_in(self, torch_version: str) -> bool:
-        """Whether a release of torch has it."""
-        running = release(torch_version)
+    def is_in(self, version: str) -> bool:
+        """Whether a release has it."""
+        running = release(version)
         late = self.last is not None and running[: len(release(self.last))] > release(self.last)
         return release(self.first) <= running and not late
 
@@ -83,14 +84,19 @@ class Register:
 
     name: str
     entries: tuple[Deviation, ...]
+    library: str = "torch"
 
-    def at(self, torch_version: str) -> Register:
-        """Return the register with the entries that a release of torch has."""
-        return Register(self.name, tuple(e for e in self.entries if e.is_in(torch_version)))
+    def at(self, version: str) -> Register:
+        """Return the register with the entries that a release of its library has."""
+        return replace(self, entries=tuple(e for e in self.entries if e.is_in(version)))
+
+    def active(self) -> Register:
+        """Return the register with the entries that the installed release of its library has."""
+        return self.at(importlib.metadata.version(self.library))
 
     def without(self, entry: Deviation) -> Register:
         """Return the register without one entry."""
-        return Register(self.name, tuple(other for other in self.entries if other is not entry))
+        return replace(self, entries=tuple(other for other in self.entries if other is not entry))
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -107,9 +113,8 @@ def load(name: str) -> Register:
         If there is none.
     """
     if name in SHIPPED:
-        from observance.conformance.deviations import torch
-
-        return torch.REGISTER
+        register: Register = importlib.import_module(f"observance.conformance.deviations.{name}").REGISTER
+        return register
     path = Path(name)
     if path.suffix != ".py" or not path.is_file():
         raise UsageError(
