@@ -90,10 +90,7 @@ def read(graph: Graph) -> dict[Place, Any]:
         note = node.meta.get(KEY)
         if note is None:
             continue
-        keyword = next((operand for operand in operands(node) if isinstance(operand.keys[0], str)), None)
-        if keyword is not None:
-            name = keyword.keys[0]
-            raise RefusalError(f"{node.name} is annotated and reads {name!r} by keyword; pass it by position")
+        refuse_keywords(node)
         for value, spec in note.input_qspec_map.items():
             asked[value, node] = spec
         asked[node] = note.output_qspec
@@ -101,6 +98,14 @@ def read(graph: Graph) -> dict[Place, Any]:
         if spec is not None and kind_of(spec) is None:
             raise RefusalError(f"{words(where)} is annotated with {spec!r}; give it a quantization spec")
     return {where: spec for where, spec in asked.items() if spec is not None}
+
+
+def refuse_keywords(node: Node) -> None:
+    """Refuse an annotated node that reads a value by keyword: it would silently stay float (ANNOTATIONS-12)."""
+    for operand in operands(node):
+        if isinstance(operand.keys[0], str):
+            text = f"{node.name} is annotated and reads {operand.keys[0]!r} by keyword; pass it by position"
+            raise RefusalError(text)
 
 
 def words(where: Place) -> str:

@@ -44,9 +44,7 @@ def observer_of(spec: Any, sources: list[nn.Module], is_qat: bool) -> nn.Module:
     where the observer looks at channels (ANNOTATIONS-10).  Parameters that are fixed
     are those of an observer, or for training those of a fake quantizer (ANNOTATIONS-8).
     """
-    library = library_of(spec)
-    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
-    settings = {name: value for name, value in fields.items() if value is not None}
+    library, settings = library_of(spec), given(spec)
     match kind_of(spec):
         case "derived":
             del settings["derived_from"], settings["is_dynamic"]
@@ -60,6 +58,12 @@ def observer_of(spec: Any, sources: list[nn.Module], is_qat: bool) -> nn.Module:
                 settings.pop("ch_axis", None)
             made = constructor(**copy.deepcopy(settings))
     return made
+
+
+def given(spec: Any) -> dict[str, Any]:
+    """Return the settings that a spec gives; what it leaves open is not among them."""
+    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def library_of(spec: Any) -> Any:

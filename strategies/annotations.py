@@ -214,7 +214,9 @@ def resolve(
             if node.op != "output":
                 places[node.name,] = output
     asking = [key for key, (kind, _) in places.items() if kind not in ("nothing", "none")]
-    specs = {key: _resolved(key, choice, asking, nodes, palette) for key, choice in places.items()}
+    silent: list[Key] = [(node.name,) for node in nodes if (node.name,) not in asking]
+    silent += [key for key, (kind, _) in places.items() if kind == "none" and len(key) > 1]
+    specs = {key: _resolved(key, choice, asking, silent, palette) for key, choice in places.items()}
     return tuple(_annotation(node, places, specs, chosen[node][2]) for node in nodes if node in chosen)
 
 
@@ -233,7 +235,7 @@ def _reads_by_keyword(node: Node) -> bool:
 
 
 def _resolved(
-    key: Key, choice: Choice, asking: Sequence[Key], nodes: Sequence[Node], palette: Sequence[QSpec]
+    key: Key, choice: Choice, asking: Sequence[Key], silent: Sequence[Key], palette: Sequence[QSpec]
 ) -> QSpec | None:
     """Return the spec of a place; what would share with an earlier place is plain where there is none."""
     kind, number = choice
@@ -248,9 +250,8 @@ def _resolved(
     if kind == "itself":
         return QSpec("shared", keys=(key,))
     if kind == "stray":
-        others: list[Key] = [(node.name,) for node in nodes if (node.name,) not in asking]
-        others = others or [key]
-        return QSpec("shared", keys=(others[number % len(others)],))
+        others = silent or [key]
+        return QSpec("shared", keys=(others[-1 - number % len(others)],))
     if kind == "fixed":
         return _FIXED[number % len(_FIXED)]
     if kind == "derived" and earlier:
