@@ -20,11 +20,11 @@ from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 from torch.ao.quantization.fx.utils import ObservedGraphModuleAttrs
 from torch.fx import Graph, GraphModule, Node
 
-from . import devices, state
+from . import devices, qspecs, state
 from .entry import RefusalError
 from .graphs import Operand, operands
 from .plan import Plan, Slot
-from .qspecs import compared, kind_of, observer_of
+from .qspecs import compared, kind_of
 from .rewrite import rewrite
 from .site import Groups
 from .specs import Spec, settings_of
@@ -198,7 +198,7 @@ def make(asked: Mapping[Place, Any], groups: Groups[Place], is_qat: bool) -> dic
     made: dict[Place, nn.Module] = {}
     try:
         for leader in TopologicalSorter(sources).static_order():
-            made[leader] = observer_of(asked[leader], [made[source] for source in sources[leader]], is_qat)
+            made[leader] = qspecs.observer_of(asked[leader], [made[source] for source in sources[leader]], is_qat)
     except CycleError as error:
         named = ", ".join(map(words, error.args[1]))
         raise RefusalError(f"what is derived is derived from itself ({named}); give one of them a spec") from error

@@ -33,6 +33,23 @@ def derive(observers):
 
 """
 
+_STORE = """
+
+def store_values(model):
+    \"\"\"Store in each node what it gives, tensors as fake ones, as export does.\"\"\"
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, node):
+            value = super().run_node(node)
+            node.meta["val"] = torch.utils._pytree.tree_map_only(torch.Tensor, mode.from_tensor, value)
+            return value
+
+    with torch.no_grad():
+        Recorder(model).run(*make_inputs())
+"""
+"""It runs the model itself, which is in eval mode and stays as it is: fake tensors would take longer."""
+
 _EXPORT = """
 
 def export(model):
@@ -67,7 +84,8 @@ def annotation_source(case: Case) -> str:
         *("    " + line for line in body),
         "",
     ]
-    return "\n".join([derive, *annotate]) + (_EXPORT if case.exported else "")
+    store = _STORE if case.profile == PT2E and case.has_values else ""
+    return store + "\n".join([derive, *annotate]) + (_EXPORT if case.exported else "")
 
 
 def _note_lines(note: Annotation) -> list[str]:

@@ -68,7 +68,9 @@ def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Argu
     tracer = make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
     if "export" in make:
-        model, tracer.node_name_to_scope = make["export"](float_model), {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of recurrent layers, which assign what they have anyway
+            model, tracer.node_name_to_scope = make["export"](float_model), {}
     else:
         model = GraphModule(float_model, tracer.trace(float_model))
     with warnings.catch_warnings():

@@ -92,7 +92,7 @@ def definitions(case: Case) -> str:
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
-    values = _VALUES if case.has_values else ""
+    values = _VALUES if case.has_values and case.profile != PT2E else ""
     notes = annotation_source(case) if case.profile else ""
     return "\n".join([*_leading(case, body), fold, *hooks, body]) + values + notes
 

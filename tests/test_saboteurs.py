@@ -6,7 +6,9 @@ import functools
 
 import pytest
 
+from observance.conformance.claims import PT2E
 from observance.conformance.deviations.pin import import_rules
+from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES, Rule
 from observance.conformance.variants import varied
@@ -16,22 +18,22 @@ from .saboteurs import SABOTEURS
 
 import_rules()
 
-CASES = 1_500
+CASES = {"": 1_500, PT2E: 400}
+"""How many cases a saboteur of each profile meets at most."""
 
 
 @functools.cache
-def honest() -> Judge:
-    """Return a judge of the reference, whose corpus all saboteurs share."""
-    from observance.conformance.implementations import resolve
-
-    return Judge(resolve("reference"), CASES, start=1)
+def honest(profile: str) -> Judge:
+    """Return a judge of the reference, whose corpus all saboteurs of a profile share."""
+    return Judge(resolve("reference", profile), CASES[profile], start=1)
 
 
 def judge_of(rule: str) -> Judge:
     """Return a judge of the saboteur of a rule."""
-    judge = Judge(varied("saboteur", SABOTEURS[rule]), CASES, start=1)
-    judge.corpus = honest().corpus
-    judge.standard = honest().standard
+    profile = "" if "" in RULES[rule].profiles else PT2E
+    judge = Judge(varied("saboteur", SABOTEURS[rule], profile), CASES[profile], start=1)
+    judge.corpus = honest(profile).corpus
+    judge.standard = honest(profile).standard
     return judge
 
 

@@ -94,6 +94,10 @@ class Register:
         """Return the register with the entries that the installed release of its library has."""
         return self.at(importlib.metadata.version(self.library))
 
+    def entry(self, name: str) -> Deviation:
+        """Return the entry with an id."""
+        return next(entry for entry in self.entries if entry.id == name)
+
     def without(self, entry: Deviation) -> Register:
         """Return the register without one entry."""
         return replace(self, entries=tuple(other for other in self.entries if other is not entry))

@@ -7,6 +7,7 @@ Each chapter has a module of its own, which enters its saboteurs.  Each is a lis
 from __future__ import annotations
 
 from . import (  # noqa: F401 - they enter their saboteurs
+    annotated,
     backends,
     declared,
     devices,
