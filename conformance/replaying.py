@@ -1,16 +1,23 @@
-"""A quantizer that writes down again what a graph says already: so `prepare_pt2e` meets the annotations of a case."""
+"""What is handed to an implementation beside an annotated graph: a quantizer that repeats it, and a callback."""
 
 from __future__ import annotations
 
+import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from torch import nn
 from torch.fx import GraphModule
 
-from observance.reference.annotations import KEY
+from observance.conformance.implementations import Implementation
+from observance.reference.annotations import KEY, words
 
 
 class Replaying:
-    """A quantizer that gives each node the annotation that it had when the quantizer was made.
+    """A quantizer for `prepare_pt2e` that gives each node the annotation that it had when the quantizer was made.
 
     It has the methods of torchao's `Quantizer`, and needs no torchao.
     """
@@ -34,3 +41,32 @@ class Replaying:
 
     def prepare_obs_or_fq_callback(self, model: GraphModule, observers: dict[Any, Any]) -> None:
         """Leave the observers as they are."""
+
+
+@dataclass
+class Exchanged:
+    """A callback that puts a copy in place of every observer, and remembers what it was given."""
+
+    calls: int = 0
+    places: set[str] = field(default_factory=set)
+    replaced: set[nn.Module] = field(default_factory=set)
+
+    def __call__(self, model: GraphModule, observers: dict[Any, nn.Module]) -> None:
+        """Exchange all observers; what was one object stays one."""
+        self.calls += 1
+        self.places |= set(map(words, observers))
+        copies: dict[nn.Module, nn.Module] = {}
+        for where, observer in observers.items():
+            if observer is not None:
+                self.replaced.add(observer)
+                observers[where] = copies.setdefault(observer, copy.copy(observer))
+
+
+def takes_callback(function: Callable[..., Any]) -> bool:
+    """Whether an implementation takes a callback."""
+    return "obs_or_fq_callback" in inspect.signature(function).parameters
+
+
+def varying(implementation: Implementation, **more: Any) -> Implementation:
+    """Return an implementation that is called with more arguments."""
+    return replace(implementation, function=partial(implementation.function, **more))

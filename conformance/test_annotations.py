@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator
 
+from torch.fx import GraphModule
+
+from observance.conformance import forward
 from observance.conformance.annotated import Annotated, Place, words
 from observance.conformance.claims import FX, PT2E
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import program_of
 from observance.conformance.observation import Observation, Seen, describe
 from observance.conformance.outcomes import arguments_of, attempt
+from observance.conformance.replaying import Exchanged, takes_callback, varying
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
 from observance.reference.qspecs import kind_of
@@ -256,3 +261,47 @@ def test_a_refused_graph_is_left_as_it_was(trial: Trial) -> Iterator[Finding]:
     for name, after in program_of(given).items():
         because = "nothing was prepared, so nothing may have changed"
         yield judged(before[name] == after, name, "as before the call", "changed", because)
+
+
+@rule("ANNOTATIONS-15", MUST, "ObserverBase: observers pass their input through", profiles=_BOTH)
+def test_the_prepared_graph_computes_what_the_graph_computes(trial: Trial) -> Iterator[Finding]:
+    """The prepared graph's result is that of the graph, bit for bit.
+
+    It is demanded where the reference's result can run: an observer may fail on what it is asked to look at, whoever
+    placed it. A fake quantizer rounds, so nothing is said of a graph that has one.
+    """
+    mine, theirs = trial.outcome.prepared, trial.expected.prepared
+    if mine is None or theirs is None or trial.case.is_qat:
+        return
+    inputs = trial.expected.arguments.example_inputs
+    wanted = forward.run(arguments_of(trial.case).model, inputs)
+    if isinstance(wanted, Exception) or isinstance(forward.run(copy.deepcopy(theirs), inputs), Exception):
+        return
+    found = forward.run(copy.deepcopy(mine), inputs)
+    if isinstance(found, Exception):
+        yield broken("the forward pass", "the graph's result", type(found).__name__, f"it fails: {found}")
+    else:
+        because = "an observer looks and changes nothing, but the results differ"
+        same = forward.equal(wanted, found)
+        yield judged(same, "the forward pass", "the graph's result", "another result", because)
+
+
+@rule("ANNOTATIONS-16", MUST, "Quantizer.prepare_obs_or_fq_callback: may be modified by the callback", profiles=_PT2E)
+def test_the_callback_may_exchange_observers(trial: Trial) -> Iterator[Finding]:
+    """The callback is given the observer of every place, once, and what it puts in its stead is inserted.
+
+    It is tried with implementations that take ``obs_or_fq_callback``.
+    """
+    asked, function = trial.annotated, trial.calls.implementation.function
+    if asked is None or not asked.observed or not takes_callback(function):
+        return
+    given, seen = arguments_of(trial.case), Exchanged()
+    prepared = attempt(varying(trial.calls.implementation, obs_or_fq_callback=seen), given)
+    if not isinstance(prepared, GraphModule):
+        return
+    because = "the callback is called after the observers are made, and before they are inserted"
+    yield judged(seen.calls == 1, "the callback", "1 call", f"{seen.calls} calls", because)
+    names = set(map(words, asked.asked))
+    yield judged(names <= seen.places, "the callback", "all places", ", ".join(sorted(names - seen.places)), because)
+    old = [module for module in prepared.modules() if module in seen.replaced]
+    yield judged(not old, "the observers", "those of the callback", f"{len(old)} that it exchanged", because)

@@ -22,7 +22,7 @@ from observance.conformance.differences import differences
 from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
 from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
-from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
+from observance.conformance.rules import EVERY_PROFILE, MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
 
@@ -71,14 +71,14 @@ def test_the_prepared_model_trains_like_the_float_model(trial: Trial) -> Iterato
         yield from _forward(trial.outcome, training=True)
 
 
-@rule("EFFECTS-3", MUST, "prepare: a function of its arguments", costly=True)
+@rule("EFFECTS-3", MUST, "prepare: a function of its arguments", costly=True, profiles=EVERY_PROFILE)
 def test_the_same_call_twice_gives_the_same_model(trial: Trial) -> Iterator[Finding]:
     """Two calls with equal arguments place the same observers."""
     again = trial.calls.fresh(trial.case)
     yield from same_placement(trial.outcome, again, "the same call was made twice")
 
 
-@rule("EFFECTS-4", MUST, "prepare: the configs are deep-copied")
+@rule("EFFECTS-4", MUST, "prepare: the configs are deep-copied", profiles=EVERY_PROFILE)
 def test_the_configs_are_left_as_they_were(trial: Trial) -> Iterator[Finding]:
     """The caller's mapping, configs, scopes, inputs, weights and modules are after the call what they were before."""
     after = fingerprints(trial.outcome.arguments)
@@ -156,7 +156,7 @@ def test_a_dead_branch_elsewhere_changes_nothing(trial: Trial) -> Iterator[Findi
     yield from same_placement(trial.calls.outcome(case), more, "a branch apart was added")
 
 
-@rule("EFFECTS-8", MUST, "torch.nn.Module: deepcopy keeps shared modules shared")
+@rule("EFFECTS-8", MUST, "torch.nn.Module: deepcopy keeps shared modules shared", profiles=EVERY_PROFILE)
 def test_a_deep_copy_has_the_same_observers(trial: Trial) -> Iterator[Finding]:
     """A deep copy of the prepared model has the same observers, shared in the same way."""
     outcome = trial.outcome
@@ -170,7 +170,9 @@ def test_a_deep_copy_has_the_same_observers(trial: Trial) -> Iterator[Finding]:
         yield kept("the copy")
 
 
-@rule("EFFECTS-9", MUST, "prepared models share nothing but what the caller shares", costly=True)
+@rule(
+    "EFFECTS-9", MUST, "prepared models share nothing but what the caller shares", costly=True, profiles=EVERY_PROFILE
+)
 def test_two_preparations_share_no_observer(trial: Trial) -> Iterator[Finding]:
     """Two calls with arguments of their own return models that have no observer in common."""
     first, second = trial.calls.fresh(trial.case), trial.calls.fresh(trial.case)

@@ -78,6 +78,7 @@ def _resolve(decision: str) -> tuple[Any, str]:
 def variant(changes: Sequence[Change], profile: str = "") -> Callable[..., Any]:
     """Return a `prepare` that is the reference with some changes: that of qconfigs, or that of annotations."""
 
+    @functools.wraps(annotated.prepare if profile == PT2E else observance.reference.prepare)
     def prepare(*args: Any, **kwargs: Any) -> Any:
         with changed(changes):
             chapter = annotated if profile == PT2E else observance.reference

@@ -111,8 +111,8 @@ _KINDS = (
     *("derived",) * 3,
     *("none",) * 2,
 )
-_RARE = ("forward", "forward", "stray", "itself")
-"""What can be refused: sharing with what comes later, with what asks for nothing, with itself."""
+_RARE = ("forward", "forward", "ahead", "stray", "itself")
+"""What can be refused: to share with, or to derive from, what comes later; to share with nothing, or with itself."""
 
 _CHOICE = st.tuples(st.sampled_from(_KINDS * 3 + _RARE), st.sampled_from((0, 0, 0, 1, 1, 2, 3, 5)))
 _NOTE = st.tuples(
@@ -247,6 +247,9 @@ def _resolved(
         return QSpec("shared", keys=(earlier[-1 - number % position],))
     if kind == "forward":
         return QSpec("shared", keys=(asking[(position + 1 + number) % len(asking)],))
+    if kind == "ahead":
+        later = asking[(position + 1 + number) % len(asking)]
+        return replace(_DERIVED[number % len(_DERIVED)], keys=(later,))
     if kind == "itself":
         return QSpec("shared", keys=(key,))
     if kind == "stray":

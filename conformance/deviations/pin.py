@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
 import observance.conformance
+from observance.conformance.claims import PT2E
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
@@ -25,8 +26,15 @@ from observance.conformance.judge import Judge, reference_with
 from observance.conformance.outcomes import run
 from observance.conformance.rules import RULES
 from observance.strategies import Case, cases
+from observance.strategies.annotations import annotated_cases
 
 _EXAMPLES = 6000
+
+_TELLING = {
+    "": ("PLACEMENT-5", "PLACEMENT-13", "ENTRY-1"),
+    PT2E: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
+}
+"""The rules that tell most of what can differ, by profile."""
 
 
 def import_rules() -> None:
@@ -40,20 +48,20 @@ class Pinner:
     """Looks for the smallest case of one deviation of an implementation."""
 
     def __init__(self, register: Register, entry: Deviation, implementation: str) -> None:
-        self.full = reference_with(register)
-        self.others = reference_with(register.without(entry))
         self.judge = Judge(resolve(implementation), 1, register.without(entry))
+        self.profile = self.judge.profile
+        self.full = reference_with(register, self.profile)
+        self.others = reference_with(register.without(entry), self.profile)
 
     def shows(self, case: Case) -> bool:
         """Whether the implementation deviates on a case, and this entry explains it."""
         wide, narrow = (run(other, case).observation for other in (self.full, self.others))
         if wide is None or narrow is None:
-            if wide is narrow:
+            if wide is narrow and not self.profile:
                 return False
         elif not differences(narrow, wide):
             return False
-        rules = (RULES["PLACEMENT-5"], RULES["PLACEMENT-13"], RULES["ENTRY-1"])
-        return any(self.judge.unexplained(rule, case) for rule in rules)
+        return any(self.judge.unexplained(RULES[name], case) for name in _TELLING[self.profile])
 
     def broken_rules(self, case: Case) -> list[str]:
         """Return the rules that the case breaks for want of this entry."""
@@ -68,7 +76,7 @@ def pin(register: Register, entry: Deviation, implementation: str) -> None:
         return
     try:
         case = find(
-            cases(max_calls=4),
+            annotated_cases(pinner.profile, max_calls=3) if pinner.profile else cases(max_calls=4),
             pinner.shows,
             settings=settings(
                 max_examples=_EXAMPLES,
@@ -92,7 +100,7 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     import_rules()
     name, *wanted = arguments
-    register = load(name).at(torch.__version__)
+    register = load(name).active()
     for entry in register.entries:
         if not wanted or entry.id in wanted:
             pin(register, entry, name)

@@ -94,29 +94,35 @@ def _shares_by_roots(original: Decision, asked: Mapping[Place, Any]) -> Any:
 
 
 def _reads_none(original: Decision, graph: Any) -> Any:
-    """Leave an edge without an observer, and say nothing, that shares with an edge annotated with None."""
-    asked = original(graph)
-    absent = {(v, n) for n in graph.nodes if KEY in n.meta for v, s in n.meta[KEY].input_qspec_map.items() if s is None}
-    order = [*asked]
-    while found := [w for w, s in asked.items() if kind_of(s) == "shared" and s.edge_or_node in absent]:
-        for where in found:
-            late = isinstance(asked[where].edge_or_node, tuple) and _comes_later(
-                asked[where].edge_or_node, where, graph
-            )
-            if isinstance(where, Node) or late:
-                return dict.fromkeys(order, asked[where])  # refused: it shares with what is not there
-            absent.add(where)
-            del asked[where]
-    return asked
+    """Leave a place without an observer, and say nothing, that shares with an edge annotated with None."""
+    return {where: spec for where, spec in original(graph).items() if where not in _absent(graph)}
 
 
-def _comes_later(other: Place, where: Place, graph: Any) -> bool:
-    """Whether an edge is annotated after another place."""
-    order = [(v, n) for n in graph.nodes if KEY in n.meta for v in n.meta[KEY].input_qspec_map]
-    return isinstance(where, tuple) and isinstance(other, tuple) and order.index(other) > order.index(where)
+def _absent(graph: Any) -> set[Place]:
+    """Return the places that share with an edge that is annotated with None, by way of others or not.
+
+    Those that come before what they share with are not among them: they fail.
+    """
+    noted = [node for node in graph.nodes if KEY in node.meta]
+    specs: dict[Place, Any] = {}
+    for node in noted:
+        specs |= {(value, node): spec for value, spec in node.meta[KEY].input_qspec_map.items()}
+        specs[node] = node.meta[KEY].output_qspec
+    nothing = {where for where, spec in specs.items() if spec is None and isinstance(where, tuple)}
+    found: set[Place] = set()
+    for where, spec in specs.items():  # in order, so that what is shared with has been seen
+        if kind_of(spec) == "shared" and spec.edge_or_node in found | nothing and _is_before(specs, where):
+            found.add(where)
+    return found
 
 
-def _observes_tuples(original: Decision, placing: Placing, operand: Operand) -> None:
+def _is_before(specs: Mapping[Place, Any], where: Place) -> bool:
+    """Whether a place comes after the one that it shares with."""
+    order = list(specs)
+    return order.index(specs[where].edge_or_node) < order.index(where)
+
+
+def observes_tuples(original: Decision, placing: Placing, operand: Operand) -> None:
     """Put an observer on an edge whatever its value is, but not where the value's own would be the same."""
     value, observer = operand.value, placing.observers.get((operand.value, operand.node))
     if observer is None or chapter.is_tensor(value):
@@ -152,10 +158,25 @@ def _gives_none(original: Decision, spec: Any) -> dict[str, Any]:
 
 
 def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qat: bool, callback: Any = None) -> Any:
-    """Refuse a node that reads a value by keyword when its turn comes, with the observers before it in place."""
-    offenders = [node for node in model.graph.nodes if KEY in node.meta and _reads_by_keyword(node)]
-    if not offenders:
+    """Refuse what cannot be served when its turn comes, with the observers before it in place.
+
+    This is a node that reads a value by keyword, and an output that shares with what is annotated with None.
+    """
+    absent = _absent(model.graph)
+    noted = [node for node in model.graph.nodes if KEY in node.meta]
+    offender = next(
+        (node for node in noted if _reads_by_keyword(node) or (node in absent and node.op != "output")), None
+    )
+    if offender is None:
         return original(model, scopes, is_qat, callback)
+    _insert_up_to(offender, model, is_qat)
+    if _reads_by_keyword(offender):
+        raise AssertionError(f"{offender.name} reads a value by keyword")
+    raise AttributeError(f"{offender.name} shares with what has no observer")
+
+
+def _insert_up_to(offender: Node, model: GraphModule, is_qat: bool) -> None:
+    """Insert the observers of all nodes before one, and those of its inputs, into the caller's model."""
     with changed([Change("annotations.refuse_keywords", lambda original, node: None)]):
         asked = chapter.read(model.graph)
         observers = chapter.make(asked, chapter.share(asked), is_qat)
@@ -164,7 +185,7 @@ def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qa
         for operand in operands(node):
             if isinstance(operand.keys[0], int):
                 chapter.place_input(placing, operand)
-        if node is offenders[0]:
+        if node is offender:
             break
         if node in observers:
             chapter.place_output(placing, node, observers[node])
@@ -172,7 +193,6 @@ def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qa
         model.add_submodule(f"half_way_{number}", slot.spec.instance)
         with model.graph.inserting_after(slot.value):
             model.graph.call_module(f"half_way_{number}", (slot.value,))
-    raise AssertionError(f"{offenders[0].name} reads a value by keyword")
 
 
 def _reads_by_keyword(node: Node) -> bool:
@@ -223,7 +243,7 @@ REGISTER = Register(
             ("ANNOTATIONS-3",),
             "an annotated edge is observed though its value is a tuple or a size, and the prepared model fails",
             "QuantizationSpecBase: how to quantize a Tensor",
-            (Change("annotations.place_input", _observes_tuples),),
+            (Change("annotations.place_input", observes_tuples),),
             first="0.18",
         ),
         Deviation(
@@ -255,7 +275,8 @@ REGISTER = Register(
         Deviation(
             "refused-half-way",
             ("ANNOTATIONS-14",),
-            "a node that reads a value by keyword is refused when its turn comes, when others have their observers",
+            "a node that reads a value by keyword, or whose output shares with what is annotated with None, is refused "
+            "when its turn comes, with the observers before it in place",
             "_validate_kwarg: a check that no kwargs are tensors",
             (Change("annotations.prepare", _refuses_half_way),),
             first="0.18",

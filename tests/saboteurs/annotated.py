@@ -105,3 +105,19 @@ def parameters_are_left_alone(original: Saboteur, node: Any) -> bool:
 
 
 SABOTEURS["ANNOTATIONS-14"] = torchao.REGISTER.entry("refused-half-way").changes
+
+
+@breaks("ANNOTATIONS-15", "annotations.place_input")
+def tuples_are_observed(original: Saboteur, placing: Any, operand: Any) -> None:
+    """Observe edges whose value is no tensor as well."""
+    torchao.observes_tuples(original, placing, operand)
+
+
+@breaks("ANNOTATIONS-16", "annotations.prepare")
+def the_callback_comes_too_late(original: Saboteur, model: Any, scopes: Any, is_qat: bool, callback: Any = None) -> Any:
+    """Call the callback when all is inserted."""
+    prepared = original(model, scopes, is_qat)
+    asked = annotations.read(model.graph)
+    if callback is not None:
+        callback(model, annotations.make(asked, annotations.share(asked), is_qat))
+    return prepared
