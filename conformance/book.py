@@ -3,7 +3,7 @@
     python -m observance.conformance.book [--check]
 
 It writes ``docs/rules.md`` from the docstrings of the rules, and
-``docs/deviations.md`` from torch's register.  With ``--check`` it writes nothing,
+``docs/deviations.md`` from the shipped registers.  With ``--check`` it writes nothing,
 and exits with 1 and one sentence if a file is not what it would write.
 """
 
@@ -12,13 +12,14 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from observance.conformance.deviations import Deviation, Register, load
 from observance.conformance.deviations.harm import by_harm
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.judge import COSTLY_SHARE
+from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.report import readable
 from observance.conformance.rules import RULES, Rule
 from observance.conformance.variants import Change
@@ -57,17 +58,23 @@ calls, or a sentence of torch's documentation.
 """
 
 _DEVIATIONS_HEAD = """\
-# What torch's prepare is known to do otherwise
+# What is known to be otherwise
 
-Each entry of the register says what torch does, what its own documentation says instead, and how a decision of the
-reference is changed to do as torch does. A failure is excused if the reference with all of these changes breaks the
+Each entry of a register says what a library does, what its own documentation says instead, and how a decision of the
+reference is changed to do as the library does. A failure is excused if the reference with all of these changes breaks the
 same rule at the same place with the same result, and not otherwise (see [architecture](architecture.md#the-register)).
 The case of each entry is the smallest that was found to show it; every run of the suite tries it, and it must still
 fail. The command below a case shows all rules that it breaks. What hurts most comes first.
 """
 
+_ABOUT = {
+    "torch": "What torch's prepare does otherwise",
+    "torchao": "What torchao's prepare of annotated graphs does otherwise",
+}
+"""The headings of the registers."""
 
-def rules_text(rules: Iterable[Rule], register: Register) -> str:
+
+def rules_text(rules: Iterable[Rule], registers: Sequence[Register]) -> str:
     """Return the rule book."""
     known = list(rules)
     parts = [_NOTICE, _RULES_HEAD.strip(), _contents(known)]
@@ -75,7 +82,7 @@ def rules_text(rules: Iterable[Rule], register: Register) -> str:
         members = sorted((rule for rule in known if chapter_of(rule) == chapter), key=_number)
         heading = _first_sentence(inspect.getmodule(members[0].check).__doc__)
         parts.append(f"## {chapter.capitalize()}\n\n{heading}")
-        parts += [_rule_text(rule, register) for rule in members]
+        parts += [_rule_text(rule, registers) for rule in members]
     return "\n\n".join(parts) + "\n"
 
 
@@ -112,7 +119,7 @@ def _contents(rules: list[Rule]) -> str:
     return "\n".join([*lines, f"| all | {levels.count('MUST')} | {levels.count('UPSTREAM')} |"])
 
 
-def _rule_text(rule: Rule, register: Register) -> str:
+def _rule_text(rule: Rule, registers: Sequence[Register]) -> str:
     """Return the entry of one rule."""
     module = rule.check.__module__.rpartition(".")[2]
     rest = inspect.cleandoc(rule.text).partition("\n\n")[2]
@@ -121,27 +128,35 @@ def _rule_text(rule: Rule, register: Register) -> str:
         facts.append(f"Needs: {', '.join(rule.needs)}.")
     if rule.costly:
         facts.append(f"Effort: it calls the implementation again, so it sees one case in {COSTLY_SHARE} at most.")
-    breaking = [entry.id for entry in register.entries if rule.id in entry.rules]
-    if breaking:
-        links = ", ".join(f"[{name}](deviations.md#{name})" for name in breaking)
-        facts.append(f"Torch is known to break it: {links}.")
+    for register in registers:
+        breaking = [entry.id for entry in register.entries if rule.id in entry.rules]
+        if breaking:
+            links = ", ".join(f"[{name}](deviations.md#{name})" for name in breaking)
+            facts.append(f"{register.library.capitalize()} is known to break it: {links}.")
     facts.append(f"Test: `conformance/{module}.py::{rule.check.__name__}`.")
     listed = "\n".join(f"- {fact}" for fact in facts)
     text = f"**{rule.sentence}**" + (f"\n\n{rest}" if rest else "")
     return f"### {rule.id}\n\n{text}\n\n{listed}"
 
 
-def deviations_text(register: Register) -> str:
-    """Return the book of a register's deviations, those that hurt most first."""
-    groups = by_harm(register.entries)
+def deviations_text(registers: Sequence[Register]) -> str:
+    """Return the book of the deviations of some registers, those that hurt most first."""
     parts = [_NOTICE, _DEVIATIONS_HEAD.strip()]
-    for harm, entries in groups:
-        index = [f"| [{entry.id}](#{entry.id}) | {versions(entry)} | {', '.join(entry.rules)} |" for entry in entries]
-        table = "\n".join(["| entry | torch | rules that its case breaks |", "|---|---|---|", *index])
-        parts.append(f"## {harm.title}\n\n{harm.meaning}\n\n{table}")
-    parts.append("## The entries")
-    parts += [_entry_text(entry, register) for _, entries in groups for entry in entries]
+    for register in registers:
+        parts.append(f"## {_ABOUT[register.library]}")
+        for harm, entries in by_harm(register.entries):
+            if entries:
+                parts.append(f"### {harm.title}\n\n{harm.meaning}\n\n{_index(entries, register)}")
+    for register in registers:
+        parts.append(f"## The entries of {register.library}")
+        parts += [_entry_text(entry, register) for _, entries in by_harm(register.entries) for entry in entries]
     return "\n\n".join(parts) + "\n"
+
+
+def _index(entries: Iterable[Deviation], register: Register) -> str:
+    """Return a table of some entries."""
+    lines = [f"| [{entry.id}](#{entry.id}) | {versions(entry)} | {', '.join(entry.rules)} |" for entry in entries]
+    return "\n".join([f"| entry | {register.library} | rules that its case breaks |", "|---|---|---|", *lines])
 
 
 def versions(entry: Deviation) -> str:
@@ -153,7 +168,7 @@ def _entry_text(entry: Deviation, register: Register) -> str:
     """Return the entry of one deviation."""
     rules = ", ".join(f"[{name}](rules.md#{name.lower()})" for name in entry.rules)
     lines = [
-        f"- Torch: {versions(entry)}.",
+        f"- {register.library.capitalize()}: {versions(entry)}.",
         f"- What it does: {coded(entry.cause)}.",
         f"- What its documentation says: {coded(entry.origin)}.",
         f"- Rules that its case breaks: {rules}.",
@@ -183,8 +198,8 @@ def books() -> dict[Path, str]:
     """Return the text of each file, by its path in the checkout."""
     import_rules()
     docs = Path(__file__).resolve().parents[1] / "docs"
-    register = load("torch")
-    texts = {"rules.md": rules_text(RULES.values(), register), "deviations.md": deviations_text(register)}
+    registers = [load(name) for name in SHIPPED_REGISTERS]
+    texts = {"rules.md": rules_text(RULES.values(), registers), "deviations.md": deviations_text(registers)}
     return {docs / name: text for name, text in texts.items()}
 
 

@@ -1,4 +1,4 @@
-"""How much torch's deviations hurt whoever builds on `prepare`, the worst first."""
+"""How much the known deviations hurt whoever builds on `prepare`, the worst first."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ HARMS = (
                 "values-of-nodes-alone",
                 "unobserved-outputs-in-silence",
             ),
+            *("absent-observer-shared", "dicts-passed-by", "axis-of-fake-quantizers-lost"),
         ),
     ),
     Harm(
@@ -53,6 +54,8 @@ HARMS = (
             *("standalone-modules-prepared-again", "float-weights-marked", "prepared-models-not-pickled"),
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
             *("constraints-on-meta-fail", "swapped-modules-on-two-devices"),
+            *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
+            "tuples-observed",
         ),
     ),
     Harm(
@@ -79,7 +82,7 @@ HARMS = (
         (
             *("indexes-of-nothing-ignored", "training-by-truth", "meta-beside-cpu", "refused-half-way"),
             *("custom-modules-refused-late", "configs-not-looked-at", "qconfigs-not-looked-at"),
-            *("assertion-without-words",),
+            *("assertion-without-words", "annotations-refused-half-way"),
         ),
     ),
     Harm(
@@ -92,7 +95,7 @@ HARMS = (
         ),
     ),
 )
-"""All kinds of harm that torch's entries do."""
+"""All kinds of harm that the entries of the shipped registers do."""
 
 
 def by_harm(entries: Sequence[Deviation]) -> list[tuple[Harm, list[Deviation]]]:

@@ -273,7 +273,7 @@ REGISTER = Register(
             first="0.18",
         ),
         Deviation(
-            "refused-half-way",
+            "annotations-refused-half-way",
             ("ANNOTATIONS-14",),
             "a node that reads a value by keyword, or whose output shares with what is annotated with None, is refused "
             "when its turn comes, with the observers before it in place",

@@ -104,7 +104,7 @@ def parameters_are_left_alone(original: Saboteur, node: Any) -> bool:
     return node.op != "get_attr" and original(node)
 
 
-SABOTEURS["ANNOTATIONS-14"] = torchao.REGISTER.entry("refused-half-way").changes
+SABOTEURS["ANNOTATIONS-14"] = torchao.REGISTER.entry("annotations-refused-half-way").changes
 
 
 @breaks("ANNOTATIONS-15", "annotations.place_input")
