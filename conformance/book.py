@@ -62,9 +62,10 @@ _DEVIATIONS_HEAD = """\
 
 Each entry of a register says what a library does, what its own documentation says instead, and how a decision of the
 reference is changed to do as the library does. A failure is excused if the reference with all of these changes breaks
-the same rule at the same place with the same result, and not otherwise (see [architecture](architecture.md#the-register)).
-The case of each entry is the smallest that was found to show it; every run of the suite tries it, and it must still
-fail. The command below a case shows all rules that it breaks. What hurts most comes first.
+the same rule at the same place with the same result, and not otherwise (see
+[architecture](architecture.md#the-register)). The case of each entry is the smallest that was found to show it; every
+run of the suite tries it, and it must still fail. The command below a case shows all rules that it breaks. What hurts
+most comes first.
 """
 
 _ABOUT = {

@@ -15,12 +15,14 @@ from itertools import product
 from typing import Any, TypeAlias
 
 import torch
+from hypothesis import event
 from hypothesis import strategies as st
 from torch.fx import Node
 
 from .annotations_source import FX, PT2E
 from .arguments import build
 from .case import Annotation, Case, Entry, Key, Mapping, Observer, QSpec
+from .features_annotations import annotated_features
 from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
 from .observers import observer
 from .operators import OPERATORS
@@ -171,7 +173,10 @@ def annotated_cases(draw: st.DrawFn, profile: str = PT2E, max_calls: int = MAX_C
     nodes = list(build(case).model.graph.nodes)
     table = _TRAINED if is_qat else _PLAIN
     palette = [table[pick % len(table)] for pick in picks]
-    return replace(case, annotations=resolve(nodes, notes, palette, with_keywords or profile == FX))
+    case = replace(case, annotations=resolve(nodes, notes, palette, with_keywords or profile == FX))
+    for feature in annotated_features(case):
+        event(feature)
+    return case
 
 
 def _exported(case: Case) -> Case:

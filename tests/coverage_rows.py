@@ -286,6 +286,50 @@ ROWS = (
         "equalization",
         "EQUALIZATION-1 EQUALIZATION-2 EQUALIZATION-3 EQUALIZATION-4 EQUALIZATION-5 EQUALIZATION-6 EQUALIZATION-7",
     ),
+    # I. Annotated nodes
+    _row(
+        "I1",
+        "specs with the constructor of an observer; the axis where it has a meaning",
+        "annotations.read qspecs.observer_of qspecs.looks_at_channels",
+        "spec by channel, fake quantizer in a spec, dynamic spec, open spec",
+        "ANNOTATIONS-1 ANNOTATIONS-2 ANNOTATIONS-10",
+    ),
+    _row(
+        "I2",
+        "fixed parameters, of an observer or a fake quantizer",
+        "qspecs.observer_of",
+        "fixed parameters",
+        "ANNOTATIONS-8",
+    ),
+    _row(
+        "I3",
+        "sharing with an edge or a value, and with nothing",
+        "annotations.share annotations.followed annotations.led_by_the_first",
+        "shared with an edge, shared with a value, chain of sharing, shared with what comes later, "
+        "shared with nothing, shared in a circle",
+        "ANNOTATIONS-4 ANNOTATIONS-7 ANNOTATIONS-11 ANNOTATIONS-12 ANNOTATIONS-14",
+    ),
+    _row(
+        "I4",
+        "parameters derived from several places",
+        "annotations.derived_from annotations.make",
+        "derived parameters, derived from what comes later",
+        "ANNOTATIONS-9",
+    ),
+    _row(
+        "I5",
+        "inputs and outputs where they are annotated, and nowhere else",
+        "annotations.place annotations.place_input annotations.place_output",
+        "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph",
+        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16",
+    ),
+    _row(
+        "I6",
+        "implicit sharing by all that have one tensor, and its opt-out (torchao)",
+        "annotations.asking_alike annotations.allows_sharing",
+        "same spec on one value, no sharing allowed",
+        "ANNOTATIONS-5 ANNOTATIONS-6",
+    ),
     # J. What must hold whatever the input
     _row(
         "J1",
@@ -331,4 +375,4 @@ ROWS = (
         "ENTRY-5 REFUSALS-1 REFUSALS-3 REFUSALS-4 EFFECTS-10",
     ),
 )
-"""Chapters A to H and J of the scope; annotated nodes, chapter I, are still to come."""
+"""Chapters A to J of the scope."""

@@ -14,17 +14,19 @@ from collections import Counter
 from pathlib import Path
 
 import observance.reference
+from observance.conformance.claims import PT2E
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
 from observance.strategies.features import FEATURES, features
+from observance.strategies.features_annotations import ANNOTATED_FEATURES, annotated_features
 
 from .coverage_rows import EVERY_CASE, FIXED_CASES, ROWS, Row
 from .saboteurs import SABOTEURS
 
-CASES = 1000
-"""How many cases are counted."""
+CASES, ANNOTATED_CASES = 1000, 250
+"""How many cases are counted, and how many annotated ones."""
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
 
@@ -34,7 +36,8 @@ _HEAD = """\
 # What is covered
 
 Each row is one capability of `prepare`. It is covered when the reference implements it, the strategies reach it, a rule
-states it, and a saboteur (the reference with one decision made wrongly) is caught by that rule.
+states it, and a saboteur (the reference with one decision made wrongly) is caught by that rule. The rows of chapter I
+are about annotated graphs, which are drawn by themselves: their reach is counted in {annotated} cases.
 
 *Reference* names functions of `reference/`; *reach* says in how many of {cases} drawn cases a feature is; *rules* are
 those of the [rule book](rules.md), of which `PLACEMENT-5` compares every case with the reference, edge by edge;
@@ -52,13 +55,14 @@ def counts() -> Counter[str]:
     drawn = Judge(resolve("reference"), CASES).corpus
     found = Counter(name for case in drawn for name in features(case))
     found[EVERY_CASE] = len(drawn)
-    return found
+    annotated = Judge(resolve("reference", PT2E), ANNOTATED_CASES).corpus
+    return found + Counter(name for case in annotated for name in annotated_features(case))
 
 
 def problems(row: Row) -> list[str]:
     """Return what a row names that is not there; nothing if all is."""
     missing = [name for name in row.reference if not _is_function(name)]
-    missing += [name for name in row.features if name not in (*FEATURES, EVERY_CASE, FIXED_CASES)]
+    missing += [name for name in row.features if name not in (*FEATURES, *ANNOTATED_FEATURES, EVERY_CASE, FIXED_CASES)]
     missing += [name for name in row.rules if name not in RULES or name not in SABOTEURS]
     empty = [kind for kind in ("reference", "features", "rules") if not getattr(row, kind)]
     return [*(f"{name} is not there" for name in missing), *(f"no {kind}" for kind in empty)]
@@ -75,7 +79,11 @@ def _is_function(name: str) -> bool:
 
 def text(reached: Counter[str]) -> str:
     """Return the whole document."""
-    return _HEAD.format(cases=reached[EVERY_CASE]) + "\n".join(_line(row, reached) for row in ROWS) + "\n"
+    return (
+        _HEAD.format(cases=reached[EVERY_CASE], annotated=ANNOTATED_CASES)
+        + "\n".join(_line(row, reached) for row in ROWS)
+        + "\n"
+    )
 
 
 def _line(row: Row, reached: Counter[str]) -> str:
