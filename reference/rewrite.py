@@ -28,7 +28,7 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     copies: dict[Node, Node] = {}
     returned = graph.graph_copy(model.graph, copies)
     graph.output(returned)
-    graph.set_codegen(copy.deepcopy(model.graph._codegen))  # how an exported graph takes and gives containers
+    graph.set_codegen(copy.copy(model.graph._codegen))  # how an exported graph takes and gives containers
     prepared = GraphModule(model, graph)
     twins: dict[nn.Module, nn.Module] = {}
     for name, module in prepared._modules.items():
