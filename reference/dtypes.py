@@ -7,7 +7,7 @@ dynamic qconfig it serves the input alone, and the output is float (DTYPES-2).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -74,6 +74,19 @@ def ask_of(qconfig: QConfig) -> Ask:
     """Return what a qconfig asks for."""
     activation, weight = spec_of(qconfig.activation), spec_of(qconfig.weight)
     return Ask(activation, weight, bias_spec(activation, weight), reuses_input(qconfig))
+
+
+@dataclass
+class Asks:
+    """What qconfigs ask for, each found out once: to construct observers is most of what planning costs."""
+
+    known: dict[int, tuple[QConfig, Ask]] = field(default_factory=dict)
+
+    def of(self, qconfig: QConfig) -> Ask:
+        """Return what a qconfig asks for."""
+        if id(qconfig) not in self.known:
+            self.known[id(qconfig)] = qconfig, ask_of(qconfig)
+        return self.known[id(qconfig)][1]
 
 
 def bias_spec(activation: Spec | None, weight: Spec | None) -> Spec | None:

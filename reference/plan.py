@@ -11,6 +11,7 @@ from torch import nn
 from torch.ao.quantization import QConfig
 from torch.fx import Node
 
+from .dtypes import Asks
 from .graphs import Operand
 from .specs import Spec
 
@@ -81,6 +82,8 @@ class Plan:
         For each name of a standalone module that is to be prepared, what is decided inside.
     parts
         For each node that reads or is a custom LSTM's output, the LSTM and the part of its output.
+    asks
+        What the qconfigs ask for.
     device
         Where the observers are to be; None if the model is nowhere.
     """
@@ -97,6 +100,7 @@ class Plan:
     custom: dict[str, nn.Module] = field(default_factory=dict)
     standalone: dict[str, Standalone] = field(default_factory=dict)
     parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
+    asks: Asks = field(default_factory=Asks)
     device: torch.device | None = None
 
     @property

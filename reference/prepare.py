@@ -183,7 +183,7 @@ def survey_standalone(
         if not modules.is_standalone(name, called[name], configs.custom):
             continue
         one = result.standalone.get(name) or settled(name, called[name], qconfig, configs)
-        asks = None if qconfig is None else Quantized(match, dtypes.ask_of(qconfig), match.config.observation_type)
+        asks = None if qconfig is None else Quantized(match, result.asks.of(qconfig), match.config.observation_type)
         result.standalone[name] = one
         result.decide(node, "pattern", "MODULES-1", "it is prepared by itself")
         calls[node] = replace(one, asks=asks)
@@ -258,7 +258,7 @@ def select(
     if not takes_and_gives_tensors(match, known):
         result.decide(match.last, "pattern", "DTYPES-1", "it takes or gives no tensor")
         return {}
-    ask = replace(dtypes.ask_of(qconfig), gives_tensor=known.is_tensor(match.last))
+    ask = replace(result.asks.of(qconfig), gives_tensor=known.is_tensor(match.last))
     verdict = backends.judge(match, ask, reader)
     result.warnings += verdict.warnings
     rule = "BACKENDS-2" if verdict.warnings else "BACKENDS-1"
