@@ -312,12 +312,19 @@ def _shape(found: _Found) -> Shape:
 
 
 def _fits(signature: inspect.Signature, shape: Shape) -> bool:
-    """Whether a call of `shape` is accepted, and every argument reaches the parameter of its name if there is one."""
+    """Whether a call of `shape` is accepted, and every argument reaches the parameter of its name if there is one.
+
+    The shapes of annotated graphs have few arguments, so that many a function would take them: there, a parameter of
+    another name is not what is meant.
+    """
     positional, keywords = _SHAPES[shape]
     try:
         bound = signature.bind(*positional, **{name: name for name in keywords})
     except TypeError:
         return False
+    if shape in ("prepare_annotated", "prepare_pt2e"):
+        named = {name for name, p in signature.parameters.items() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        return all(value == name for name, value in bound.arguments.items() if name in named)
     return all(value == name for name, value in bound.arguments.items() if name in positional + keywords)
 
 
@@ -329,11 +336,11 @@ def _bare(signature: inspect.Signature) -> str:
 
 def _shapes_in_words() -> str:
     """Write all shapes as calls."""
-    calls = (
+    *first, last = (
         f"`{shape.removesuffix('_annotated')}({', '.join([*positional, *(f'{name}=None' for name in keywords)])})`"
         for shape, (positional, keywords) in _SHAPES.items()
     )
-    return ", ".join(calls)
+    return f"{', '.join(first)} and {last}"
 
 
 # What an implementation claims.

@@ -250,7 +250,7 @@ def test_an_interrupt_while_importing_is_no_usage_error(write: Write) -> None:
 def test_a_module_without_a_prepare_is_one_sentence(write: Write) -> None:
     write("")
     assert refusal("mypkg") == (
-        "The module `mypkg` has neither `prepare` nor `prepare_fx`: "
+        "The module `mypkg` has neither `prepare` nor `prepare_fx` nor `prepare_pt2e`: "
         "name the function to test, as in `mypkg:my_prepare`."
     )
 
@@ -296,6 +296,11 @@ def test_what_cannot_be_called_is_one_sentence(write: Write, source: str, kind: 
         ("prepare", "model, qconfig_mapping, example_inputs, **configs", "prepare_fx"),
         ("prepare", "model, qconfig_mapping, example_inputs, is_qat=False, **configs", "prepare_fx"),
         ("prepare", "m, q, e, /, *, backend_config, prepare_custom_config, _equalization_config", "prepare_fx"),
+        ("prepare", "model, node_name_to_scope, is_qat, obs_or_fq_callback=None", "prepare_annotated"),
+        ("prepare", "model, node_name_to_scope, is_qat", "prepare_annotated"),
+        ("prepare_pt2e", "model, quantizer", "prepare_pt2e"),
+        ("prepare", "model, quantizer", "prepare_pt2e"),
+        ("prepare_pt2e", "m, q, /", "prepare_pt2e"),
     ],
 )
 def test_the_shape_is_told_from_the_signature(write: Write, name: str, signature: str, shape: str) -> None:
@@ -312,6 +317,8 @@ def test_the_shape_is_told_from_the_signature(write: Write, name: str, signature
         "model, qconfig_mapping, example_inputs, prepare_custom_config=None, backend_config=None",
         "model, qconfig_mapping, node_name_to_scope, is_qat, example_inputs, **configs",
         "model, qconfig_mapping, is_qat, node_name_to_scope, example_inputs, extra, **configs",
+        "model, scopes, is_qat",
+        "model, n=3",
     ],
 )
 def test_a_signature_that_fits_no_shape_is_one_sentence(write: Write, signature: str) -> None:
@@ -319,9 +326,9 @@ def test_a_signature_that_fits_no_shape_is_one_sentence(write: Write, signature:
     assert refusal("mypkg") == (
         f"`mypkg:prepare` takes `({signature})`, which the suite cannot call: wrap it in a function that is one of "
         "`prepare(model, qconfig_mapping, is_qat, node_name_to_scope, example_inputs, prepare_custom_config=None, "
-        "_equalization_config=None, backend_config=None, is_standalone_module=None)` and "
+        "_equalization_config=None, backend_config=None, is_standalone_module=None)`, "
         "`prepare_fx(model, qconfig_mapping, example_inputs, prepare_custom_config=None, _equalization_config=None, "
-        "backend_config=None)`."
+        "backend_config=None)`, `prepare(model, node_name_to_scope, is_qat)` and `prepare_pt2e(model, quantizer)`."
     )
 
 
