@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from observance.conformance.evidence.plugin import add_options, equip
+
 if TYPE_CHECKING:
     from observance.conformance.deviations import Deviation, Register
     from observance.conformance.judge import Judge
@@ -35,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--rule", metavar="ID", action="append", help="hold this rule alone, such as SHARING-1; may be given again")
     add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
+    add_options(group)
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
 
 
@@ -83,7 +86,7 @@ def _judge(config: pytest.Config) -> Judge:
     if active:
         _check_register(active)
     folder, options = Path(option("--failures-in")), _options(config)
-    return Judge(implementation, count, active, option("--draw-seed"), only, folder, options)
+    return equip(config, Judge(implementation, count, active, option("--draw-seed"), only, folder, options))
 
 
 def _options(config: pytest.Config) -> str:
@@ -140,7 +143,7 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
     if judge is None or judge.register is None or judge.only or lent or option("--rule"):
         return ()
-    return tuple(judge.register.entries)
+    return tuple(judge.register.entries)[judge.split.number - 1 :: judge.split.of]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
