@@ -9,24 +9,20 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from hypothesis import HealthCheck, Phase, given, reject, seed, settings
+from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import report
 from observance.conformance.deviations.register import Deviation, Register
+from observance.conformance.efforts import GATE, Effort, RememberedExamples
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.outcomes import Calls, is_fusible
+from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
 from observance.strategies import Case, cases
 from observance.strategies.features import features
 from observance.strategies.steady import steady
-
-EFFORTS = {"quick": 60, "default": 240, "thorough": 5000}
-"""How many cases each effort draws."""
-
-COSTLY_SHARE, COSTLY_CASES = 5, 500
-"""Rules that call the implementation again see one in so many cases, and about so many at most."""
 
 SHRINKING_STEPS = 300
 """The most cases that are tried to make a failing one smaller."""
@@ -98,6 +94,8 @@ class Judge:
         Where scripts and cases of failures are written.
     options
         The options that asked for this judge, for the line that reruns a case.
+    effort
+        How much work it does beside drawing, and whether it remembers what failed.
     """
 
     def __init__(
@@ -109,11 +107,12 @@ class Judge:
         only: Case | None = None,
         folder: Path = Path(".observance"),
         options: str = "",
+        effort: Effort = GATE,
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
-        self.options = options or f"--impl={implementation.name}"
+        self.options, self.effort = options or f"--impl={implementation.name}", effort
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference"), self.prefused)
@@ -122,6 +121,7 @@ class Judge:
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
         self.rules: list[Rule] = []
+        self.progress: Shown = unseen
         self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
@@ -134,36 +134,35 @@ class Judge:
         if self.only is not None:
             return [self.only]
         drawn: dict[Case, None] = {}
+        with self.progress("drawing cases", self.count) as step:
 
-        def keep(case: Case) -> None:
-            if not is_claimed(case, self.implementation):
-                self.unclaimed += 1
-                reject()  # another one is drawn in its place
-            drawn.setdefault(case)
+            def keep(case: Case) -> None:
+                if not is_claimed(case, self.implementation):
+                    self.unclaimed += 1
+                    reject()  # another one is drawn in its place
+                drawn.setdefault(case)
+                step()
 
-        self._draw(keep)
+            self._draw(keep)
         return list(drawn)
 
-    def _draw(self, use: Callable[[Case], object], shrink: bool = False) -> None:
-        """Draw the cases of this run, the same ones each time, and use each."""
-        phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    def _draw(self, use: Callable[[Case], object], fails: Rule | None = None) -> None:
+        """Draw the cases of this run, the same ones each time, and use each; make one smaller that fails a rule."""
+        phases = self.effort.profile.phases if fails else (Phase.reuse, Phase.generate)
+        examples = self._remembered(fails) if self.effort.is_random else None
 
-        @seed(self.start)
-        @settings(
-            max_examples=self.count,
-            deadline=None,
-            database=None,
-            phases=phases,
-            suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=False,
-            print_blob=False,
-        )
+        @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
+        @seed(self.start)  # below the settings: a seed on top of them takes their database away
         @given(cases())
         def draw(case: Case) -> None:
             use(case)
 
         with steady():
             draw()
+
+    def _remembered(self, fails: Rule | None) -> RememberedExamples:
+        """Return the examples that failed in earlier runs, to which those of a rule may be added."""
+        return RememberedExamples(self.folder / "examples", RULES, fails.id if fails else None)
 
     def check(self, rule: Rule) -> None:
         """Hold a rule against the cases; fail, or skip, as pytest understands it.
@@ -191,19 +190,21 @@ class Judge:
         A rule that is broken, or that itself fails, sees no further case.
         """
         self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
-        share = 1 if self.only else max(COSTLY_SHARE, len(self.corpus) // COSTLY_CASES)
+        share = 1 if self.only else self.effort.share(len(self.corpus))
         for rule in rules:
             for case in self.cases_of(rule):
                 self._try(self.verdicts[rule.id], case)
-        for number, case in enumerate(self.corpus):
-            for rule in rules:
-                skipped = rule.costly and number % share
-                if not skipped and rule.is_for(case):
-                    self._try(self.verdicts[rule.id], case)
+        with self.progress("judging cases", len(self.corpus)) as step:
+            for number, case in enumerate(self.corpus):
+                for rule in rules:
+                    skipped = rule.costly and number % share
+                    if not skipped and rule.is_for(case):
+                        self._try(self.verdicts[rule.id], case)
+                step()
 
     def cases_of(self, rule: Rule) -> tuple[Case, ...]:
         """Return the cases that a rule brings, unless one case is to be tried in place of all."""
-        return () if self.only else rule.own
+        return () if self.only else rule.own[:1] if self.effort.is_brief else rule.own
 
     def _try(self, verdict: Verdict, case: Case) -> None:
         """Hold a rule against one case, unless it is broken already; keep what the rule itself raises."""
@@ -268,13 +269,15 @@ class Judge:
             if tried in fine or not is_claimed(tried, self.implementation):
                 return
             steps += tried != best
+            step()
             if steps <= SHRINKING_STEPS and self.unexplained(rule, tried):
                 best = tried
                 raise BrokenRule
             fine.add(tried)
 
         try:
-            self._draw(hunt, shrink=True)
+            with self.progress(f"looking for a smaller case that breaks {rule.id}", SHRINKING_STEPS) as step:
+                self._draw(hunt, fails=rule)
         except Exception as error:  # Hypothesis may wrap or complain of flakiness: `best` stands
             if not isinstance(error, BrokenRule) and best is case:
                 best = case
