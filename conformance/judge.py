@@ -10,25 +10,21 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from hypothesis import HealthCheck, Phase, given, reject, seed, settings
+from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import corpus, report
 from observance.conformance.deviations.register import Deviation, Register
+from observance.conformance.efforts import GATE, Effort, RememberedExamples
 from observance.conformance.evidence.split import WHOLE, Split, Tally
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.outcomes import Calls, is_fusible
+from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
 from observance.strategies import Case, cases
 from observance.strategies.features import features
 from observance.strategies.steady import steady
-
-EFFORTS = {"quick": 60, "default": 240, "thorough": 5000}
-"""How many cases each effort draws."""
-
-COSTLY_SHARE, COSTLY_CASES = 5, 500
-"""Rules that call the implementation again see one in so many cases, and about so many at most."""
 
 SHRINKING_STEPS = 300
 """The most cases that are tried to make a failing one smaller."""
@@ -112,6 +108,8 @@ class Judge:
         Where scripts and cases of failures are written.
     options
         The options that asked for this judge, for the line that reruns a case.
+    effort
+        How much work it does beside drawing, and whether it remembers what failed.
     recorded
         Cases that are tried before the drawn ones.
     split
@@ -127,13 +125,14 @@ class Judge:
         only: Case | None = None,
         folder: Path = Path(".observance"),
         options: str = "",
+        effort: Effort = GATE,
         recorded: Sequence[Case] = (),
         split: Split = WHOLE,
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
-        self.options = options or f"--impl={implementation.name}"
+        self.options, self.effort = options or f"--impl={implementation.name}", effort
         self.recorded, self.split = recorded, split
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
@@ -143,6 +142,7 @@ class Judge:
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
         self.rules: list[Rule] = []
+        self.progress: Shown = unseen
         self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
@@ -155,36 +155,35 @@ class Judge:
         if self.only is not None:
             return [self.only]
         drawn = dict.fromkeys(case for case in self.recorded if is_claimed(case, self.implementation))
+        with self.progress("drawing cases", self.count) as step:
 
-        def keep(case: Case) -> None:
-            if not is_claimed(case, self.implementation):
-                self.unclaimed += 1
-                reject()  # another one is drawn in its place
-            drawn.setdefault(case)
+            def keep(case: Case) -> None:
+                if not is_claimed(case, self.implementation):
+                    self.unclaimed += 1
+                    reject()  # another one is drawn in its place
+                drawn.setdefault(case)
+                step()
 
-        self._draw(keep)
+            self._draw(keep)
         return list(drawn)
 
-    def _draw(self, use: Callable[[Case], object], shrink: bool = False) -> None:
-        """Draw the cases of this run, the same ones each time, and use each."""
-        phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    def _draw(self, use: Callable[[Case], object], fails: Rule | None = None) -> None:
+        """Draw the cases of this run, the same ones each time, and use each; make one smaller that fails a rule."""
+        phases = self.effort.profile.phases if fails else (Phase.reuse, Phase.generate)
+        examples = self._remembered(fails) if self.effort.is_random else None
 
-        @seed(self.start)
-        @settings(
-            max_examples=self.count,
-            deadline=None,
-            database=None,
-            phases=phases,
-            suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=False,
-            print_blob=False,
-        )
+        @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
+        @seed(self.start)  # below the settings: a seed on top of them takes their database away
         @given(cases())
         def draw(case: Case) -> None:
             use(case)
 
         with steady():
             draw()
+
+    def _remembered(self, fails: Rule | None) -> RememberedExamples:
+        """Return the examples that failed in earlier runs, to which those of a rule may be added."""
+        return RememberedExamples(self.folder / "examples", RULES, fails.id if fails else None)
 
     def check(self, rule: Rule) -> None:
         """Hold a rule against the cases; fail, or skip, as pytest understands it.
@@ -215,21 +214,24 @@ class Judge:
     def tally(self, rules: Sequence[Rule], is_ours: Callable[[int], bool]) -> dict[str, Tally]:
         """Hold rules against the cases whose numbers are ours, case by case, and count."""
         found = {rule.id: Tally() for rule in rules}
-        share = 1 if self.only else max(COSTLY_SHARE, len(self.corpus) // COSTLY_CASES)
+        share = 1 if self.only else self.effort.share(len(self.corpus))
         for rule in rules:
             for number, case in enumerate(self.cases_of(rule)):
                 if is_ours(number):
                     self._try(rule, found[rule.id], number, case)
-        for number, case in enumerate(self.corpus):
-            for rule in rules if is_ours(number) else ():
-                spared = rule.costly and number % share and not self._is_recorded_for(rule, case)
-                if not spared and rule.is_for(case):
-                    self._try(rule, found[rule.id], number, case)
+        ours = [(number, case) for number, case in enumerate(self.corpus) if is_ours(number)]
+        with self.progress("judging cases", len(ours)) as step:
+            for number, case in ours:
+                for rule in rules:
+                    spared = rule.costly and number % share and not self._is_recorded_for(rule, case)
+                    if not spared and rule.is_for(case):
+                        self._try(rule, found[rule.id], number, case)
+                step()
         return found
 
     def cases_of(self, rule: Rule) -> tuple[Case, ...]:
         """Return the cases that a rule brings, unless one case is to be tried in place of all."""
-        return () if self.only else rule.own
+        return () if self.only else rule.own[:1] if self.effort.is_brief else rule.own
 
     def _try(self, rule: Rule, tally: Tally, number: int, case: Case) -> None:
         """Hold a rule against one case, and count what it says, or that it fails itself."""
@@ -318,13 +320,15 @@ class Judge:
             if tried in fine or not is_claimed(tried, self.implementation):
                 return
             steps += tried != best
+            step()
             if steps <= SHRINKING_STEPS and self.unexplained(rule, tried):
                 best = tried
                 raise BrokenRule
             fine.add(tried)
 
         try:
-            self._draw(hunt, shrink=True)
+            with self.progress(f"looking for a smaller case that breaks {rule.id}", SHRINKING_STEPS) as step:
+                self._draw(hunt, fails=rule)
         except Exception as error:  # Hypothesis may wrap or complain of flakiness: `best` stands
             if not isinstance(error, BrokenRule) and best is case:
                 best = case

@@ -7,6 +7,7 @@ nothing heavy until a rule is collected or ``--impl`` is given.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ SHIPPED_REGISTERS = ("torch",)
 """The implementations whose register of known deviations comes with the suite."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
+_RULES: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""The rule of each test, by the test's id."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,15 +33,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = group.addoption
     add("--impl", help="what to judge: torch, reference, mypkg, mypkg:object, or an entry point")
     add("--level", choices=("must", "upstream"), default="must", help="which rules gate")
-    add("--effort", choices=("quick", "default", "thorough"), default="default", help="how many cases")
+    add("--effort", choices=("smoke", "gate", "explore", "certify"), default="gate", help="how much work is done")
     add("--cases", type=int, metavar="N", help="draw N cases, whatever the effort")
-    add("--draw-seed", type=int, default=0, metavar="N", help="draw other cases")
+    add("--draw-seed", type=int, metavar="N", help="draw other cases")
     add("--case", metavar="FILE", help="try the one case in a JSON file")
     add("--rule", metavar="ID", action="append", help="hold this rule alone, such as SHARING-1; may be given again")
     add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
     add_options(group)
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
+    add("--markdown", metavar="FILE", help="add the summary to this file, as Markdown")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,9 +67,10 @@ def _judge(config: pytest.Config) -> Judge:
 
     from observance.conformance.command.subjects import read_case
     from observance.conformance.deviations import load
+    from observance.conformance.efforts import EFFORTS
     from observance.conformance.implementations import resolve
-    from observance.conformance.judge import EFFORTS, Judge
-    from observance.conformance.usage import UsageError
+    from observance.conformance.judge import Judge
+    from observance.conformance.usage import UsageError, check_appendable
 
     option = config.getoption
     implementation = resolve(option("--impl"))
@@ -78,15 +83,17 @@ def _judge(config: pytest.Config) -> Judge:
     config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
     name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
     register = None if option("--no-known-deviations") or not name else load(name)
-    count = option("--cases") if option("--cases") is not None else EFFORTS[option("--effort")]
+    effort = EFFORTS[option("--effort")]
+    count = option("--cases") if option("--cases") is not None else effort.cases
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
+    check_appendable(option("--markdown"), "--markdown")
     only = read_case(option("--case")) if option("--case") else None
     active = register.at(torch.__version__) if register else None
     if active:
         _check_register(active)
-    folder, options = Path(option("--failures-in")), _options(config)
-    return equip(config, Judge(implementation, count, active, option("--draw-seed"), only, folder, options))
+    folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
+    return equip(config, Judge(implementation, count, active, start, only, folder, options, effort))
 
 
 def _options(config: pytest.Config) -> str:
@@ -141,7 +148,7 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     """
     judge, option = config.stash.get(_JUDGE, None), config.getoption
     lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
-    if judge is None or judge.register is None or judge.only or lent or option("--rule"):
+    if judge is None or judge.register is None or judge.only or judge.effort.is_brief or lent or option("--rule"):
         return ()
     return tuple(judge.register.entries)[judge.split.number - 1 :: judge.split.of]
 
@@ -172,6 +179,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         dropped += entries
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
+    config.stash[_RULES] = {item.nodeid: rule.id for item, rule in rules.items() if rule}
     items.sort(key=lambda item: item not in ours or item.path.name != "test_smoke.py")
     config.hook.pytest_deselected(items=dropped)
 
@@ -193,37 +201,54 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say what was judged, on how many cases, and what known deviations excused."""
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which cases will be drawn, so that the run can be repeated."""
     judge = config.stash.get(_JUDGE, None)
-    lines = [*_verdict_lines(judge), *_skipped_lines(terminalreporter.stats)] if judge else []
-    if lines:
-        terminalreporter.section("observance")
-    for line in lines:
+    if judge is None or judge.only:
+        return None
+    repeat = f"; --draw-seed={judge.start} draws them again" if judge.effort.is_random else ""
+    return f"observance: {judge.effort.name}, {judge.count} cases, seed {judge.start}{repeat}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let the judge show its progress on the terminal."""
+    judge, reporter = (
+        session.config.stash.get(_JUDGE, None),
+        session.config.pluginmanager.get_plugin("terminalreporter"),
+    )
+    if judge is not None and reporter is not None:
+        from observance.conformance.progress import bar_in
+
+        judge.progress = bar_in(reporter)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was judged, on how many cases, what came of it, and what known deviations excused."""
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None:
+        return
+    from observance.conformance.summary import outcomes_of, summarize
+
+    stats, rules, verbose = terminalreporter.stats, config.stash.get(_RULES, {}), config.get_verbosity() > 0
+    writer, outcomes = config.get_terminal_writer(), outcomes_of(stats, rules) if judge.verdicts else {}
+    summary = summarize(judge, outcomes, _skipped_lines(stats, rules, verbose), verbose)
+    terminalreporter.section("observance")
+    for line in summary.lines(writer.fullwidth, writer.hasmarkup):
         terminalreporter.write_line(line)
+    if config.getoption("--markdown"):
+        with open(config.getoption("--markdown"), "a", encoding="utf-8") as file:
+            file.write(summary.markdown())
 
 
-def _verdict_lines(judge: Judge) -> list[str]:
-    """Return what was judged, on how many cases, and what was excused."""
-    if not judge.verdicts:
-        return []
-    name, version = judge.implementation.name, judge.implementation.version
-    what = "1 case from a file" if judge.only else f"{len(judge.corpus)} cases, seed {judge.start}"
-    lines = [f"{name} {version}: {what}"]
-    if judge.unclaimed:
-        lines.append(f"not claimed: {judge.unclaimed} cases")
-    excused = {v.rule.id: v for v in judge.verdicts.values() if v.excused}
-    return lines + [
-        f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}"
-        for rule, verdict in sorted(excused.items())
-    ]
-
-
-def _skipped_lines(stats: Any) -> list[str]:
-    """Return which rules nothing is said of, and why; blocked ones have one reason in common."""
-    lines = [
-        f"{report.nodeid}: {_reason(report)}" for word in ("vacuous", "not claimed") for report in stats.get(word, ())
-    ]
+def _skipped_lines(stats: Any, rules: Mapping[str, str], verbose: bool) -> list[str]:
+    """Return which rules nothing is said of, and if it is to be verbose why; blocked ones have one reason in common."""
+    lines = []
+    for word in ("vacuous", "not claimed"):
+        reports = stats.get(word, ())
+        if verbose:
+            lines += [f"{report.nodeid}: {_reason(report)}" for report in reports]
+        elif reports:
+            lines.append(f"{word}: {', '.join(rules.get(report.nodeid, report.nodeid) for report in reports)}")
     blocked = stats.get("blocked", ())
     return lines + ([f"{len(blocked)} rules and entries {_reason(blocked[0])}"] if blocked else [])
 

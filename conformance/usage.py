@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -51,3 +52,16 @@ def printable(text: str, width: int = 200) -> str:
     if len(text) > width:
         text = f"{text[:width]}..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def check_appendable(path: str | None, option: str) -> None:
+    """Raise a `UsageError` unless a file can be written at the end, which an option names; None names none."""
+    if path is None:
+        return
+    try:
+        Path(path).open("a", encoding="utf-8").close()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{option} cannot be written to {printable(path)} ({printable(str(error))}); "
+            "name a file in a folder that is there."
+        ) from error

@@ -123,9 +123,7 @@ def _place(package: str) -> str:
 
 
 def _files(top: Path) -> Iterator[Path]:
-    """Yield the regular files in a folder, or the one file; what Python makes of them is left out, and so are links
-    to folders.
-    """
+    """Yield the regular files in a folder, or the one file, without what Python makes of them or links to folders."""
     if top.is_file():
         yield top
     for folder, folders, names in os.walk(top):
