@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,9 +13,10 @@ from pathlib import Path
 import torch
 from hypothesis import Phase, given, reject, seed, settings
 
-from observance.conformance import report
+from observance.conformance import corpus, report
 from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.efforts import GATE, Effort, RememberedExamples
+from observance.conformance.evidence.split import WHOLE, Split, Tally
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.known import KnownFailures
 from observance.conformance.outcomes import Calls, is_fusible
@@ -58,19 +60,35 @@ class BrokenRule(Exception):
 class Verdict:
     """What came of holding one rule against all cases.
 
-    ``places`` counts the places that the rule spoke of, ``excused`` those of them
-    that known deviations explain, ``known`` those that are known to fail; ``case`` and ``findings`` are the smallest
-    unexplained failure; ``error`` is what the rule itself raised, if it did.
+    ``tally`` counts; ``case`` and ``findings`` are the smallest unexplained
+    failure; ``error`` is what the rule itself raised, if it did.
     """
 
     rule: Rule
-    cases: int = 0
-    places: int = 0
-    excused: int = 0
-    known: int = 0
+    tally: Tally = field(default_factory=Tally)
     case: Case | None = None
     findings: list[Finding] = field(default_factory=list)
     error: Exception | None = None
+
+    @property
+    def cases(self) -> int:
+        """How many cases the rule has seen."""
+        return self.tally.cases
+
+    @property
+    def places(self) -> int:
+        """Of how many places it spoke."""
+        return self.tally.places
+
+    @property
+    def excused(self) -> int:
+        """How many of them known deviations explain."""
+        return self.tally.excused
+
+    @property
+    def known(self) -> int:
+        """How many of them are known to fail."""
+        return self.tally.known
 
     @property
     def is_vacuous(self) -> bool:
@@ -101,6 +119,10 @@ class Judge:
         How much work it does beside drawing, and whether it remembers what failed.
     known_failures
         What is expected to fail; None if nothing is.
+    recorded
+        Cases that are tried before the drawn ones.
+    split
+        Which cases this process judges; all of them, unless it is told otherwise.
     """
 
     def __init__(
@@ -114,11 +136,14 @@ class Judge:
         options: str = "",
         effort: Effort = GATE,
         known_failures: KnownFailures | None = None,
+        recorded: Sequence[Case] = (),
+        split: Split = WHOLE,
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
         self.options, self.effort = options or f"--impl={implementation.name}", effort
+        self.recorded, self.split = recorded, split
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference"), self.prefused)
@@ -138,10 +163,10 @@ class Judge:
 
     @cached_property
     def corpus(self) -> list[Case]:
-        """The drawn cases that the implementation claims to support."""
+        """The recorded and the drawn cases that the implementation claims to support."""
         if self.only is not None:
             return [self.only]
-        drawn: dict[Case, None] = {}
+        drawn = dict.fromkeys(case for case in self.recorded if is_claimed(case, self.implementation))
         with self.progress("drawing cases", self.count) as step:
 
             def keep(case: Case) -> None:
@@ -193,47 +218,76 @@ class Judge:
         return [feature for feature in rule.needs if not self.implementation.supports(feature)]
 
     def examine(self, rules: Iterable[Rule]) -> None:
-        """Hold rules against all cases, case by case, and keep the verdicts.
+        """Hold rules against all cases that are this process's to judge, and keep the verdicts."""
+        judged = {rule.id: rule for rule in rules}
+        tallies = self.split.tallies(judged, functools.partial(self.tally, list(judged.values())))
+        self.verdicts |= {name: self._verdict(rule, tallies[name]) for name, rule in judged.items()}
 
-        A rule that is broken, or that itself fails, sees no further case.
-        """
-        self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
+    def tally(self, rules: Sequence[Rule], is_ours: Callable[[int], bool]) -> dict[str, Tally]:
+        """Hold rules against the cases whose numbers are ours, case by case, and count."""
+        found = {rule.id: Tally() for rule in rules}
         share = 1 if self.only else self.effort.share(len(self.corpus))
         for rule in rules:
-            for case in self.cases_of(rule):
-                self._try(self.verdicts[rule.id], case)
+            for number, case in enumerate(self.cases_of(rule)):
+                if is_ours(number):
+                    self._try(rule, found[rule.id], number, case)
         with self.progress("judging cases", len(self.corpus)) as step:
             for number, case in enumerate(self.corpus):
-                for rule in rules:
-                    skipped = rule.costly and number % share
-                    if not skipped and rule.is_for(case):
-                        self._try(self.verdicts[rule.id], case)
+                for rule in rules if is_ours(number) else ():
+                    spared = rule.costly and number % share and not self._is_recorded_for(rule, case)
+                    if not spared and rule.is_for(case):
+                        self._try(rule, found[rule.id], number, case)
                 step()
+        return found
 
     def cases_of(self, rule: Rule) -> tuple[Case, ...]:
         """Return the cases that a rule brings, unless one case is to be tried in place of all."""
         return () if self.only else rule.own[:1] if self.effort.is_brief else rule.own
 
-    def _try(self, verdict: Verdict, case: Case) -> None:
-        """Hold a rule against one case, unless it is broken already; keep what the rule itself raises."""
-        if verdict.case is None and verdict.error is None:
-            try:
-                self._hold(verdict, case)
-            except Exception as error:  # told by this rule's own test, and by no other's
-                verdict.error = error
-
-    def _hold(self, verdict: Verdict, case: Case) -> None:
-        """Let one rule see one case, and enter what it says."""
-        findings = self.findings(verdict.rule, case)
-        unexplained = self.unexplained(verdict.rule, case, findings)
-        verdict.cases += 1
-        verdict.places += len(findings)
+    def _try(self, rule: Rule, tally: Tally, number: int, case: Case) -> None:
+        """Hold a rule against one case, and count what it says, or that it fails itself."""
+        tally.cases += 1
+        try:
+            findings = self.findings(rule, case)
+            unexplained = self.unexplained(rule, case, findings)
+        except Exception:  # told by this rule's own test, and by no other's
+            tally.fail(self._rank(number, case))
+            return
+        tally.telling += bool(findings)
+        tally.places += len(findings)
         broken = [finding for finding in findings if finding.broken]
-        known = len(self.known_failures.among(self, verdict.rule.id, broken))
-        verdict.known += known
-        verdict.excused += len(broken) - known - len(unexplained)
+        known = len(self.known_failures.among(self, rule.id, broken))
+        tally.known += known
+        tally.excused += len(broken) - known - len(unexplained)
         if unexplained:
-            verdict.case, verdict.findings = case, unexplained
+            tally.break_(self._rank(number, case))
+
+    def _is_recorded_for(self, rule: Rule, case: Case) -> bool:
+        """Whether a case is recorded because it gives the rule's saboteur away."""
+        return case in self._fixed and rule.id in corpus.tells(case)
+
+    def _rank(self, number: int, case: Case) -> tuple[int, int]:
+        """Return what is told first of a rule's failures: a small recorded case, or else the first one drawn."""
+        return (len(case.to_json()), number) if case in self._fixed else (sys.maxsize, number)
+
+    @cached_property
+    def _fixed(self) -> frozenset[Case]:
+        """The cases from which none is drawn that is smaller."""
+        return frozenset(self.recorded)
+
+    def _verdict(self, rule: Rule, tally: Tally) -> Verdict:
+        """Return the verdict to which a count amounts, with the case that fails."""
+        verdict, cases = Verdict(rule, tally), rule.own if rule.own and not self.only else self.corpus
+        if tally.failed is not None:
+            try:
+                self.unexplained(rule, cases[tally.failed[1]])
+                verdict.error = RuntimeError(f"{rule.id} failed on a case, and does not when it sees it again")
+            except Exception as error:
+                verdict.error = error
+        elif tally.broken is not None:
+            verdict.case = cases[tally.broken[1]]
+            verdict.findings = self.unexplained(rule, verdict.case)
+        return verdict
 
     def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
         """Return what a rule says of one case."""
@@ -275,7 +329,7 @@ class Judge:
 
     def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""
-        if self.only is None and not rule.own:
+        if self.only is None and not rule.own and case not in self._fixed:
             case = self.smaller(case, lambda tried: bool(self.unexplained(rule, tried)), f"breaks {rule.id}", rule)
         return case, self.unexplained(rule, case)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from observance.conformance.evidence.plugin import add_options, equip
+
 if TYPE_CHECKING:
     from observance.conformance.deviations import Deviation, Register
     from observance.conformance.judge import Judge
@@ -43,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--against", metavar="WHAT", help="compare with a record (.jsonl) or an implementation, in place of the rules")
     add("--known-failures", metavar="FILE", help="failures that are expected, each with a pinned case: a TOML file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
+    add_options(group)
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
     add("--markdown", metavar="FILE", help="add the summary to this file, as Markdown")
 
@@ -99,7 +102,8 @@ def _judge(config: pytest.Config) -> Judge:
         _check_register(active)
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
-    return Judge(implementation, count, active, start, only, folder, options, effort, known)
+    judge = Judge(implementation, count, active, start, only, folder, options, effort=effort, known_failures=known)
+    return equip(config, judge)
 
 
 def _options(config: pytest.Config) -> str:
@@ -159,7 +163,7 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
     if judge is None or judge.register is None or judge.only or judge.effort.is_brief or lent or option("--rule"):
         return ()
-    return tuple(judge.register.entries)
+    return tuple(judge.register.entries)[judge.split.number - 1 :: judge.split.of]
 
 
 def _expected(config: pytest.Config) -> tuple[KnownFailure, ...]:
