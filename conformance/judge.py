@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.efforts import GATE, Effort, RememberedExamples
 from observance.conformance.evidence.split import WHOLE, Split, Tally
 from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.known import KnownFailures
 from observance.conformance.outcomes import Calls, is_fusible
 from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
@@ -84,6 +86,11 @@ class Verdict:
         return self.tally.excused
 
     @property
+    def known(self) -> int:
+        """How many of them are known to fail."""
+        return self.tally.known
+
+    @property
     def is_vacuous(self) -> bool:
         """Whether no case could have broken the rule."""
         return self.places == 0
@@ -110,6 +117,8 @@ class Judge:
         The options that asked for this judge, for the line that reruns a case.
     effort
         How much work it does beside drawing, and whether it remembers what failed.
+    known_failures
+        What is expected to fail; None if nothing is.
     recorded
         Cases that are tried before the drawn ones.
     split
@@ -126,6 +135,7 @@ class Judge:
         folder: Path = Path(".observance"),
         options: str = "",
         effort: Effort = GATE,
+        known_failures: KnownFailures | None = None,
         recorded: Sequence[Case] = (),
         split: Split = WHOLE,
     ) -> None:
@@ -138,11 +148,13 @@ class Judge:
         self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference"), self.prefused)
         self.known = self._known(register) if register else None
+        self.known_failures = known_failures or KnownFailures()
         self.blocked: str | None = None
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
         self.rules: list[Rule] = []
         self.progress: Shown = unseen
+        self.notes: list[str] = []
         self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
@@ -167,10 +179,10 @@ class Judge:
             self._draw(keep)
         return list(drawn)
 
-    def _draw(self, use: Callable[[Case], object], fails: Rule | None = None) -> None:
-        """Draw the cases of this run, the same ones each time, and use each; make one smaller that fails a rule."""
-        phases = self.effort.profile.phases if fails else (Phase.reuse, Phase.generate)
-        examples = self._remembered(fails) if self.effort.is_random else None
+    def _draw(self, use: Callable[[Case], object], shrink: bool = False, rule: Rule | None = None) -> None:
+        """Draw the cases of this run, the same ones each time, and use each; remember what fails a rule."""
+        phases = self.effort.profile.phases if shrink else (Phase.reuse, Phase.generate)
+        examples = self._remembered(rule) if self.effort.is_random else None
 
         @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
         @seed(self.start)  # below the settings: a seed on top of them takes their database away
@@ -181,9 +193,9 @@ class Judge:
         with steady():
             draw()
 
-    def _remembered(self, fails: Rule | None) -> RememberedExamples:
+    def _remembered(self, rule: Rule | None) -> RememberedExamples:
         """Return the examples that failed in earlier runs, to which those of a rule may be added."""
-        return RememberedExamples(self.folder / "examples", RULES, fails.id if fails else None)
+        return RememberedExamples(self.folder / "examples", RULES, rule.id if rule else None)
 
     def check(self, rule: Rule) -> None:
         """Hold a rule against the cases; fail, or skip, as pytest understands it.
@@ -244,7 +256,10 @@ class Judge:
             return
         tally.telling += bool(findings)
         tally.places += len(findings)
-        tally.excused += sum(f.broken for f in findings) - len(unexplained)
+        broken = [finding for finding in findings if finding.broken]
+        known = len(self.known_failures.among(self, rule.id, broken))
+        tally.known += known
+        tally.excused += len(broken) - known - len(unexplained)
         if unexplained:
             tally.break_(self._rank(number, case))
 
@@ -283,9 +298,14 @@ class Judge:
         return Trial(case, calls, self.standard)
 
     def unexplained(self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None) -> list[Finding]:
-        """Return the broken findings that the known deviations do not have as well."""
+        """Return the broken findings that are not known, and that the known deviations do not have as well."""
         found = self.findings(rule, case) if findings is None else findings
         broken = [finding for finding in found if finding.broken]
+        known = self.known_failures.among(self, rule.id, broken)
+        return self.undeviating(rule, case, [finding for finding in broken if finding not in known])
+
+    def undeviating(self, rule: Rule, case: Case, broken: list[Finding]) -> list[Finding]:
+        """Return those of some broken findings that the known deviations do not have as well."""
         if not broken or self.known is None:
             return broken
         known = self._broken(rule, case, self.known)
@@ -310,9 +330,25 @@ class Judge:
 
     def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""
+        if self.only is None and not rule.own and case not in self._fixed:
+            case = self.smaller(case, lambda tried: bool(self.unexplained(rule, tried)), f"breaks {rule.id}", rule)
+        return case, self.unexplained(rule, case)
+
+    def smaller(self, case: Case, shows: Callable[[Case], bool], what: str, rule: Rule | None = None) -> Case:
+        """Return the smallest case that could be found to show what a drawn case shows.
+
+        Parameters
+        ----------
+        case
+            The first of the drawn cases that does.
+        shows
+            Whether a case does.
+        what
+            What that is, in words.
+        rule
+            The rule that such a case breaks, for which it is remembered; None if it is no rule.
+        """
         best, steps = case, 0
-        if self.only is not None or rule.own or case in self._fixed:
-            return case, self.unexplained(rule, case)
         fine = set(self.corpus[: self.corpus.index(case)])
 
         def hunt(tried: Case) -> None:
@@ -321,18 +357,15 @@ class Judge:
                 return
             steps += tried != best
             step()
-            if steps <= SHRINKING_STEPS and self.unexplained(rule, tried):
+            if steps <= SHRINKING_STEPS and shows(tried):
                 best = tried
                 raise BrokenRule
             fine.add(tried)
 
-        try:
-            with self.progress(f"looking for a smaller case that breaks {rule.id}", SHRINKING_STEPS) as step:
-                self._draw(hunt, fails=rule)
-        except Exception as error:  # Hypothesis may wrap or complain of flakiness: `best` stands
-            if not isinstance(error, BrokenRule) and best is case:
-                best = case
-        return best, self.unexplained(rule, best)
+        shown = self.progress(f"looking for a smaller case that {what}", SHRINKING_STEPS)
+        with suppress(Exception), shown as step:  # `hunt` raises; Hypothesis may wrap that, or find it flaky
+            self._draw(hunt, shrink=True, rule=rule)
+        return best
 
     def still_deviates(self, entry: Deviation) -> list[str]:
         """Return the rules of a known deviation that its pinned case no longer breaks.

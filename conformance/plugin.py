@@ -18,11 +18,14 @@ from observance.conformance.evidence.plugin import add_options, equip
 if TYPE_CHECKING:
     from observance.conformance.deviations import Deviation, Register
     from observance.conformance.judge import Judge
+    from observance.conformance.known import KnownFailure
 
 SHIPPED_REGISTERS = ("torch",)
 """The implementations whose register of known deviations comes with the suite."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
+_BASELINE: pytest.StashKey[Any] = pytest.StashKey()
+"""What the implementation is held against: a record or an implementation, or None."""
 _RULES: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """The rule of each test, by the test's id."""
 
@@ -39,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--case", metavar="FILE", help="try the one case in a JSON file")
     add("--rule", metavar="ID", action="append", help="hold this rule alone, such as SHARING-1; may be given again")
     add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
+    add("--against", metavar="WHAT", help="compare with a record (.jsonl) or an implementation, in place of the rules")
+    add("--known-failures", metavar="FILE", help="failures that are expected, each with a pinned case: a TOML file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
     add_options(group)
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
@@ -65,11 +70,13 @@ def _judge(config: pytest.Config) -> Judge:
     """Return the judge that the options ask for."""
     import torch
 
+    from observance.conformance.against import baseline_of
     from observance.conformance.command.subjects import read_case
     from observance.conformance.deviations import load
     from observance.conformance.efforts import EFFORTS
     from observance.conformance.implementations import resolve
     from observance.conformance.judge import Judge
+    from observance.conformance.known import load as known_failures
     from observance.conformance.usage import UsageError, check_appendable
 
     option = config.getoption
@@ -83,6 +90,7 @@ def _judge(config: pytest.Config) -> Judge:
     config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
     name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
     register = None if option("--no-known-deviations") or not name else load(name)
+    config.stash[_BASELINE] = baseline_of(option("--against")) if option("--against") else None
     effort = EFFORTS[option("--effort")]
     count = option("--cases") if option("--cases") is not None else effort.cases
     if count < 1:
@@ -93,7 +101,9 @@ def _judge(config: pytest.Config) -> Judge:
     if active:
         _check_register(active)
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
-    return equip(config, Judge(implementation, count, active, start, only, folder, options, effort))
+    known = known_failures(option("--known-failures")) if option("--known-failures") else None
+    judge = Judge(implementation, count, active, start, only, folder, options, effort=effort, known_failures=known)
+    return equip(config, judge)
 
 
 def _options(config: pytest.Config) -> str:
@@ -102,6 +112,8 @@ def _options(config: pytest.Config) -> str:
     given = [f"--impl={option('--impl')}"]
     if option("--deviations"):
         given.append(f"--deviations={option('--deviations')}")
+    if option("--known-failures"):
+        given.append(f"--known-failures={option('--known-failures')}")
     if option("--no-known-deviations"):
         given.append("--no-known-deviations")
     return shlex.join(given)
@@ -134,10 +146,11 @@ def _check_register(register: Register) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of each known deviation."""
-    if "deviation" in metafunc.fixturenames:
-        entries = _demanded(metafunc.config)
-        metafunc.parametrize("deviation", entries, ids=[entry.id for entry in entries])
+    """Make one test of each known deviation, and of each known failure."""
+    for fixture, demanded in (("deviation", _demanded), ("known_failure", _expected)):
+        if fixture in metafunc.fixturenames:
+            entries = demanded(metafunc.config)
+            metafunc.parametrize(fixture, entries, ids=[entry.id for entry in entries])
 
 
 def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
@@ -146,11 +159,26 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     A register that is lent to another implementation excuses what that one has of
     it, and demands nothing: a fork may have mended some of it.
     """
-    judge, option = config.stash.get(_JUDGE, None), config.getoption
-    lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
-    if judge is None or judge.register is None or judge.only or judge.effort.is_brief or lent or option("--rule"):
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None or judge.register is None or judge.only or judge.effort.is_brief:
+        return ()
+    if is_lent(config) or config.getoption("--rule"):
         return ()
     return tuple(judge.register.entries)[judge.split.number - 1 :: judge.split.of]
+
+
+def is_lent(config: pytest.Config) -> bool:
+    """Whether the register of known deviations is another implementation's."""
+    name = config.getoption("--deviations")
+    return name in SHIPPED_REGISTERS and name != config.getoption("--impl")
+
+
+def _expected(config: pytest.Config) -> tuple[KnownFailure, ...]:
+    """Return the known failures that must still fail: those of the rules that are held, unless one case is tried."""
+    judge, wanted = config.stash.get(_JUDGE, None), config.getoption("--rule")
+    if judge is None or judge.only:
+        return ()
+    return tuple(one for one in judge.known_failures.entries if not wanted or one.rule in wanted)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -175,8 +203,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if rule and ((wanted and rule.id not in wanted) or (level == "must" and rule.level != "MUST" and not wanted))
     ]
     entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
+    comparisons = [item for item in ours if "baseline" in getattr(item, "fixturenames", ())]
+    if config.stash[_BASELINE] is None:
+        dropped += comparisons
+    else:
+        dropped = [item for item in ours if item not in comparisons and item.path.name != "test_smoke.py"]
     if not _demanded(config):
         dropped += entries
+    if not _expected(config):
+        dropped += [item for item in ours if "known_failure" in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
     config.stash[_RULES] = {item.nodeid: rule.id for item, rule in rules.items() if rule}
@@ -190,12 +225,18 @@ def judge(request: pytest.FixtureRequest) -> Any:
     return request.config.stash[_JUDGE]
 
 
+@pytest.fixture(scope="session")
+def baseline(request: pytest.FixtureRequest) -> Any:
+    """What the implementation of this run is held against."""
+    return request.config.stash[_BASELINE]
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Tell vacuous, unclaimed and blocked rules from skipped ones."""
+    """Tell vacuous, unclaimed, blocked and known rules from skipped ones."""
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return None
     reason = _reason(report)
-    for word, letter in (("vacuous", "v"), ("not claimed", "n"), ("blocked", "b")):
+    for word, letter in (("vacuous", "v"), ("not claimed", "n"), ("blocked", "b"), ("known", "k")):
         if reason.startswith(word):
             return word, letter, word.upper()
     return None
@@ -237,7 +278,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(line)
     if config.getoption("--markdown"):
         with open(config.getoption("--markdown"), "a", encoding="utf-8") as file:
-            file.write(summary.markdown())
+            file.write("".join([summary.markdown(), *judge.notes]))
 
 
 def _skipped_lines(stats: Any, rules: Mapping[str, str], verbose: bool) -> list[str]:

@@ -23,7 +23,7 @@ from observance.strategies.source import definitions
 if TYPE_CHECKING:
     from observance.conformance.judge import Judge, Verdict
 
-VACUOUS, UNCLAIMED, BLOCKED = "vacuous", "not claimed", "blocked"
+VACUOUS, UNCLAIMED, BLOCKED, KNOWN = "vacuous", "not claimed", "blocked", "known"
 """How the reason of a skipped rule begins, where it is not simply skipped."""
 
 _SHOWN = 4
@@ -48,9 +48,11 @@ def stop_unless_judged(judge: Judge, rule: Rule) -> None:
 
 
 def conclude(judge: Judge, verdict: Verdict) -> None:
-    """Fail, skip as vacuous, or let pass."""
+    """Fail, skip as known or as vacuous, or let pass."""
     if verdict.case is not None:
         pytest.fail(failure(judge, verdict), pytrace=False)
+    if verdict.known:
+        pytest.skip(f"{KNOWN}: {verdict.rule.id} fails at {verdict.known} of {verdict.places} places as it is known to")
     if verdict.is_vacuous:
         pytest.skip(f"{VACUOUS}: none of {verdict.cases} cases could break {verdict.rule.id}")
 

@@ -121,9 +121,13 @@ def _row(
 def excused_lines(judge: Judge) -> list[str]:
     """Return what known deviations excuse, rule by rule."""
     excused = {verdict.rule.id: verdict for verdict in judge.verdicts.values() if verdict.excused}
+    known = {verdict.rule.id: verdict for verdict in judge.verdicts.values() if verdict.known}
     return [
-        f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}"
-        for rule, verdict in sorted(excused.items())
+        *(f"known failures: {v.known} of {v.places} places of {rule}" for rule, v in sorted(known.items())),
+        *(
+            f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}"
+            for rule, verdict in sorted(excused.items())
+        ),
     ]
 
 

@@ -11,9 +11,10 @@ from observance.conformance.evidence.document import (
     BLOCKED,
     ERROR,
     IN_FORCE,
-    MENDED,
+    LENT,
     MISSING,
     UNCLAIMED,
+    VOID,
     concluded,
     verdict_of,
 )
@@ -101,14 +102,14 @@ def _rule(records: Sequence[Plain]) -> Plain:
     said = {record["verdict"] for record in records}
     untried = next((word for word in (MISSING, BLOCKED, UNCLAIMED) if word in said), None)
     verdict = untried or verdict_of(total)
-    rank = (lambda tally: tally.failed) if verdict == ERROR else (lambda tally: tally.broken)
-    told = rank(total)
-    failures = (record["failure"] for record, tally in zip(records, tallies, strict=True) if rank(tally) == told)
-    failure = next(failures, None) if told is not None else None
+    ranks = [tally.failed if verdict == ERROR else tally.broken for tally in (total, *tallies)]
+    told = ranks.pop(0)
+    failures = (record["failure"] for record, rank in zip(records, ranks, strict=True) if rank == told)
+    failure = next(failures) if told is not None else None
     return records[0] | {"verdict": verdict, "counts": asdict(total), "failure": failure}
 
 
 def _waiver(records: Sequence[Plain]) -> Plain:
     """Return the state of a known deviation: one shard has tested it."""
     said = {record["state"] for record in records}
-    return records[0] | {"state": next(state for state in (MENDED, IN_FORCE, MISSING) if state in said)}
+    return records[0] | {"state": next(state for state in (VOID, IN_FORCE, LENT, MISSING) if state in said)}

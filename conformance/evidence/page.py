@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from observance.conformance.evidence.document import CERTIFIED, INCOMPLETE, REFUSED, SHARD, VERDICTS
+from observance.conformance.evidence.document import CERTIFIED, IN_FORCE, INCOMPLETE, REFUSED, SHARD, VERDICTS, VOID
 from observance.conformance.evidence.identity import Plain
 from observance.conformance.usage import printable
 
@@ -90,7 +90,7 @@ def badge(made: Plain) -> str:
 
 
 def junit(made: Plain) -> str:
-    """Return the verdicts as JUnit XML: a test case for each rule and each known deviation."""
+    """Return the verdicts as JUnit XML: a test case for each rule and each waiver."""
     judged = made["implementation"]
     root = Element("testsuites")
     suite = SubElement(root, "testsuite", name=_text(f"observance: {judged['name']} {judged['version']}"))
@@ -98,9 +98,9 @@ def junit(made: Plain) -> str:
     for rule in made["rules"]:
         _enter_rule(suite, rule)
     for waiver in made["waivers"]:
-        case = SubElement(suite, "testcase", classname="known deviations", name=_text(waiver["id"]))
-        if waiver["state"] != "in force":
-            kind = "skipped" if waiver["state"] == "not run" else "failure"
+        case = SubElement(suite, "testcase", classname=_text(waiver["kind"]), name=_text(waiver["id"]))
+        if waiver["state"] != IN_FORCE:
+            kind = "failure" if waiver["state"] == VOID else "skipped"
             SubElement(case, kind, message=_text(waiver["state"]))
     for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(name, str(len(suite.findall(f"testcase/{kind}"))))
@@ -113,7 +113,7 @@ def _enter_rule(suite: Element, rule: Plain) -> None:
     """Enter a rule as a test case: what could have broken it, and how it did."""
     case = SubElement(suite, "testcase", classname=_text(rule["id"].partition("-")[0].lower()), name=_text(rule["id"]))
     properties = SubElement(case, "properties")
-    for name in ("cases", "telling", "places", "excused", "breaking"):
+    for name in ("cases", "telling", "places", "excused", "known", "breaking"):
         SubElement(properties, "property", name=name, value=str(rule["counts"][name]))
     kinds = {"broken": "failure", "error": "error", "kept": None}
     kind = kinds.get(rule["verdict"], "skipped")

@@ -66,7 +66,7 @@ class Keeper:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
         self.rules: dict[str, Plain] = {}
-        self.waivers: dict[str, str] = {}
+        self.waivers: dict[tuple[str, str], str] = {}
         self._common: tempfile.TemporaryDirectory[str] | None = None
 
     @pytest.hookimpl(optionalhook=True)
@@ -107,17 +107,24 @@ class Keeper:
         from observance.conformance.evidence.failures import failure_record
 
         rule = getattr(getattr(item, "function", None), "rule", None)
-        entry = item.callspec.params.get("deviation") if hasattr(item, "callspec") else None
-        if entry is not None:
-            states = {"skipped": document.MISSING, "passed": document.IN_FORCE, "failed": document.MENDED}
-            return {"waiver": entry.id, "state": states[report.outcome]}
         if rule is None:
-            return None
+            return self._waiver_record(item, report)
         verdict = self.judge.verdicts.get(rule.id)
         if verdict is not None:
             return document.rule_record(rule, verdict.tally, failure=failure_record(self.judge, verdict))
         skipped = document.BLOCKED if self.judge.blocked else document.UNCLAIMED
         return document.rule_record(rule, None, skipped if report.skipped else document.MISSING)
+
+    def _waiver_record(self, item: pytest.Item, report: pytest.TestReport) -> Plain | None:
+        """Return the record of a test of a waiver; None if it is about none."""
+        from observance.conformance.evidence import document
+
+        states = {"skipped": document.MISSING, "passed": document.IN_FORCE, "failed": document.VOID}
+        tested = item.callspec.params if hasattr(item, "callspec") else {}
+        for fixture, kind in (("deviation", document.DEVIATION), ("known_failure", document.KNOWN)):
+            if fixture in tested:
+                return {"kind": kind, "id": tested[fixture].id, "state": states[report.outcome]}
+        return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report has."""
@@ -125,8 +132,8 @@ class Keeper:
         if record is None:
             return
         found = json.loads(record)
-        if "waiver" in found:
-            self.waivers[found["waiver"]] = found["state"]
+        if "state" in found:
+            self.waivers[found["kind"], found["id"]] = found["state"]
         else:
             self.rules[found["id"]] = found
             self._tell(found)
@@ -179,9 +186,11 @@ class Certifier(Keeper):
         """Write the certificate, and fail unless it is one; a shard is none, and fails where its tests do."""
         if self.is_worker or exitstatus not in _ENDED:
             return
+        from observance.conformance import plugin
         from observance.conformance.evidence import document, folder
 
-        made = document.document(self.judge, self._run(session, exitstatus), self.rules, self.waivers)
+        run, is_lent = self._run(session, exitstatus), plugin.is_lent(session.config)
+        made = document.document(self.judge, run, self.rules, self.waivers, is_lent)
         folder.write(made, self.folder)
         self.said = f"{made['status']}: {(self.folder / folder.PAGE).as_posix()}"
         if made["status"] == document.REFUSED and exitstatus == pytest.ExitCode.OK:
@@ -194,6 +203,7 @@ class Certifier(Keeper):
             "spec": option("--impl"),
             "level": option("--level"),
             "register": register_of(session.config),
+            "known_failures": _file(option("--known-failures")),
             "start": self.start,
             "end": _now(),
             "interrupted": exitstatus == pytest.ExitCode.INTERRUPTED,
@@ -208,15 +218,21 @@ class Certifier(Keeper):
 
 def register_of(config: pytest.Config) -> Plain | None:
     """Return which register excuses failures: a shipped one by its name, or a file with its digest; None if none."""
-    from observance.conformance.evidence.identity import file_digest
-    from observance.conformance.usage import printable
-
     option = config.getoption
     name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
-    if option("--no-known-deviations") or name is None:
+    return None if option("--no-known-deviations") else _file(name)
+
+
+def _file(name: str | None) -> Plain | None:
+    """Return the name of a file with its digest, or that of something that ships with the suite without one."""
+    from observance.conformance.evidence.identity import file_digest
+    from observance.conformance.plugin import SHIPPED_REGISTERS
+    from observance.conformance.usage import printable
+
+    if name is None:
         return None
     path = Path(name)
-    return {"name": printable(path.name), "sha256": file_digest(path) if path.suffix == ".py" else None}
+    return {"name": printable(path.name), "sha256": None if name in SHIPPED_REGISTERS else file_digest(path)}
 
 
 def _now() -> str:

@@ -41,6 +41,8 @@ class Tally:
         The places of which it spoke.
     excused
         Those of them at which it is broken as known deviations explain.
+    known
+        Those of them at which it is known to fail.
     breaking
         The cases that break it otherwise, and ``broken`` the rank of the one that is told.
     failing
@@ -51,6 +53,7 @@ class Tally:
     telling: int = 0
     places: int = 0
     excused: int = 0
+    known: int = 0
     breaking: int = 0
     broken: Rank | None = None
     failing: int = 0
@@ -71,6 +74,7 @@ class Tally:
             self.telling + other.telling,
             self.places + other.places,
             self.excused + other.excused,
+            self.known + other.known,
             self.breaking + other.breaking,
             least(self.broken, other.broken),
             self.failing + other.failing,

@@ -9,6 +9,7 @@ its digest compared.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -75,18 +76,11 @@ def _problems_of_rule(rule: Plain) -> Iterator[str]:
     failure = rule["failure"]
     if failure and "case" in failure:
         try:
-            is_it = Case.from_json(_json(failure["case"])).digest == failure["digest"]
+            is_it = Case.from_json(json.dumps(failure["case"])).digest == failure["digest"]
         except CaseError:
             is_it = False
         if not is_it:
             yield f"{rule['id']}: the failing case is not the one that its digest names"
-
-
-def _json(plain: Plain) -> str:
-    """Return an object as JSON."""
-    import json
-
-    return json.dumps(plain)
 
 
 def problems_here(made: Plain, spec: str) -> Iterator[str]:
