@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from observance.conformance import corpus
@@ -23,6 +24,7 @@ from observance.conformance.evidence.document import BLOCKED, MISSING, UNCLAIMED
 from observance.conformance.evidence.identity import Plain
 from observance.conformance.evidence.split import Tally
 from observance.conformance.implementations import resolve
+from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.usage import UsageError, printable
 from observance.strategies import Case, CaseError
 
@@ -107,7 +109,27 @@ def problems_here(made: Plain, spec: str) -> Iterator[str]:
         yield f"the implementation's file {line}"
 
 
-def run_again(made: Plain, spec: str, register: str | None, processes: int | None) -> Plain:
+@dataclass(frozen=True)
+class Rerun:
+    """How a run is made again, where the certificate does not say it, or is not believed.
+
+    Attributes
+    ----------
+    spec
+        The implementation, as for ``--impl``.
+    deviations, known_failures
+        The files by which failures are excused; None if there are none.
+    processes
+        In how many processes it is run; None for one.
+    """
+
+    spec: str
+    deviations: str | None = None
+    known_failures: str | None = None
+    processes: int | None = None
+
+
+def run_again(made: Plain, how: Rerun) -> Plain:
     """Run what a certificate says that was run, in a process of its own, and return the new certificate.
 
     Raises
@@ -115,20 +137,21 @@ def run_again(made: Plain, spec: str, register: str | None, processes: int | Non
     UsageError
         If the run cannot be made, or ends without a certificate.
     """
+    options = options_of(made, how)
     with tempfile.TemporaryDirectory(prefix="observance-") as place:
         target = Path(place, "again")
-        command = [sys.executable, "-m", "pytest", "--pyargs", "observance.conformance", "-q", "--tb=no"]
+        command = [sys.executable, "-m", "pytest", "--pyargs", "observance.conformance", "-q", "--tb=no", "-rN"]
         command += ["-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={place}", f"--failures-in={place}/failures"]
-        command += [*options_of(made, spec, register), f"--certify={target}"]
-        command += [f"-n{processes}"] if processes else []
+        command += [*options, f"--certify={target}", *([f"-n{how.processes}"] if how.processes else [])]
         environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-        ended = subprocess.run(command, env=environment, check=False).returncode
+        # What it says of its progress is no part of the answer.
+        ended = subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
         if ended not in (0, 1, 2):
             raise UsageError(f"the run ended with exit code {ended} and no certificate; what is above says why.")
         return folder.read(target)
 
 
-def options_of(made: Plain, spec: str, register: str | None) -> list[str]:
+def options_of(made: Plain, how: Rerun) -> list[str]:
     """Return the options that run again what a certificate says that was run.
 
     Raises
@@ -137,21 +160,33 @@ def options_of(made: Plain, spec: str, register: str | None) -> list[str]:
         If failures were excused by a file that is not given, or is another one.
     """
     run, cases = made["run"], made["cases"]
-    options = [f"--impl={spec}", f"--level={run['level']}", f"--draw-seed={cases['seed']}"]
+    options = [f"--impl={how.spec}", f"--level={run['level']}", f"--draw-seed={cases['seed']}"]
     options.append(f"--cases={cases['fresh_wanted']}")
     if run["shard"]:
         options.append(f"--shard={run['shard']['number']}/{run['shard']['of']}")
-    said = run["register"]
+    options += _excuses("--known-failures", run["known_failures"], how.known_failures)
+    shipped = run["register"] is not None and run["register"]["sha256"] is None
+    if run["register"] is None:
+        options.append("--no-known-deviations")
+    elif shipped and run["register"]["name"] not in SHIPPED_REGISTERS:
+        raise UsageError(f"this suite has no register {run['register']['name']!r}; use the release that wrote it.")
+    elif not shipped:
+        options += _excuses("--deviations", run["register"], how.deviations)
+    elif run["register"]["name"] != how.spec:
+        options.append(f"--deviations={run['register']['name']}")
+    return options
+
+
+def _excuses(option: str, said: Plain | None, given: str | None) -> list[str]:
+    """Return the option that excuses failures by a file, which must be given and be the one of the certificate."""
     if said is None:
-        return [*options, "--no-known-deviations"]
-    if said["sha256"] is None:
-        return [*options, f"--deviations={said['name']}"] if spec != said["name"] else options
-    if register is None or identity.file_digest(Path(register)) != said["sha256"]:
+        return []
+    if given is None or identity.file_digest(Path(given)) != said["sha256"]:
         raise UsageError(
-            f"failures are excused by the register {printable(said['name'])}; give the same file with "
-            "--deviations=FILE: nothing is executed because a certificate names it."
+            f"failures are excused by the file {printable(said['name'])}; give the same file with {option}=FILE: "
+            "nothing is executed because a certificate names it."
         )
-    return [*options, f"--deviations={register}"]
+    return [f"{option}={given}"]
 
 
 def differences(then: Plain, now: Plain) -> Iterator[str]:
@@ -164,7 +199,7 @@ def differences(then: Plain, now: Plain) -> Iterator[str]:
         if then["cases"][name] != now["cases"][name]:
             yield f"the cases differ in {name}"
     yield from _between(then["rules"], now["rules"], ("verdict", "level", "sentence"))
-    yield from _between(then["waivers"], now["waivers"], ("state", "reason", "origin", "rules"))
+    yield from _between(then["waivers"], now["waivers"], ("kind", "state", "reason", "origin", "rules"))
 
 
 def _between(then: Sequence[Plain], now: Sequence[Plain], fields: Sequence[str]) -> Iterator[str]:
