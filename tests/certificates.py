@@ -23,7 +23,7 @@ _BROKEN = Tally(cases=40, telling=12, places=31, breaking=3, broken=(200, 7))
 def _rule(id: str, tally: Tally, verdict: str, failure: Any = None) -> Any:
     """The record of a rule."""
     said = {"id": id, "level": "MUST", "sentence": f"What {id} says.", "verdict": verdict}
-    return said | {"counts": asdict(tally), "failure": failure}
+    return said | {"counts": json.loads(json.dumps(asdict(tally))), "failure": failure}
 
 
 def _picture(heading: str) -> str:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from observance.conformance.evidence.document import CERTIFIED, IN_FORCE, INCOMPLETE, REFUSED, SHARD, VERDICTS, VOID
 from observance.conformance.evidence.identity import Plain
@@ -25,6 +26,9 @@ WORDS = {CERTIFIED: "certified", REFUSED: "not certified", INCOMPLETE: "incomple
 
 _WIDEST = 4_000
 """The most characters of one text on the page."""
+
+_LARGEST_PICTURE = 1 << 20
+"""The most characters of a picture that is shown."""
 
 _COLOURS = {CERTIFIED: "#2e7d32", REFUSED: "#b3261e", INCOMPLETE: "#8a6d00", SHARD: "#5f6368"}
 _LETTER = 6.6
@@ -71,9 +75,15 @@ def _counted(made: Plain) -> dict[str, int]:
     return {word: counts[word] for word in VERDICTS if counts[word]}
 
 
-def image(svg: str) -> str:
-    """Return a picture as an address that has all of it: as an image it can neither run a script nor load anything."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "backslashreplace")).decode("ascii")
+def image(svg: str) -> Markup:
+    """Return a picture as an address that has all of it: as an image it can neither run a script nor load anything.
+
+    One that is too large to be looked at has none.
+    """
+    if len(svg) > _LARGEST_PICTURE:
+        return Markup("")
+    encoded = base64.b64encode(svg.encode("utf-8", "backslashreplace")).decode("ascii")
+    return Markup(f"data:image/svg+xml;base64,{encoded}")  # letters, digits, + and /: nothing to escape, nor to cut
 
 
 def badge(made: Plain) -> str:
