@@ -156,7 +156,11 @@ def _entries(name: str, folder: Path, plain: list[dict[str, Any]]) -> list[Known
             )
         if one["id"] in found:
             raise UsageError(f"the known failures {name} have two entries {one['id']!r}; give one another id.")
+        until = one.get("until")
+        if isinstance(until, str):
+            raise UsageError(
+                f"the known failure {one['id']!r} in {name} has a date in quotes; write it as in until = 2026-12-31."
+            )
         case = read_case(str(folder / one["case"]))
-        until = datetime.date.fromisoformat(str(one["until"])) if "until" in one else None
         found[one["id"]] = KnownFailure(one["id"], one["rule"], one["cause"], one["link"], case, until)
     return list(found.values())

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -110,7 +110,8 @@ def _replacing(path: str) -> Iterator[TextIO]:
             f"the record cannot be written to {printable(path)} ({printable(str(error))}); name another place."
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing to remove, or nothing that could be
+            draft.unlink()
 
 
 def read(path: str) -> Record:
