@@ -219,6 +219,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=dropped)
 
 
+def enter_rule(config: pytest.Config, test: str, rule: str) -> None:
+    """Note which rule a test is about; where several processes run the tests, the one that sums up collects none."""
+    config.stash.setdefault(_RULES, {})[test] = rule
+
+
 @pytest.fixture(scope="session")
 def judge(request: pytest.FixtureRequest) -> Any:
     """The judge of this run."""

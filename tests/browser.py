@@ -11,12 +11,17 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
+def found() -> str | None:
+    """Return the path of a browser; None if there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 def browser() -> str:
     """Return the path of a browser; without one the test is skipped, and says so."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+    path = found()
+    if path is None:
         pytest.skip(f"no browser is installed that could open the page: none of {', '.join(NAMES)} is in PATH")
-    return found
+    return path
 
 
 def dom(page: Path, width: int = 1200) -> str:
