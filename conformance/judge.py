@@ -394,11 +394,14 @@ def reference_with(register: Register) -> Implementation:
     return varied(f"the reference with the deviations of {register.name}", register.changes)
 
 
+def needs_of(case: Case) -> set[str]:
+    """Return what must be claimed by an implementation that is to prepare a case."""
+    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
+    return needed | {"fp16"} if "float16" in case.to_json() else needed
+
+
 def is_claimed(case: Case, implementation: Implementation) -> bool:
     """Whether an implementation claims to support all that a case has."""
-    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
-    if "float16" in case.to_json():
-        needed.add("fp16")
     standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
-    claimed = not standalone and all(implementation.supports(feature) for feature in needed)
+    claimed = not standalone and all(map(implementation.supports, needs_of(case)))
     return claimed and is_fusible(case, implementation.shape == "prepare_fx")
