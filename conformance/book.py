@@ -18,7 +18,7 @@ from pathlib import Path
 from observance.conformance.deviations import Deviation, Register, load
 from observance.conformance.deviations.harm import by_harm
 from observance.conformance.deviations.pin import import_rules
-from observance.conformance.judge import COSTLY_SHARE
+from observance.conformance.efforts import COSTLY_SHARE
 from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.report import readable
 from observance.conformance.rules import RULES, Rule

@@ -32,7 +32,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from observance.conformance.claims import FEATURES, PT2E, Claims, read_claims, release
-from observance.conformance.usage import MISSING, UsageError, attribute, label, names, told
+from observance.conformance.usage import MISSING, UsageError, attribute, label, names, printable, told
 
 __all__ = ["ENTRY_POINTS", "FEATURES", "OLDEST_TORCH", "Claims", "Implementation", "Shape", "UsageError", "resolve"]
 
@@ -45,6 +45,9 @@ OLDEST_TORCH = (2, 5)
 Shape = Literal["prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"]
 """How an implementation is called: as `prepare` or the user-facing `prepare_fx` of a model with qconfigs, or as
 `prepare` or the user-facing `prepare_pt2e` of an annotated graph."""
+
+_WIDEST_NAME = 60
+"""A longer name, or version, is cut where it is told."""
 
 _RESERVED = {
     "torch": "torch.ao.quantization.fx.prepare",
@@ -148,7 +151,8 @@ def resolve(spec: str, profile: str = "") -> Implementation:
         )
     shape = _shape(found)
     claims = _claims(spec, found)
-    return Implementation(claims.name, claims.version, found.value, shape, claims)
+    name, version = (printable(text, _WIDEST_NAME) for text in (claims.name, claims.version))
+    return Implementation(name, version, found.value, shape, claims)
 
 
 # From a spec to an object.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from hypothesis import HealthCheck, Phase, given, reject, seed, settings
+from hypothesis import Phase, given, reject, seed, settings
 
-from observance.conformance import report
+from observance.conformance import corpus, report
 from observance.conformance.deviations.register import Deviation, Register
+from observance.conformance.efforts import GATE, Effort, RememberedExamples
+from observance.conformance.evidence.split import WHOLE, Split, Tally
 from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.known import KnownFailures
 from observance.conformance.outcomes import Calls, is_fusible
+from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
@@ -23,14 +28,11 @@ from observance.strategies.annotations import annotated_cases
 from observance.strategies.features import features
 from observance.strategies.steady import steady
 
-EFFORTS = {"quick": 60, "default": 240, "thorough": 5000}
-"""How many cases each effort draws."""
-
-COSTLY_SHARE, COSTLY_CASES = 5, 500
-"""Rules that call the implementation again see one in so many cases, and about so many at most."""
-
 SHRINKING_STEPS = 300
 """The most cases that are tried to make a failing one smaller."""
+
+DRAWN = 10**9
+"""What ranks a failure of a drawn case: behind those of all recorded ones, which are smaller than that."""
 
 _NEEDS = {
     "static qconfig": "static",
@@ -61,18 +63,35 @@ class BrokenRule(Exception):
 class Verdict:
     """What came of holding one rule against all cases.
 
-    ``places`` counts the places that the rule spoke of, ``excused`` those of them
-    that known deviations explain; ``case`` and ``findings`` are the smallest
-    unexplained failure; ``error`` is what the rule itself raised, if it did.
+    ``tally`` counts; ``case`` and ``findings`` are the smallest unexplained
+    failure; ``error`` is what the rule itself raised, if it did.
     """
 
     rule: Rule
-    cases: int = 0
-    places: int = 0
-    excused: int = 0
+    tally: Tally = field(default_factory=Tally)
     case: Case | None = None
     findings: list[Finding] = field(default_factory=list)
     error: Exception | None = None
+
+    @property
+    def cases(self) -> int:
+        """How many cases the rule has seen."""
+        return self.tally.cases
+
+    @property
+    def places(self) -> int:
+        """Of how many places it spoke."""
+        return self.tally.places
+
+    @property
+    def excused(self) -> int:
+        """How many of them known deviations explain."""
+        return self.tally.excused
+
+    @property
+    def known(self) -> int:
+        """How many of them are known to fail."""
+        return self.tally.known
 
     @property
     def is_vacuous(self) -> bool:
@@ -99,6 +118,14 @@ class Judge:
         Where scripts and cases of failures are written.
     options
         The options that asked for this judge, for the line that reruns a case.
+    effort
+        How much work it does beside drawing, and whether it remembers what failed.
+    known_failures
+        What is expected to fail; None if nothing is.
+    recorded
+        Cases that are tried before the drawn ones.
+    split
+        Which cases this process judges; all of them, unless it is told otherwise.
     profile
         What tells the implementation how to quantize: qconfigs alone, or annotations; by default what its shape says.
     """
@@ -112,21 +139,29 @@ class Judge:
         only: Case | None = None,
         folder: Path = Path(".observance"),
         options: str = "",
+        effort: Effort = GATE,
+        known_failures: KnownFailures | None = None,
+        recorded: Sequence[Case] = (),
+        split: Split = WHOLE,
         profile: str | None = None,
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
-        self.options = options or f"--impl={implementation.name}"
+        self.options, self.effort = options or f"--impl={implementation.name}", effort
+        self.recorded, self.split = recorded, split
         self.profile = implementation.profile if profile is None else profile
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference", self.profile), self.prefused)
         self.known = self._known(register) if register else None
+        self.known_failures = known_failures or KnownFailures()
         self.blocked: str | None = None
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
         self.rules: list[Rule] = []
+        self.progress: Shown = unseen
+        self.notes: list[str] = []
         self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
@@ -135,40 +170,40 @@ class Judge:
 
     @cached_property
     def corpus(self) -> list[Case]:
-        """The drawn cases that the implementation claims to support."""
+        """The recorded and the drawn cases that the implementation claims to support."""
         if self.only is not None:
             return [self.only]
-        drawn: dict[Case, None] = {}
+        recorded = (case for case in self.recorded if case.profile == self.profile)
+        drawn = dict.fromkeys(case for case in recorded if is_claimed(case, self.implementation))
+        with self.progress("drawing cases", self.count) as step:
 
-        def keep(case: Case) -> None:
-            if not is_claimed(case, self.implementation):
-                self.unclaimed += 1
-                reject()  # another one is drawn in its place
-            drawn.setdefault(case)
+            def keep(case: Case) -> None:
+                if not is_claimed(case, self.implementation):
+                    self.unclaimed += 1
+                    reject()  # another one is drawn in its place
+                drawn.setdefault(case)
+                step()
 
-        self._draw(keep)
+            self._draw(keep)
         return list(drawn)
 
-    def _draw(self, use: Callable[[Case], object], shrink: bool = False) -> None:
-        """Draw the cases of this run, the same ones each time, and use each."""
-        phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    def _draw(self, use: Callable[[Case], object], shrink: bool = False, rule: Rule | None = None) -> None:
+        """Draw the cases of this run, the same ones each time, and use each; remember what fails a rule."""
+        phases = self.effort.profile.phases if shrink else (Phase.reuse, Phase.generate)
+        examples = self._remembered(rule) if self.effort.is_random else None
 
-        @seed(self.start)
-        @settings(
-            max_examples=self.count,
-            deadline=None,
-            database=None,
-            phases=phases,
-            suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=False,
-            print_blob=False,
-        )
+        @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
+        @seed(self.start)  # below the settings: a seed on top of them takes their database away
         @given(annotated_cases(self.profile) if self.profile else cases())
         def draw(case: Case) -> None:
             use(case)
 
         with steady():
             draw()
+
+    def _remembered(self, rule: Rule | None) -> RememberedExamples:
+        """Return the examples that failed in earlier runs, to which those of a rule may be added."""
+        return RememberedExamples(self.folder / "examples", RULES, rule.id if rule else None)
 
     def check(self, rule: Rule) -> None:
         """Hold a rule against the cases; fail, or skip, as pytest understands it.
@@ -191,42 +226,79 @@ class Judge:
         return [feature for feature in rule.needs if not self.implementation.supports(feature)]
 
     def examine(self, rules: Iterable[Rule]) -> None:
-        """Hold rules against all cases, case by case, and keep the verdicts.
+        """Hold rules against all cases that are this process's to judge, and keep the verdicts."""
+        judged = {rule.id: rule for rule in rules}
+        tallies = self.split.tallies(judged, functools.partial(self.tally, list(judged.values())))
+        self.verdicts |= {name: self._verdict(rule, tallies[name]) for name, rule in judged.items()}
 
-        A rule that is broken, or that itself fails, sees no further case.
-        """
-        self.verdicts |= {rule.id: Verdict(rule) for rule in rules}
-        share = 1 if self.only else max(COSTLY_SHARE, len(self.corpus) // COSTLY_CASES)
+    def tally(self, rules: Sequence[Rule], is_ours: Callable[[int], bool]) -> dict[str, Tally]:
+        """Hold rules against the cases whose numbers are ours, case by case, and count."""
+        found = {rule.id: Tally() for rule in rules}
+        share = 1 if self.only else self.effort.share(len(self.corpus))
         for rule in rules:
-            for case in self.cases_of(rule):
-                self._try(self.verdicts[rule.id], case)
-        for number, case in enumerate(self.corpus):
-            for rule in rules:
-                skipped = rule.costly and number % share
-                if not skipped and rule.is_for(case):
-                    self._try(self.verdicts[rule.id], case)
+            for number, case in enumerate(self.cases_of(rule)):
+                if is_ours(number):
+                    self._try(rule, found[rule.id], number, case)
+        ours = [(number, case) for number, case in enumerate(self.corpus) if is_ours(number)]
+        with self.progress("judging cases", len(ours)) as step:
+            for number, case in ours:
+                for rule in rules:
+                    spared = rule.costly and number % share and not self._is_recorded_for(rule, case)
+                    if not spared and rule.is_for(case):
+                        self._try(rule, found[rule.id], number, case)
+                step()
+        return found
 
     def cases_of(self, rule: Rule) -> tuple[Case, ...]:
         """Return the cases that a rule brings, unless one case is to be tried in place of all."""
-        return () if self.only else rule.own
+        return () if self.only else rule.own[:1] if self.effort.is_brief else rule.own
 
-    def _try(self, verdict: Verdict, case: Case) -> None:
-        """Hold a rule against one case, unless it is broken already; keep what the rule itself raises."""
-        if verdict.case is None and verdict.error is None:
-            try:
-                self._hold(verdict, case)
-            except Exception as error:  # told by this rule's own test, and by no other's
-                verdict.error = error
-
-    def _hold(self, verdict: Verdict, case: Case) -> None:
-        """Let one rule see one case, and enter what it says."""
-        findings = self.findings(verdict.rule, case)
-        unexplained = self.unexplained(verdict.rule, case, findings)
-        verdict.cases += 1
-        verdict.places += len(findings)
-        verdict.excused += sum(f.broken for f in findings) - len(unexplained)
+    def _try(self, rule: Rule, tally: Tally, number: int, case: Case) -> None:
+        """Hold a rule against one case, and count what it says, or that it fails itself."""
+        tally.cases += 1
+        try:
+            findings = self.findings(rule, case)
+            unexplained = self.unexplained(rule, case, findings)
+        except Exception:  # told by this rule's own test, and by no other's
+            tally.fail(self._rank(number, case))
+            return
+        tally.telling += bool(findings)
+        tally.places += len(findings)
+        broken = [finding for finding in findings if finding.broken]
+        known = len(self.known_failures.among(self, rule.id, broken))
+        tally.known += known
+        tally.excused += len(broken) - known - len(unexplained)
         if unexplained:
-            verdict.case, verdict.findings = case, unexplained
+            tally.break_(self._rank(number, case))
+
+    def _is_recorded_for(self, rule: Rule, case: Case) -> bool:
+        """Whether a case is recorded because it gives the rule's saboteur away."""
+        return case in self._fixed and rule.id in corpus.tells(case)
+
+    def _rank(self, number: int, case: Case) -> tuple[int, int]:
+        """Return what is told first of a rule's failures: a small recorded case, or else the first one drawn."""
+        return (len(case.to_json()), number) if case in self._fixed else (DRAWN, number)
+
+    @cached_property
+    def _fixed(self) -> frozenset[Case]:
+        """The cases from which none is drawn that is smaller."""
+        return frozenset(self.recorded)
+
+    def _verdict(self, rule: Rule, tally: Tally) -> Verdict:
+        """Return the verdict to which a count amounts, with the case that fails."""
+        verdict, cases = Verdict(rule, tally), rule.own if rule.own and not self.only else self.corpus
+        if tally.failed is not None:
+            try:
+                self.unexplained(rule, cases[tally.failed[1]])
+                verdict.error = RuntimeError(f"{rule.id} failed on a case, and does not when it sees it again")
+            except Exception as error:
+                verdict.error = error
+        elif tally.broken is not None:
+            verdict.case = cases[tally.broken[1]]
+            verdict.findings = self.unexplained(rule, verdict.case)
+            if not verdict.findings:
+                verdict.error = RuntimeError(f"{rule.id} is broken by a case, and is not when the case is tried again")
+        return verdict
 
     def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
         """Return what a rule says of one case."""
@@ -236,9 +308,14 @@ class Judge:
         return Trial(case, calls, self.standard)
 
     def unexplained(self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None) -> list[Finding]:
-        """Return the broken findings that the known deviations do not have as well."""
+        """Return the broken findings that are not known, and that the known deviations do not have as well."""
         found = self.findings(rule, case) if findings is None else findings
         broken = [finding for finding in found if finding.broken]
+        known = self.known_failures.among(self, rule.id, broken)
+        return self.undeviating(rule, case, [finding for finding in broken if finding not in known])
+
+    def undeviating(self, rule: Rule, case: Case, broken: list[Finding]) -> list[Finding]:
+        """Return those of some broken findings that the known deviations do not have as well."""
         if not broken or self.known is None:
             return broken
         known = self._broken(rule, case, self.known)
@@ -263,9 +340,25 @@ class Judge:
 
     def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""
+        if self.only is None and not rule.own and case not in self._fixed:
+            case = self.smaller(case, lambda tried: bool(self.unexplained(rule, tried)), f"breaks {rule.id}", rule)
+        return case, self.unexplained(rule, case)
+
+    def smaller(self, case: Case, shows: Callable[[Case], bool], what: str, rule: Rule | None = None) -> Case:
+        """Return the smallest case that could be found to show what a drawn case shows.
+
+        Parameters
+        ----------
+        case
+            The first of the drawn cases that does.
+        shows
+            Whether a case does.
+        what
+            What that is, in words.
+        rule
+            The rule that such a case breaks, for which it is remembered; None if it is no rule.
+        """
         best, steps = case, 0
-        if self.only is not None or rule.own:
-            return case, self.unexplained(rule, case)
         fine = set(self.corpus[: self.corpus.index(case)])
 
         def hunt(tried: Case) -> None:
@@ -273,17 +366,16 @@ class Judge:
             if tried in fine or not is_claimed(tried, self.implementation):
                 return
             steps += tried != best
-            if steps <= SHRINKING_STEPS and self.unexplained(rule, tried):
+            step()
+            if steps <= SHRINKING_STEPS and shows(tried):
                 best = tried
                 raise BrokenRule
             fine.add(tried)
 
-        try:
-            self._draw(hunt, shrink=True)
-        except Exception as error:  # Hypothesis may wrap or complain of flakiness: `best` stands
-            if not isinstance(error, BrokenRule) and best is case:
-                best = case
-        return best, self.unexplained(rule, best)
+        shown = self.progress(f"looking for a smaller case that {what}", SHRINKING_STEPS)
+        with suppress(Exception), shown as step:  # `hunt` raises; Hypothesis may wrap that, or find it flaky
+            self._draw(hunt, shrink=True, rule=rule)
+        return best
 
     def still_deviates(self, entry: Deviation) -> list[str]:
         """Return the rules of a known deviation that its pinned case no longer breaks.
@@ -308,11 +400,14 @@ def reference_with(register: Register, profile: str = "") -> Implementation:
     return varied(f"the reference with the deviations of {register.name}", register.changes, profile)
 
 
+def needs_of(case: Case) -> set[str]:
+    """Return what must be claimed by an implementation that is to prepare a case."""
+    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
+    return needed | {"fp16"} if "float16" in case.to_json() else needed
+
+
 def is_claimed(case: Case, implementation: Implementation) -> bool:
     """Whether an implementation claims to support all that a case has."""
-    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
-    if "float16" in case.to_json():
-        needed.add("fp16")
     standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
-    claimed = not standalone and all(implementation.supports(feature) for feature in needed)
+    claimed = not standalone and all(map(implementation.supports, needs_of(case)))
     return claimed and is_fusible(case, implementation.shape == "prepare_fx")

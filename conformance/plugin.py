@@ -7,14 +7,18 @@ nothing heavy until a rule is collected or ``--impl`` is given.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from observance.conformance.evidence.plugin import add_options, equip
+
 if TYPE_CHECKING:
     from observance.conformance.deviations import Deviation, Register
     from observance.conformance.judge import Judge
+    from observance.conformance.known import KnownFailure
 
 SHIPPED_REGISTERS = ("torch", "torchao")
 """The implementations whose register of known deviations comes with the suite."""
@@ -23,6 +27,10 @@ PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 """What can tell an implementation how to quantize."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
+_BASELINE: pytest.StashKey[Any] = pytest.StashKey()
+"""What the implementation is held against: a record or an implementation, or None."""
+_RULES: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""The rule of each test, by the test's id."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,14 +40,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--impl", help="what to judge: torch, reference, mypkg, mypkg:object, or an entry point")
     add("--profile", choices=PROFILES, help="what says how to quantize, where the implementation's shape does not")
     add("--level", choices=("must", "upstream"), default="must", help="which rules gate")
-    add("--effort", choices=("quick", "default", "thorough"), default="default", help="how many cases")
+    add("--effort", choices=("smoke", "gate", "explore", "certify"), default="gate", help="how much work is done")
     add("--cases", type=int, metavar="N", help="draw N cases, whatever the effort")
-    add("--draw-seed", type=int, default=0, metavar="N", help="draw other cases")
+    add("--draw-seed", type=int, metavar="N", help="draw other cases")
     add("--case", metavar="FILE", help="try the one case in a JSON file")
     add("--rule", metavar="ID", action="append", help="hold this rule alone, such as SHARING-1; may be given again")
     add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
+    add("--against", metavar="WHAT", help="compare with a record (.jsonl) or an implementation, in place of the rules")
+    add("--known-failures", metavar="FILE", help="failures that are expected, each with a pinned case: a TOML file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
+    add_options(group)
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
+    add("--markdown", metavar="FILE", help="add the summary to this file, as Markdown")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,11 +74,14 @@ def _judge(config: pytest.Config) -> Judge:
     """Return the judge that the options ask for."""
     import torch
 
+    from observance.conformance.against import baseline_of
     from observance.conformance.command.subjects import read_case
     from observance.conformance.deviations import load
+    from observance.conformance.efforts import EFFORTS
     from observance.conformance.implementations import resolve
-    from observance.conformance.judge import EFFORTS, Judge
-    from observance.conformance.usage import UsageError
+    from observance.conformance.judge import Judge
+    from observance.conformance.known import load as known_failures
+    from observance.conformance.usage import UsageError, check_appendable
 
     option = config.getoption
     profile = {None: None, "qconfigs": ""}.get(option("--profile"), option("--profile"))
@@ -80,15 +95,21 @@ def _judge(config: pytest.Config) -> Judge:
     config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
     name = option("--deviations") or (option("--impl") if option("--impl") in SHIPPED_REGISTERS else None)
     register = None if option("--no-known-deviations") or not name else load(name)
-    count = option("--cases") if option("--cases") is not None else EFFORTS[option("--effort")]
+    config.stash[_BASELINE] = baseline_of(option("--against")) if option("--against") else None
+    effort = EFFORTS[option("--effort")]
+    count = option("--cases") if option("--cases") is not None else effort.cases
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
+    check_appendable(option("--markdown"), "--markdown")
     only = read_case(option("--case")) if option("--case") else None
     active = register.active() if register else None
     if active:
         _check_register(active)
-    folder, options = Path(option("--failures-in")), _options(config)
-    return Judge(implementation, count, active, option("--draw-seed"), only, folder, options, profile)
+    folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
+    known = known_failures(option("--known-failures")) if option("--known-failures") else None
+    given = {"effort": effort, "known_failures": known, "profile": profile}
+    judge = Judge(implementation, count, active, start, only, folder, options, **given)
+    return equip(config, judge)
 
 
 def _options(config: pytest.Config) -> str:
@@ -99,6 +120,8 @@ def _options(config: pytest.Config) -> str:
         given.append(f"--profile={option('--profile')}")
     if option("--deviations"):
         given.append(f"--deviations={option('--deviations')}")
+    if option("--known-failures"):
+        given.append(f"--known-failures={option('--known-failures')}")
     if option("--no-known-deviations"):
         given.append("--no-known-deviations")
     return shlex.join(given)
@@ -131,10 +154,11 @@ def _check_register(register: Register) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of each known deviation."""
-    if "deviation" in metafunc.fixturenames:
-        entries = _demanded(metafunc.config)
-        metafunc.parametrize("deviation", entries, ids=[entry.id for entry in entries])
+    """Make one test of each known deviation, and of each known failure."""
+    for fixture, demanded in (("deviation", _demanded), ("known_failure", _expected)):
+        if fixture in metafunc.fixturenames:
+            entries = demanded(metafunc.config)
+            metafunc.parametrize(fixture, entries, ids=[entry.id for entry in entries])
 
 
 def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
@@ -143,11 +167,27 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     A register that is lent to another implementation excuses what that one has of
     it, and demands nothing: a fork may have mended some of it.
     """
-    judge, option = config.stash.get(_JUDGE, None), config.getoption
-    lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
-    if judge is None or judge.register is None or judge.only or lent or option("--rule"):
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None or judge.register is None or judge.only or judge.effort.is_brief:
         return ()
-    return tuple(entry for entry in judge.register.entries if entry.pinned.profile == judge.profile)
+    if is_lent(config) or config.getoption("--rule"):
+        return ()
+    entries = [entry for entry in judge.register.entries if entry.pinned.profile == judge.profile]
+    return tuple(entries)[judge.split.number - 1 :: judge.split.of]
+
+
+def is_lent(config: pytest.Config) -> bool:
+    """Whether the register of known deviations is another implementation's."""
+    name = config.getoption("--deviations")
+    return name in SHIPPED_REGISTERS and name != config.getoption("--impl")
+
+
+def _expected(config: pytest.Config) -> tuple[KnownFailure, ...]:
+    """Return the known failures that must still fail: those of the rules that are held, unless one case is tried."""
+    judge, wanted = config.stash.get(_JUDGE, None), config.getoption("--rule")
+    if judge is None or judge.only:
+        return ()
+    return tuple(one for one in judge.known_failures.entries if not wanted or one.rule in wanted)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -165,6 +205,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name in wanted or ():
         if name not in known:
             raise pytest.UsageError(f"there is no rule {name!r}; the rules are {', '.join(sorted(known))}.")
+    for rule in rules.values():
+        if rule and rule.id in (wanted or ()) and judge.profile not in rule.profiles:
+            told = {"": "models with qconfigs"}.get(judge.profile, f"graphs with {judge.profile}")
+            raise pytest.UsageError(
+                f"the rule {rule.id!r} does not speak of {told}; choose another --profile or --impl."
+            )
     level = config.getoption("--level")
     dropped = [
         item
@@ -177,12 +223,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
     ]
     entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
+    comparisons = [item for item in ours if "baseline" in getattr(item, "fixturenames", ())]
+    if config.stash[_BASELINE] is None:
+        dropped += comparisons
+    else:
+        dropped = [item for item in ours if item not in comparisons and item.path.name != "test_smoke.py"]
     if not _demanded(config):
         dropped += entries
+    if not _expected(config):
+        dropped += [item for item in ours if "known_failure" in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
+    config.stash[_RULES] = {item.nodeid: rule.id for item, rule in rules.items() if rule}
     items.sort(key=lambda item: item not in ours or item.path.name != "test_smoke.py")
     config.hook.pytest_deselected(items=dropped)
+
+
+def enter_rule(config: pytest.Config, test: str, rule: str) -> None:
+    """Note which rule a test is about; where several processes run the tests, the one that sums up collects none."""
+    config.stash.setdefault(_RULES, {})[test] = rule
 
 
 @pytest.fixture(scope="session")
@@ -191,48 +250,71 @@ def judge(request: pytest.FixtureRequest) -> Any:
     return request.config.stash[_JUDGE]
 
 
+@pytest.fixture(scope="session")
+def baseline(request: pytest.FixtureRequest) -> Any:
+    """What the implementation of this run is held against."""
+    return request.config.stash[_BASELINE]
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Tell vacuous, unclaimed and blocked rules from skipped ones."""
+    """Tell vacuous, unclaimed, blocked and known rules from skipped ones."""
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return None
     reason = _reason(report)
-    for word, letter in (("vacuous", "v"), ("not claimed", "n"), ("blocked", "b")):
+    for word, letter in (("vacuous", "v"), ("not claimed", "n"), ("blocked", "b"), ("known", "k")):
         if reason.startswith(word):
             return word, letter, word.upper()
     return None
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say what was judged, on how many cases, and what known deviations excused."""
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which cases will be drawn, so that the run can be repeated."""
     judge = config.stash.get(_JUDGE, None)
-    lines = [*_verdict_lines(judge), *_skipped_lines(terminalreporter.stats)] if judge else []
-    if lines:
-        terminalreporter.section("observance")
-    for line in lines:
+    if judge is None or judge.only:
+        return None
+    repeat = f"; --draw-seed={judge.start} draws them again" if judge.effort.is_random else ""
+    return f"observance: {judge.effort.name}, {judge.count} cases, seed {judge.start}{repeat}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let the judge show its progress on the terminal."""
+    judge, reporter = (
+        session.config.stash.get(_JUDGE, None),
+        session.config.pluginmanager.get_plugin("terminalreporter"),
+    )
+    if judge is not None and reporter is not None:
+        from observance.conformance.progress import bar_in
+
+        judge.progress = bar_in(reporter)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was judged, on how many cases, what came of it, and what known deviations excused."""
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None:
+        return
+    from observance.conformance.summary import outcomes_of, summarize
+
+    stats, rules, verbose = terminalreporter.stats, config.stash.get(_RULES, {}), config.get_verbosity() > 0
+    writer, outcomes = config.get_terminal_writer(), outcomes_of(stats, rules) if judge.verdicts else {}
+    summary = summarize(judge, outcomes, _skipped_lines(stats, rules, verbose), verbose)
+    terminalreporter.section("observance")
+    for line in summary.lines(writer.fullwidth, writer.hasmarkup):
         terminalreporter.write_line(line)
+    if config.getoption("--markdown"):
+        with open(config.getoption("--markdown"), "a", encoding="utf-8") as file:
+            file.write("".join([summary.markdown(), *judge.notes]))
 
 
-def _verdict_lines(judge: Judge) -> list[str]:
-    """Return what was judged, on how many cases, and what was excused."""
-    if not judge.verdicts:
-        return []
-    name, version = judge.implementation.name, judge.implementation.version
-    what = "1 case from a file" if judge.only else f"{len(judge.corpus)} cases, seed {judge.start}"
-    lines = [f"{name} {version}: {what}"]
-    if judge.unclaimed:
-        lines.append(f"not claimed: {judge.unclaimed} cases")
-    excused = {v.rule.id: v for v in judge.verdicts.values() if v.excused}
-    return lines + [
-        f"known deviations excuse {verdict.excused} of {verdict.places} places of {rule}"
-        for rule, verdict in sorted(excused.items())
-    ]
-
-
-def _skipped_lines(stats: Any) -> list[str]:
-    """Return which rules nothing is said of, and why; blocked ones have one reason in common."""
-    lines = [
-        f"{report.nodeid}: {_reason(report)}" for word in ("vacuous", "not claimed") for report in stats.get(word, ())
-    ]
+def _skipped_lines(stats: Any, rules: Mapping[str, str], verbose: bool) -> list[str]:
+    """Return which rules nothing is said of, and if it is to be verbose why; blocked ones have one reason in common."""
+    lines = []
+    for word in ("vacuous", "not claimed"):
+        reports = stats.get(word, ())
+        if verbose:
+            lines += [f"{report.nodeid}: {_reason(report)}" for report in reports]
+        elif reports:
+            lines.append(f"{word}: {', '.join(rules.get(report.nodeid, report.nodeid) for report in reports)}")
     blocked = stats.get("blocked", ())
     return lines + ([f"{len(blocked)} rules and entries {_reason(blocked[0])}"] if blocked else [])
 

@@ -7,23 +7,28 @@ import re
 import shlex
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from observance.conformance.observation import Chain
 from observance.conformance.rules import Finding, Rule
+from observance.conformance.tables import side_by_side
 from observance.conformance.trials import Trial
+from observance.conformance.usage import printable
 from observance.strategies import Case, script
 from observance.strategies.source import definitions
 
 if TYPE_CHECKING:
     from observance.conformance.judge import Judge, Verdict
 
-VACUOUS, UNCLAIMED, BLOCKED = "vacuous", "not claimed", "blocked"
+VACUOUS, UNCLAIMED, BLOCKED, KNOWN = "vacuous", "not claimed", "blocked", "known"
 """How the reason of a skipped rule begins, where it is not simply skipped."""
 
 _SHOWN = 4
+_WIDTH = 96
+_WIDEST = 2000
 
 _OBVIOUS = re.compile(
     r"def make_model\(\):.*"
@@ -43,9 +48,11 @@ def stop_unless_judged(judge: Judge, rule: Rule) -> None:
 
 
 def conclude(judge: Judge, verdict: Verdict) -> None:
-    """Fail, skip as vacuous, or let pass."""
+    """Fail, skip as known or as vacuous, or let pass."""
     if verdict.case is not None:
         pytest.fail(failure(judge, verdict), pytrace=False)
+    if verdict.known:
+        pytest.skip(f"{KNOWN}: {verdict.rule.id} fails at {verdict.known} of {verdict.places} places as it is known to")
     if verdict.is_vacuous:
         pytest.skip(f"{VACUOUS}: none of {verdict.cases} cases could break {verdict.rule.id}")
 
@@ -55,10 +62,7 @@ def failure(judge: Judge, verdict: Verdict) -> str:
     case, rule = verdict.case, verdict.rule
     assert case is not None
     pair = verdict.findings[0].cases
-    stem = judge.folder / f"{rule.id}-{case.digest}"
-    judge.folder.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".json").write_text(case.to_json() + "\n")
-    stem.with_suffix(".py").write_text(script(case))
+    saved = save(judge, verdict)
     parts = [
         f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} {judge.implementation.version}.",
         f"{rule.sentence}\nOrigin: {rule.origin}",
@@ -67,13 +71,35 @@ def failure(judge: Judge, verdict: Verdict) -> str:
         + _indented(graph_text(judge, pair[0] if pair else case, verdict.findings)),
         *(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
         *pair_texts(verdict.findings),
-        f"Rerun:  {rerun(judge, rule, stem.with_suffix('.json').as_posix())}\n"
-        f"Script: {stem.with_suffix('.py').as_posix()}",
+        f"Script:  {saved}.py\n"
+        f"Rerun:   {rerun(judge, rule, f'{saved}.json')}\n"
+        f"Explain: observance explain {shlex.quote(f'{saved}.json')}",
     ]
     more = len(verdict.findings) - _SHOWN
     if more > 0:
         parts.insert(-1, f"... and {more} more places.")
-    return "\n\n".join(parts)
+    return shown("\n\n".join(parts))
+
+
+def save(judge: Judge, verdict: Verdict) -> str:
+    """Write the failing case as JSON and as a script; return where, without what tells the two apart."""
+    assert verdict.case is not None
+    judge.folder.mkdir(parents=True, exist_ok=True)
+    saved = stem(judge.folder, verdict)
+    Path(f"{saved}.json").write_text(verdict.case.to_json() + "\n", encoding="utf-8")
+    Path(f"{saved}.py").write_text(script(verdict.case), encoding="utf-8")
+    return saved
+
+
+def stem(folder: Path, verdict: Verdict) -> str:
+    """Return where the failing case of a rule is written, but for the end that says how."""
+    assert verdict.case is not None
+    return (folder / f"{verdict.rule.id}-{verdict.case.digest}").as_posix()
+
+
+def shown(text: str) -> str:
+    """Return a text without what a terminal would obey: names and messages are the implementation's."""
+    return "\n".join(printable(line, _WIDEST) for line in text.split("\n"))
 
 
 def heading(case: Case) -> str:
@@ -118,12 +144,13 @@ def chain_text(chain: Chain) -> str:
 
 
 def finding_text(finding: Finding) -> str:
-    """Return one broken place: expected, found, and why."""
+    """Return one broken place: what was expected and what was found, side by side, and why."""
     where = finding.place if finding.place.startswith("on ") else f"at {finding.place}"
-    lines = [f"{where[0].upper()}{where[1:]}", f"    expected: {finding.expected}", f"    found:    {finding.found}"]
+    texts = side_by_side(("expected", "found"), (finding.expected, finding.found), _WIDTH)
+    lines = [f"{where[0].upper()}{where[1:]}", *(f"    {line}" for line in texts)]
     if finding.because:
-        because = textwrap.fill(finding.because, 96, initial_indent="    because:  ", subsequent_indent=" " * 14)
-        lines.append(because)
+        because = f"because {finding.because}"
+        lines.append(textwrap.fill(because, 100, initial_indent="    ", subsequent_indent="      "))
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -39,8 +40,8 @@ def names(things: Iterable[Any]) -> str:
 
 def told(error: BaseException) -> str:
     """Tell an exception in one short line, that cannot harm a terminal."""
-    message = printable(" ".join(str(error).split()))
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    name, message = printable(type(error).__name__, 60), printable(" ".join(str(error).split()))
+    return f"{name}: {message}" if message else name
 
 
 def printable(text: str, width: int = 200) -> str:
@@ -51,3 +52,16 @@ def printable(text: str, width: int = 200) -> str:
     if len(text) > width:
         text = f"{text[:width]}..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def check_appendable(path: str | None, option: str) -> None:
+    """Raise a `UsageError` unless a file can be written at the end, which an option names; None names none."""
+    if path is None:
+        return
+    try:
+        Path(path).open("a", encoding="utf-8").close()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{option} cannot be written to {printable(path)} ({printable(str(error))}); "
+            "name a file in a folder that is there."
+        ) from error

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from observance.conformance import plugin
+from observance.conformance import efforts, plugin
 from observance.conformance.claims import FEATURES, read_claims
 from observance.conformance.command import cli, subjects
 from observance.conformance.deviations import load
-from observance.conformance.judge import EFFORTS
+from observance.conformance.efforts import EFFORTS, GATE
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,16 +58,23 @@ def test_the_table_of_commands_has_every_command_and_option() -> None:
     (commands,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
     section = README.partition("## The command `observance`")[2].partition("\n## ")[0]
     for name, parser in commands.choices.items():
-        assert f"| `observance {name} FILE" in section
+        assert re.search(rf"^\| `observance {name} (FILE|DIR|A B|--impl)", section, re.MULTILINE)
         options = [
             action.option_strings for action in parser._actions if action.option_strings and action.dest != "help"
         ]
         assert all(any(option in section for option in names) for names in options), name
 
 
-def test_the_efforts_are_those_of_the_judge() -> None:
-    *most, last = map(str, EFFORTS.values())
-    assert f"how many cases are drawn: {', '.join(most)} or {last}" in README
+def test_the_efforts_are_those_that_there_are() -> None:
+    parser = pytest.Parser(_ispytest=True)
+    plugin.pytest_addoption(parser)
+    (group,) = (group for group in parser._groups if group.name == "observance")
+    (option,) = (option for option in group.options if "--effort" in option.names())
+    assert tuple(EFFORTS) == option.attrs()["choices"]
+    assert option.default == GATE.name
+    for effort in EFFORTS.values():
+        assert re.search(rf"^\| `{effort.name}` \| {effort.cases} \|", README, re.MULTILINE)
+        assert re.search(rf"^{effort.name} +{effort.cases} ", efforts.__doc__ or "", re.MULTILINE)
 
 
 @pytest.mark.parametrize("feature", FEATURES)

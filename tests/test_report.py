@@ -86,7 +86,8 @@ def test_a_failure_writes_its_case_and_a_script(folder: Path) -> None:
     text = report.failure(judge, verdict_of(judge, "PLACEMENT-1"))
     stem = folder / ".observance" / f"PLACEMENT-1-{TWO_LINEARS.digest}"
     assert Case.from_json(stem.with_suffix(".json").read_text()) == TWO_LINEARS
-    assert f"Script: .observance/{stem.name}.py" in text
+    assert f"\nScript:  .observance/{stem.name}.py\n" in text
+    assert text.endswith(f"\nExplain: observance explain .observance/{stem.name}.json")
     assert f"--case=.observance/{stem.name}.json" in text
 
 
@@ -104,7 +105,7 @@ def test_the_line_that_reruns_a_case_has_the_options_that_were_given() -> None:
     options = "--impl=mypkg:prepare --deviations='my deviations.py'"
     judge = judge_of(SABOTEURS["PLACEMENT-1"], TWO_LINEARS, name="Acme", options=options)
     text = report.failure(judge, verdict_of(judge, "PLACEMENT-1"))
-    assert f"Rerun:  pytest --pyargs observance.conformance {options} --rule=PLACEMENT-1 --case=" in text
+    assert f"Rerun:   pytest --pyargs observance.conformance {options} --rule=PLACEMENT-1 --case=" in text
 
 
 def test_the_edge_at_which_a_rule_is_broken_is_marked() -> None:
@@ -136,5 +137,14 @@ def test_of_many_broken_places_the_first_ones_are_shown() -> None:
     judge = judge_of(SABOTEURS["PLACEMENT-3"], case)
     findings = [Finding(f"place {number}", True, "this", "that", "so") for number in range(7)]
     text = report.failure(judge, Verdict(RULES["PLACEMENT-3"], case=case, findings=findings))
-    assert text.count("\n    expected: this\n    found:    that\n    because:  so") == 4
-    assert "\n\n... and 3 more places.\n\nRerun: " in text
+    assert text.count("\n    expected   found\n    this       that\n    because so") == 4
+    assert "\n\n... and 3 more places.\n\nScript: " in text
+
+
+def test_what_an_implementation_is_called_and_says_harms_no_terminal() -> None:
+    judge = judge_of(SABOTEURS["PLACEMENT-3"], LINEAR, name="\x1b[2J[red]\u202e" + "x" * 10_000)
+    findings = [Finding("place", True, "this", "\x1b]0;title\x07[bold]that[/bold]\r", "so")]
+    text = report.failure(judge, Verdict(RULES["PLACEMENT-3"], case=LINEAR, findings=findings))
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "[bold]that[/bold]" in text
+    assert len(max(text.split("\n"), key=len)) < 3_000

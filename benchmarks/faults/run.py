@@ -34,8 +34,9 @@ from mutations import Mutant, mutants, mutated
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import load
 from observance.conformance.differences import differences
+from observance.conformance.efforts import COSTLY_SHARE
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import COSTLY_SHARE, Judge
+from observance.conformance.judge import Judge
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import RULES, Rule
 from observance.strategies import Case

@@ -1,7 +1,8 @@
-"""The command `observance`: explain where observers stand in a model and why, and draw prepared graphs.
+"""The command `observance`: explain and draw prepared graphs, record and compare them, verify and merge certificates.
 
 Exit codes: 0, it is done; 1, `prepare` refuses or fails on what the file
-describes; 2, the command, the file, the implementation or the output is wrong.
+describes, records differ, or a certificate is not what it says, or none; 2, the
+command, a file, the implementation or the output is wrong.
 Whatever goes wrong is one sentence on stderr.
 
 torch is imported when the command line has been read, and found to be new enough.
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observance.conformance.command import evidence, recording
 from observance.conformance.implementations import resolve
 from observance.conformance.usage import UsageError, printable, told
 
@@ -39,8 +41,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="observance",
         description="Where observers stand in a model, and why.",
-        epilog="Exit codes: 0, it is done; 1, prepare refuses or fails on what the file describes; "
-        "2, the command, the file, the implementation or the output is wrong.",
+        epilog="Exit codes: 0, it is done; 1, prepare refuses or fails on what the file describes, records differ, "
+        "or a certificate is not what it says, or none; "
+        "2, the command, a file, the implementation or the output is wrong.",
     )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     file = "a case (.json) that the suite wrote, or a Python file that defines `model`"
@@ -51,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     showing.add_argument("file", metavar="FILE", help=file)
     showing.add_argument("--impl", metavar="NAME", default="reference", help="whose prepare; as for the suite")
     showing.add_argument("-o", "--output", metavar="OUT.svg", required=True, help="where it is drawn")
+    recording.add_parsers(commands)
+    evidence.add_parsers(commands)
     return made
 
 
@@ -63,15 +68,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what prepare says aloud is part of an explanation
-            if given.command == "explain":
-                _explain(given.file, given.picture)
-            else:
-                _show(given.file, given.impl, given.output)
+            return _done(given)
     except (UsageError, RefusedError) as error:
         print(f"observance: {error}", file=sys.stderr)
         return REFUSED if isinstance(error, RefusedError) else WRONG
     except BrokenPipeError:  # who reads has read enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
+def _done(given: argparse.Namespace) -> int:
+    """Do what the command line says, and return the exit code."""
+    match given.command:
+        case "explain":
+            _explain(given.file, given.picture)
+        case "show":
+            _show(given.file, given.impl, given.output)
+        case "verify" | "merge":
+            return evidence.run(given)
+        case _:
+            return recording.run(given)
     return DONE
 
 

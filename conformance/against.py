@@ -1,0 +1,69 @@
+"""What `--against` asks for: the implementation held against a record, or against another implementation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.judge import Judge, is_claimed
+from observance.conformance.records.changes import changes
+from observance.conformance.records.comparing import Cause, Comparison, compare, save_smallest
+from observance.conformance.records.files import Record, entry, read, record
+from observance.strategies import Case
+
+SHRUNK = 3
+"""So many causes have a smaller case looked for."""
+
+ENDING = ".jsonl"
+"""How the name of a record ends."""
+
+
+def baseline_of(what: str) -> Record | Implementation:
+    """Return what is held against: the record in a file, or an implementation as `--impl` names it.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    return read(what) if what.endswith(ENDING) or Path(what).is_file() else resolve(what)
+
+
+def compared(judge: Judge, baseline: Record | Implementation) -> Comparison:
+    """Return how a judge's implementation differs, and save the smallest case of each cause.
+
+    With a record its cases are tried, and with an implementation drawn ones, of which smaller ones are looked for.
+    """
+    if isinstance(baseline, Record):
+        found = compare(baseline, record(judge.implementation, list(baseline.entries), progress=judge.progress))
+    else:
+        drawn = [case for case in judge.corpus if is_claimed(case, baseline)]
+        theirs, mine = (record(one, drawn, progress=judge.progress) for one in (baseline, judge.implementation))
+        found = _shrunk(judge, baseline, compare(theirs, mine))
+    if found.causes:
+        save_smallest(found, judge.folder)
+    return found
+
+
+def _shrunk(judge: Judge, baseline: Implementation, found: Comparison) -> Comparison:
+    """Return the comparison with smaller cases for the first of its causes."""
+    if judge.only is not None:
+        return found
+    smaller = tuple(_smaller(judge, baseline, cause) for cause in found.causes[:SHRUNK])
+    return replace(found, causes=(*smaller, *found.causes[SHRUNK:]))
+
+
+def _smaller(judge: Judge, baseline: Implementation, cause: Cause) -> Cause:
+    """Return a cause with the smallest case that could be found to show it."""
+
+    def told(case: Case) -> list[object]:
+        return [change.cause for change in changes(entry(baseline, case), entry(judge.implementation, case))]
+
+    key = cause.kind, cause.what, cause.around
+    first = min(cause.seen, key=judge.corpus.index)
+    best = judge.smaller(first, lambda case: is_claimed(case, baseline) and key in told(case), "differs")
+    if best in cause.seen:
+        return cause
+    all_changes = changes(entry(baseline, best), entry(judge.implementation, best))
+    return replace(cause, seen={best: [c for c in all_changes if c.cause == key], **cause.seen})

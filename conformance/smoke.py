@@ -1,0 +1,41 @@
+"""Whether an implementation can be called at all: the smallest model is prepared and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from observance.conformance.outcomes import Outcome
+from observance.conformance.usage import printable, told
+from observance.strategies.case import Call, Case, Entry, Mapping
+
+if TYPE_CHECKING:
+    from observance.conformance.judge import Judge
+
+SMALLEST = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Entry("global", None),)))
+"""One linear layer, and nothing to quantize."""
+
+
+def problem(judge: Judge) -> str | None:
+    """Return what is wrong with the result for the smallest model, or None."""
+    outcome = judge.calls.fresh(SMALLEST)
+    if outcome.error is not None:
+        return f"it raised {told(outcome.error)}"
+    if outcome.misshapen is None and outcome.prepared is not None:
+        return _forward_problem(outcome)
+    return outcome.misshapen and printable(outcome.misshapen)
+
+
+def _forward_problem(outcome: Outcome) -> str | None:
+    """Return what is wrong with the result of the prepared model, or None."""
+    assert outcome.prepared is not None
+    inputs = outcome.arguments.example_inputs
+    with torch.no_grad():
+        wanted = outcome.arguments.float_model(*inputs)
+        try:
+            found = outcome.prepared(*inputs)
+        except Exception as error:  # whatever it raises, it does not run
+            return f"the prepared model does not run: {told(error)}"
+    same = isinstance(found, torch.Tensor) and torch.equal(wanted, found)
+    return None if same else "the prepared model computes another result"

@@ -1,0 +1,167 @@
+"""Makes the recorded corpus: cases that are drawn, and of those the ones that cover all of `prepare` and give every
+saboteur away.
+
+    python -m tests.corpus_made
+
+The first ones are those that tell: for each rule a case that gives its saboteur away, then the cases of the known
+deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
+adds: every operator and every feature is met `LEAST` times, and any two features that meet in what is drawn meet here,
+first among the cases that everybody claims, then among all.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import itertools
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from observance.conformance import corpus
+from observance.conformance.claims import Claims
+from observance.conformance.corpus import Entry
+from observance.conformance.deviations import load
+from observance.conformance.deviations.pin import import_rules
+from observance.conformance.implementations import resolve
+from observance.conformance.judge import Judge, is_claimed, needs_of
+from observance.conformance.rules import RULES, Rule
+from observance.strategies import Case
+from observance.strategies.features import features
+
+from .history import REPORTS
+from .saboteurs import SABOTEURS
+from .test_saboteurs import honest, judge_of
+
+SIZE, PLAIN = 1_500, 400
+"""How many cases the corpus has, and how many of them at least everybody claims."""
+
+LEAST = 40
+"""How often each feature and each operator is met, if what is drawn has it as often."""
+
+SEED, DRAWN = 2, 1_500
+"""The cases from which it is chosen, beside those on which the saboteurs are tried."""
+
+FIRST = 100
+"""So many drawn cases are tried before the ones that are known to tell something."""
+
+SPECIAL = {"qat", "equalization"}
+"""What a rule that needs it speaks of, and of nothing else."""
+
+NARROW = Claims(frozenset({"static", "dynamic", "weight-only"}), None, "narrow", "1")
+"""The claims of somebody who has just begun, for whom no rule should be vacuous either."""
+
+
+def pool() -> list[Case]:
+    """Return the cases to choose from, each once, in the order of drawing."""
+    return list(dict.fromkeys([*honest().corpus, *Judge(resolve("reference"), DRAWN, start=SEED).corpus]))
+
+
+def is_plain(case: Case) -> bool:
+    """Whether a case has only what everybody claims."""
+    return is_claimed(case, replace(resolve("reference"), claims=NARROW))
+
+
+def telling(cases: Sequence[Case]) -> dict[Case, list[str]]:
+    """Return for each rule that sees drawn cases one that gives its saboteur away, with all rules that it is for.
+
+    What is rare in drawn cases is looked for in those that were written for it, before many more are tried.
+    """
+    found: dict[Case, list[str]] = {}
+    ordered = list(dict.fromkeys([*cases[:FIRST], *known(), *cases]))
+    for name in sorted(SABOTEURS):
+        if not RULES[name].own:
+            judge, speaking = judge_of(name), (case for case in ordered if _has_needs(RULES[name], case))
+            found.setdefault(next(case for case in speaking if _is_told(judge, name, case)), []).append(name)
+            print(f"{name}: told", file=sys.stderr, flush=True)
+    return found
+
+
+def _has_needs(rule: Rule, case: Case) -> bool:
+    """Whether a case has what a rule speaks of."""
+    return needs_of(case).issuperset(SPECIAL & set(rule.needs))
+
+
+def _is_told(judge: Judge, name: str, case: Case) -> bool:
+    """Whether a rule finds what is wrong in a case."""
+    return any(finding.broken for finding in judge.findings(RULES[name], case))
+
+
+def known() -> Iterator[Case]:
+    """Yield the cases on which an implementation is known to err, or to have erred."""
+    pinned = (entry.pinned for entry in load("torch").entries)
+    for case in itertools.chain(pinned, (report.case for report in REPORTS)):
+        if not case.written:
+            yield case
+
+
+@functools.cache
+def parts(case: Case) -> frozenset[str]:
+    """Return what is counted in a case: its features, and its operators."""
+    return frozenset({*features(case), *(f"operator {call.operator}" for call in case.calls)})
+
+
+def chosen(cases: Iterable[Case], given: Sequence[Case], size: int) -> list[Case]:
+    """Return further cases, so many that there are `size`, each for what it adds to those that are given."""
+    met: Counter[str] = Counter()
+    pairs: set[tuple[str, str]] = set()
+    found: list[Case] = []
+    met_in = frozenset(given)
+    for case in given:
+        _enter(case, met, pairs)
+    # What a case adds becomes less and never more: one that is still worth most when it is looked at again is the best.
+    others = (case for case in cases if case not in met_in)
+    left = [(-_worth(case, met, pairs), number, case) for number, case in enumerate(others)]
+    heapq.heapify(left)
+    while len(given) + len(found) < size and left:
+        _, number, case = left[0]
+        worth = -_worth(case, met, pairs), number
+        if worth > min((entry[:2] for entry in left[1:3]), default=worth):
+            heapq.heapreplace(left, (*worth, case))
+        else:
+            heapq.heappop(left)
+            _enter(case, met, pairs)
+            found.append(case)
+    return found
+
+
+def _enter(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> None:
+    """Count what a case has."""
+    met.update(parts(case))
+    pairs.update(_together(case))
+
+
+@functools.cache
+def _together(case: Case) -> frozenset[tuple[str, str]]:
+    """Return the pairs of features that meet in a case."""
+    return frozenset(itertools.combinations(features(case), 2))
+
+
+def _worth(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> float:
+    """Return how much a case adds to what is met, for its size: a small case is cheap to judge and easy to read."""
+    lacking = sum(1 / (1 + met[part]) for part in parts(case) if met[part] < LEAST)  # what is rare counts most
+    return (len(_together(case) - pairs) + 5 * lacking + 0.1) / (2 + len(case.calls))
+
+
+def main() -> None:
+    """Make the corpus and write it."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    import_rules()
+    drawn = pool()
+    plain = [case for case in drawn if is_plain(case)]
+    told = telling(drawn)
+    cases = list(dict.fromkeys([*told, *known()]))
+    cases += chosen(plain, cases, len(cases) + PLAIN)
+    cases += chosen(drawn, cases, SIZE)
+    entries = [Entry(case, tuple(told.get(case, ()))) for case in cases]
+    corpus.write(entries, corpus.FILE)
+    print(f"{len(entries)} cases, of which {len(told)} tell {len(SABOTEURS)} saboteurs", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
