@@ -1,0 +1,223 @@
+"""Try faults: which cases tell them from the unbroken implementation, and which rules catch them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import coverage
+import torch
+from injection import MODULES, Fault, file_of, with_fault, wrapped
+from looks import look
+
+from observance.conformance.deviations.pin import import_rules
+from observance.conformance.deviations.register import load
+from observance.conformance.implementations import resolve
+from observance.conformance.judge import COSTLY_CASES, COSTLY_SHARE, Judge
+from observance.conformance.outcomes import call
+from observance.conformance.rules import MUST, RULES, Rule
+from observance.strategies import Case, build
+
+TRIED, JUDGED = 400, 25
+"""How many cases that execute a fault are tried at most, and how many that tell it are held against the rules."""
+
+SECONDS, MEMORY = 150, 4 << 30
+"""What one fault may take: a `prepare` that hangs, or that eats the memory, is told by the case at which it does."""
+
+OWN = "by hand"
+
+
+@dataclass
+class Result:
+    """What came of one fault.
+
+    Attributes
+    ----------
+    fault
+        Its id.
+    reached
+        How many drawn cases execute it.
+    told_at, caught_at
+        The number of the first drawn case that tells it, and that breaks a rule; -1 if none does.
+    rules
+        The rules that catch it there.
+    own
+        The rules that catch it by cases of their own, looked for where no drawn case does.
+    calls
+        How many operators the shrunk case has; -1 if it was not shrunk.
+    note
+        What else is to be said: that it hangs.
+    """
+
+    fault: str
+    reached: int = 0
+    told_at: int = -1
+    caught_at: int = -1
+    rules: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+    calls: int = -1
+    note: str = ""
+
+
+class Bench:
+    """The cases, what the unbroken implementation does with them, and what it executes for that."""
+
+    def __init__(self, name: str, count: int, seed: int = 0) -> None:
+        import_rules()
+        self.name, self.implementation = name, resolve(name)
+        self.register = load("torch").at(torch.__version__) if name == "torch" else None
+        self.rules = [rule for rule in RULES.values() if rule.level == MUST]
+        self.tracer = coverage.Coverage(
+            branch=True, data_file=None, config_file=False, include=[file_of(module) for module in MODULES[name]]
+        )
+        self.context = ""
+        self.judge = self._judge_of(wrapped(self.implementation, self._traced), count, seed)
+        self.cases = self.judge.corpus
+        self.share = max(COSTLY_SHARE, len(self.cases) // COSTLY_CASES)
+        self.looks = [look(self._outcome(str(number), case)) for number, case in enumerate(self.cases)]
+        for case in dict.fromkeys(case for rule in self.rules for case in rule.own):
+            with contextlib.suppress(Exception):  # wrong calls are refused
+                self.context = OWN
+                call(self.judge.implementation, build(case))
+        self.executed = {module: self._executed(module) for module in MODULES[name]}
+        self.reports = {module: self._report(module) for module in MODULES[name]}
+
+    def _judge_of(self, implementation: Any, count: int, seed: int = 0) -> Judge:
+        return Judge(implementation, count, self.register, start=seed)
+
+    def _outcome(self, context: str, case: Case) -> Any:
+        """Return what the unbroken implementation does, and note what it executes."""
+        self.context = context
+        return self.judge.calls.outcome(case)
+
+    @contextlib.contextmanager
+    def _traced(self) -> Iterator[None]:
+        """Note what is executed, and for which case."""
+        self.tracer.start()
+        self.tracer.switch_context(self.context)
+        try:
+            yield
+        finally:
+            self.tracer.stop()
+
+    def _executed(self, module: str) -> dict[int, list[str]]:
+        """Return for each line of a module the cases that execute it."""
+        return self.tracer.get_data().contexts_by_lineno(file_of(module))
+
+    def _report(self, module: str) -> dict[str, Any]:
+        """Return coverage's report on one module: its lines, its branches, and those of each function."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "report.json"
+            self.tracer.json_report(outfile=str(path), include=[file_of(module)])
+            (report,) = json.loads(path.read_text(encoding="utf-8"))["files"].values()
+        return dict(report)
+
+    def cases_of(self, fault: Fault) -> tuple[list[int], bool]:
+        """Return the drawn cases that execute a fault's statement, and whether one that is written by hand does."""
+        lines = self.executed[fault.module]
+        first, last = fault.mutant.lines
+        if self._is_constant(fault):
+            return list(range(len(self.cases))), True
+        found = {context for line in range(first, last + 1) for context in lines.get(line, ())}
+        return sorted(int(context) for context in found if context.isdigit()), OWN in found
+
+    def _is_constant(self, fault: Fault) -> bool:
+        """Whether a fault is in a constant of the module, which any case may read."""
+        return fault.mutant.function.isupper()
+
+    def is_called(self, fault: Fault) -> bool:
+        """Whether any case executes a part of the function that a fault is in."""
+        functions = self.reports[fault.module]["functions"]
+        called = {name.partition(".")[0] for name, part in functions.items() if name and part["executed_lines"]}
+        return self._is_constant(fault) or fault.mutant.function in called
+
+    def test(self, fault: Fault, shrink: bool, tell: Callable[[Result], None]) -> Result:
+        """Return what comes of one fault; `tell` is given the result as it grows."""
+        numbers, own = self.cases_of(fault)
+        result = Result(fault.id, len(numbers))
+        judge = self._judge_of(with_fault(self.implementation, fault), len(self.cases))
+        judge.corpus, judge.standard, judge.known = self.cases, self.judge.standard, self.judge.known
+        judged = 0
+        for number in numbers[:TRIED]:
+            tell(Result(fault.id, len(numbers), number, number, [], [], -1, "hangs or kills the process"))
+            if look(judge.calls.outcome(self.cases[number])) - self.looks[number]:
+                result.told_at = number if result.told_at < 0 else result.told_at
+                result.rules = [rule.id for rule in self.rules if self._catches(judge, rule, number)]
+                judged += 1
+                if result.rules:
+                    result.caught_at = number
+                    break
+                if judged == JUDGED:
+                    break
+        if result.caught_at < 0 and own:
+            result.own = [r.id for r in self.rules if any(_breaks(judge, r, case) for case in r.own)]
+        if shrink and result.rules:
+            smallest, _ = judge.smallest(RULES[result.rules[0]], self.cases[result.caught_at])
+            result.calls = len(smallest.calls)
+        return result
+
+    def _catches(self, judge: Judge, rule: Rule, number: int) -> bool:
+        """Whether a rule is held against a case, as the judge does, and catches the fault there."""
+        case = self.cases[number]
+        return rule.is_for(case) and not (rule.costly and number % self.share) and _breaks(judge, rule, case)
+
+    def clock(self, count: int) -> list[float]:
+        """Return the CPU seconds after which each of the first cases is judged by all rules."""
+        judge = self._judge_of(self.implementation, count)
+        began, seconds = time.process_time(), []
+        for number, case in enumerate(judge.corpus[:count]):
+            for rule in self.rules:
+                if rule.is_for(case) and not (rule.costly and number % self.share):
+                    judge.unexplained(rule, case)
+            seconds.append(round(time.process_time() - began, 2))
+        return seconds
+
+
+def _breaks(judge: Judge, rule: Rule, case: Case) -> bool:
+    """Whether a case breaks a rule and nothing explains it; a rule that itself fails catches it too."""
+    try:
+        return bool(judge.unexplained(rule, case))
+    except Exception:  # the suite reports it as the failure of this rule's test
+        return True
+
+
+def apart(bench: Bench, fault: Fault, shrink: bool = False) -> Result:
+    """Test a fault in a forked process, so that it is gone afterwards."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+
+        def tell(result: Result) -> None:
+            os.write(writing, json.dumps(asdict(result)).encode() + b"\n")
+
+        try:
+            signal.alarm(SECONDS)
+            _limit_memory()
+            warnings.simplefilter("ignore")
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                tell(bench.test(fault, shrink, tell))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        last = pipe.read().splitlines()[-1:]
+    os.waitpid(child, 0)
+    return Result(**json.loads(last[0])) if last else Result(fault.id, note="could not be tried")
+
+
+def _limit_memory() -> None:
+    """Let the process have little more memory than it has."""
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
