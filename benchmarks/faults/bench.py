@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import resource
@@ -11,8 +12,8 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ from observance.strategies import Case, build
 TRIED, JUDGED = 400, 25
 """How many cases that execute a fault are tried at most, and how many that tell it are held against the rules."""
 
-SECONDS, MEMORY = 150, 4 << 30
-"""What one fault may take: a `prepare` that hangs, or that eats the memory, is told by the case at which it does."""
+SECONDS, LONG, MEMORY = 60, 600, 4 << 30
+"""What a fault may take at one case, and when a case is made smaller: one that takes more hangs, or eats the memory."""
 
 OWN = "by hand"
 
@@ -51,7 +52,9 @@ class Result:
     told_at, caught_at
         The number of the first drawn case that tells it, and that breaks a rule; -1 if none does.
     rules
-        The rules that catch it there.
+        The rules of the level `MUST` that catch it there.
+    upstream
+        The rules of the level `UPSTREAM` that catch it, looked for where none of the others does.
     own
         The rules that catch it by cases of their own, looked for where no drawn case does.
     calls
@@ -65,6 +68,7 @@ class Result:
     told_at: int = -1
     caught_at: int = -1
     rules: list[str] = field(default_factory=list)
+    upstream: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
     calls: int = -1
     note: str = ""
@@ -78,6 +82,7 @@ class Bench:
         self.name, self.implementation = name, resolve(name)
         self.register = load("torch").at(torch.__version__) if name == "torch" else None
         self.rules = [rule for rule in RULES.values() if rule.level == MUST]
+        self.weaker = [rule for rule in RULES.values() if rule.level != MUST]
         self.tracer = coverage.Coverage(
             branch=True, data_file=None, config_file=False, include=[file_of(module) for module in MODULES[name]]
         )
@@ -145,21 +150,18 @@ class Bench:
     def test(self, fault: Fault, shrink: bool, tell: Callable[[Result], None]) -> Result:
         """Return what comes of one fault; `tell` is given the result as it grows."""
         numbers, own = self.cases_of(fault)
-        result = Result(fault.id, len(numbers))
         judge = self._judge_of(with_fault(self.implementation, fault), len(self.cases))
         judge.corpus, judge.standard, judge.known = self.cases, self.judge.standard, self.judge.known
-        judged = 0
-        for number in numbers[:TRIED]:
-            tell(Result(fault.id, len(numbers), number, number, [], [], -1, "hangs or kills the process"))
-            if look(judge.calls.outcome(self.cases[number])) - self.looks[number]:
-                result.told_at = number if result.told_at < 0 else result.told_at
-                result.rules = [rule.id for rule in self.rules if self._catches(judge, rule, number)]
-                judged += 1
-                if result.rules:
-                    result.caught_at = number
-                    break
-                if judged == JUDGED:
-                    break
+        result = Result(fault.id, len(numbers))
+        for number in self._telling(judge, numbers, result, tell):
+            result.rules = [rule.id for rule in self.rules if self._catches(judge, rule, number)]
+            if result.rules:
+                result.caught_at = number
+                break
+            if not result.upstream:
+                result.upstream = [rule.id for rule in self.weaker if self._catches(judge, rule, number)]
+        tell(result)
+        signal.alarm(LONG)
         if result.caught_at < 0 and own:
             result.own = [r.id for r in self.rules if any(_breaks(judge, r, case) for case in r.own)]
         if shrink and result.rules:
@@ -167,21 +169,44 @@ class Bench:
             result.calls = len(smallest.calls)
         return result
 
+    def _telling(
+        self, judge: Judge, numbers: Iterable[int], result: Result, tell: Callable[[Result], None]
+    ) -> Iterator[int]:
+        """Yield the cases that tell a fault."""
+        told = 0
+        for number in itertools.islice(numbers, TRIED):
+            first = number if result.told_at < 0 else result.told_at
+            tell(replace(result, told_at=first, caught_at=number, note="hangs or kills the process"))
+            signal.alarm(SECONDS)
+            if look(judge.calls.outcome(self.cases[number])) - self.looks[number]:
+                result.told_at, told = first, told + 1
+                yield number
+            if told == JUDGED:
+                break
+
     def _catches(self, judge: Judge, rule: Rule, number: int) -> bool:
         """Whether a rule is held against a case, as the judge does, and catches the fault there."""
         case = self.cases[number]
         return rule.is_for(case) and not (rule.costly and number % self.share) and _breaks(judge, rule, case)
 
     def clock(self, count: int) -> list[float]:
-        """Return the CPU seconds after which each of the first cases is judged by all rules."""
+        """Return the CPU seconds that a run takes to begin, and those after which it has judged each drawn case.
+
+        It begins when all cases are drawn, and those that are written by hand are judged.
+        """
         judge = self._judge_of(self.implementation, count)
-        began, seconds = time.process_time(), []
-        for number, case in enumerate(judge.corpus[:count]):
+        seconds, began = [], time.process_time()
+        for rule in self.rules:
+            for case in rule.own:
+                judge.unexplained(rule, case)
+        for number, case in enumerate(judge.corpus):
+            if not number:
+                seconds, began = [time.process_time() - began], time.process_time()
             for rule in self.rules:
                 if rule.is_for(case) and not (rule.costly and number % self.share):
                     judge.unexplained(rule, case)
-            seconds.append(round(time.process_time() - began, 2))
-        return seconds
+            seconds.append(time.process_time() - began)
+        return [round(one, 2) for one in seconds]
 
 
 def _breaks(judge: Judge, rule: Rule, case: Case) -> bool:
@@ -203,7 +228,6 @@ def apart(bench: Bench, fault: Fault, shrink: bool = False) -> Result:
             os.write(writing, json.dumps(asdict(result)).encode() + b"\n")
 
         try:
-            signal.alarm(SECONDS)
             _limit_memory()
             warnings.simplefilter("ignore")
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -16,19 +16,25 @@ import hashlib
 import importlib.metadata
 import json
 import sys
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import Bench, Result, apart
+from bench import JUDGED, TRIED, Bench, Result, apart
 from injection import MODULES, Fault, faults
+
+from observance.conformance.judge import EFFORTS
 
 FOLDER = Path(__file__).resolve().parent
 
-CLOCKED = 240
-"""For how many cases the time is taken: as many as are drawn by default."""
+CLOCKED = EFFORTS["default"]
+"""For how many cases the time is taken."""
+
+IMPORTED = time.process_time()
+"""The CPU seconds that all imports took."""
 
 
 def main() -> int:
@@ -113,7 +119,8 @@ def _head(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         count = sum(part["summary"]["num_branches"] for name, part in report["functions"].items() if name in inside)
         branches[module] = {"count": count, "missing": missing}
     head = _conditions(options) | {"drawn": len(bench.cases), "rules": len(bench.rules), "branches": branches}
-    return head | {"seconds": bench.clock(min(CLOCKED, options.cases))}
+    start, *seconds = bench.clock(min(CLOCKED, options.cases))
+    return head | {"tried": TRIED, "judged": JUDGED, "start": round(IMPORTED + start, 1), "seconds": seconds}
 
 
 def _enter(path: Path, found: dict[str, Any], result: Result) -> None:
