@@ -33,8 +33,8 @@ from observance.strategies import Case, build
 TRIED, JUDGED = 400, 25
 """How many cases that execute a fault are tried at most, and how many that tell it are held against the rules."""
 
-SECONDS, LONG, MEMORY = 60, 600, 4 << 30
-"""What a fault may take at one case, and when a case is made smaller: one that takes more hangs, or eats the memory."""
+SECONDS, LONG, MEMORY = 30, 300, 4 << 30
+"""What a fault may take of a CPU at one case, and to make one smaller, and of memory: one that takes more hangs."""
 
 OWN = "by hand"
 
@@ -57,6 +57,9 @@ class Result:
         The rules of the level `UPSTREAM` that catch it, looked for where none of the others does.
     own
         The rules that catch it by cases of their own, looked for where no drawn case does.
+    mended
+        The known deviations whose pinned cases no longer show them, which the suite reports as well; looked for
+        where no rule catches it.
     calls
         How many operators the shrunk case has; -1 if it was not shrunk.
     note
@@ -70,14 +73,25 @@ class Result:
     rules: list[str] = field(default_factory=list)
     upstream: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
     calls: int = -1
     note: str = ""
 
 
 class Bench:
-    """The cases, what the unbroken implementation does with them, and what it executes for that."""
+    """The cases, what the unbroken implementation does with them, and what it executes for that.
 
-    def __init__(self, name: str, count: int, seed: int = 0) -> None:
+    Parameters
+    ----------
+    name
+        The implementation that faults are injected into.
+    count, seed
+        How many cases are drawn, and from which seed.
+    by_hand
+        Whether the cases that are written by hand, or pinned, are tried as well.
+    """
+
+    def __init__(self, name: str, count: int, seed: int = 0, by_hand: bool = True) -> None:
         import_rules()
         self.name, self.implementation = name, resolve(name)
         self.register = load("torch").at(torch.__version__) if name == "torch" else None
@@ -91,7 +105,9 @@ class Bench:
         self.cases = self.judge.corpus
         self.share = max(COSTLY_SHARE, len(self.cases) // COSTLY_CASES)
         self.looks = [look(self._outcome(str(number), case)) for number, case in enumerate(self.cases)]
-        for case in dict.fromkeys(case for rule in self.rules for case in rule.own):
+        self.entries = list(self.register.entries) if self.register and by_hand else []
+        self.pinned = {entry.id: look(self._outcome(OWN, entry.pinned)) for entry in self.entries}
+        for case in dict.fromkeys(case for rule in self.rules for case in rule.own if by_hand):
             with contextlib.suppress(Exception):  # wrong calls are refused
                 self.context = OWN
                 call(self.judge.implementation, build(case))
@@ -161,9 +177,10 @@ class Bench:
             if not result.upstream:
                 result.upstream = [rule.id for rule in self.weaker if self._catches(judge, rule, number)]
         tell(result)
-        signal.alarm(LONG)
+        signal.setitimer(signal.ITIMER_PROF, LONG)
         if result.caught_at < 0 and own:
             result.own = [r.id for r in self.rules if any(_breaks(judge, r, case) for case in r.own)]
+            result.mended = [] if result.own else self._mended(judge)
         if shrink and result.rules:
             smallest, _ = judge.smallest(RULES[result.rules[0]], self.cases[result.caught_at])
             result.calls = len(smallest.calls)
@@ -177,12 +194,17 @@ class Bench:
         for number in itertools.islice(numbers, TRIED):
             first = number if result.told_at < 0 else result.told_at
             tell(replace(result, told_at=first, caught_at=number, note="hangs or kills the process"))
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             if look(judge.calls.outcome(self.cases[number])) - self.looks[number]:
                 result.told_at, told = first, told + 1
                 yield number
             if told == JUDGED:
                 break
+
+    def _mended(self, judge: Judge) -> list[str]:
+        """Return the known deviations that are no longer there with a fault."""
+        told = (e for e in self.entries if look(judge.calls.outcome(e.pinned)) - self.pinned[e.id])
+        return [entry.id for entry in told if judge.still_deviates(entry)]
 
     def _catches(self, judge: Judge, rule: Rule, number: int) -> bool:
         """Whether a rule is held against a case, as the judge does, and catches the fault there."""
