@@ -13,7 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import coverage
 import torch
 from injection import MODULES, Fault, file_of, with_fault, wrapped
 from looks import look
+from results import Result
 
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import load
@@ -37,45 +38,6 @@ SECONDS, LONG, MEMORY = 30, 300, 4 << 30
 """What a fault may take of a CPU at one case, and to make one smaller, and of memory: one that takes more hangs."""
 
 OWN = "by hand"
-
-
-@dataclass
-class Result:
-    """What came of one fault.
-
-    Attributes
-    ----------
-    fault
-        Its id.
-    reached
-        How many drawn cases execute it.
-    told_at, caught_at
-        The number of the first drawn case that tells it, and that breaks a rule; -1 if none does.
-    rules
-        The rules of the level `MUST` that catch it there.
-    upstream
-        The rules of the level `UPSTREAM` that catch it, looked for where none of the others does.
-    own
-        The rules that catch it by cases of their own, looked for where no drawn case does.
-    mended
-        The known deviations whose pinned cases no longer show them, which the suite reports as well; looked for
-        where no rule catches it.
-    calls
-        How many operators the shrunk case has; -1 if it was not shrunk.
-    note
-        What else is to be said: that it hangs.
-    """
-
-    fault: str
-    reached: int = 0
-    told_at: int = -1
-    caught_at: int = -1
-    rules: list[str] = field(default_factory=list)
-    upstream: list[str] = field(default_factory=list)
-    own: list[str] = field(default_factory=list)
-    mended: list[str] = field(default_factory=list)
-    calls: int = -1
-    note: str = ""
 
 
 class Bench:

@@ -88,7 +88,12 @@ def _owners(tree: ast.Module) -> dict[int, str]:
     found = {}
     for statement in tree.body:
         match statement:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.ClassDef(name=name)
+                | ast.Assign(targets=[ast.Name(id=name)])
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr())
+            ):
                 found |= {id(node): name for node in ast.walk(statement) if node is not statement}
     return found
 

@@ -14,60 +14,64 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import JUDGED, TRIED, Bench, Result, apart
+from bench import JUDGED, TRIED, Bench, apart
 from injection import MODULES, Fault, faults
+from results import Result, is_caught
 
 from observance.conformance.judge import EFFORTS
 
 FOLDER = Path(__file__).resolve().parent
-
-CLOCKED = EFFORTS["default"]
-"""For how many cases the time is taken."""
 
 IMPORTED = time.process_time()
 """The CPU seconds that all imports took."""
 
 
 def main() -> int:
-    """Try the faults that have no result yet, and write the results; return the exit code."""
+    """Try the faults that are asked for and have no result yet, and write the results; return the exit code."""
     options = _options()
     warnings.simplefilter("ignore")
     path = options.results or FOLDER / f"results-{options.impl}.json"
-    known = _known(path, options)
-    if known is None:
+    found = _known(path, options)
+    if found is None:
         return 2
-    bench = Bench(options.impl, options.cases, options.draw_seed)
+    bench = Bench(options.impl, options.cases, options.draw_seed, not options.drawn_only)
     every = {fault.id: fault for fault in in_order(faults(options.impl)) if bench.is_called(fault)}
-    found: dict[str, Any] = known or _head(bench, options) | {"faults": len(every), "results": {}}
-    for fault in _chosen(every.values(), options):
-        if fault.id not in found["results"]:
+    found |= _head(bench, options) | {"faults": len(every), "results": found.get("results", {})}
+    for fault in itertools.islice((fault for fault in every.values() if options.only in fault.id), options.sample):
+        result = found["results"].get(fault.id)
+        if result is None or (options.again and not is_caught(result)):
             _enter(path, found, apart(bench, fault))
-            print(_line(fault, Result(**found["results"][fault.id])), flush=True)
     caught = [every[name] for name, result in found["results"].items() if result["rules"] and name in every]
     for fault in caught[: options.shrink]:
         if found["results"][fault.id]["calls"] < 0:
             _enter(path, found, apart(bench, fault, shrink=True))
-            print(_line(fault, Result(**found["results"][fault.id])), flush=True)
+    if options.clock:
+        found |= {"clock": bench.clock(options.clock), "imported": IMPORTED}
+        _write(path, found)
     return 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--impl", choices=list(MODULES), default="torch")
-    parser.add_argument("--cases", type=int, default=1000, help="how many cases are drawn")
+    parser.add_argument("--cases", type=int, default=EFFORTS["default"], help="how many cases are drawn")
     parser.add_argument("--draw-seed", type=int, default=0)
+    parser.add_argument("--drawn-only", action="store_true", help="try no cases that are written by hand or pinned")
     parser.add_argument("--sample", type=int, help="how many faults are tried: the same ones first each time; else all")
     parser.add_argument("--only", default="", help="faults whose id has this text")
+    parser.add_argument("--again", action="store_true", help="try those again that were not caught")
     parser.add_argument("--shrink", type=int, default=0, help="of how many caught faults the case is made smaller")
+    parser.add_argument("--clock", type=int, default=0, help="for how many cases the time of judging is taken")
     parser.add_argument("--results", type=Path, help="another file for the results")
     return parser.parse_args()
 
@@ -75,12 +79,6 @@ def _options() -> argparse.Namespace:
 def in_order(every: Iterable[Fault]) -> list[Fault]:
     """Return faults in an order in which any first part is an even sample."""
     return sorted(every, key=lambda fault: hashlib.sha256(fault.id.encode()).hexdigest())
-
-
-def _chosen(every: Iterable[Fault], options: argparse.Namespace) -> Iterator[Fault]:
-    """Yield the faults that are asked for."""
-    fitting = [fault for fault in every if options.only in fault.id]
-    yield from fitting[: options.sample]
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
@@ -109,38 +107,38 @@ def _known(path: Path, options: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _head(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is measured once: the time that judging takes, and the branches that no case takes."""
+    """Return what is true of all faults, and the branches that no case takes."""
     branches = {}
     for module, report in bench.reports.items():
-        inside = {
-            name: part["missing_branches"] for name, part in report["functions"].items() if part["executed_lines"]
-        }
-        missing = [f"{name}:{first}->{last}" for name, parts in inside.items() if name for first, last in parts]
-        count = sum(part["summary"]["num_branches"] for name, part in report["functions"].items() if name in inside)
+        inside = {name: part for name, part in report["functions"].items() if name and part["executed_lines"]}
+        missing = [f"{name}:{a}->{b}" for name, part in inside.items() for a, b in part["missing_branches"]]
+        count = sum(part["summary"]["num_branches"] for part in inside.values())
         branches[module] = {"count": count, "missing": missing}
-    head = _conditions(options) | {"drawn": len(bench.cases), "rules": len(bench.rules), "branches": branches}
-    start, *seconds = bench.clock(min(CLOCKED, options.cases))
-    return head | {"tried": TRIED, "judged": JUDGED, "start": round(IMPORTED + start, 1), "seconds": seconds}
+    head = {"rules": len(bench.rules), "tried": TRIED, "judged": JUDGED, "branches": branches}
+    return _conditions(options) | head | {"drawn": len(bench.cases)}
 
 
 def _enter(path: Path, found: dict[str, Any], result: Result) -> None:
-    """Write the results down with one more."""
+    """Write the results down with one more, and print it."""
     found["results"][result.fault] = asdict(result)
+    _write(path, found)
+    print(_line(result), flush=True)
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    """Write the results down, all or nothing."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
-def _line(fault: Fault, result: Result) -> str:
-    """Return what came of a fault on one line, with the code as it was."""
-    if result.caught_at >= 0:
-        said = f"caught at {result.caught_at} by {','.join(result.rules)} {result.note}"
-    elif result.own:
-        said = f"caught by {','.join(result.own)}"
-    else:
-        said = f"told at {result.told_at}, not caught" if result.told_at >= 0 else f"survived {result.reached}"
+def _line(result: Result) -> str:
+    """Return what came of a fault on one line."""
+    by = ",".join(result.rules or result.own or result.mended) or result.note
+    told = f"told at {result.told_at}, " if result.told_at >= 0 else f"executed by {result.reached}, "
     size = f", {result.calls} calls" if result.calls >= 0 else ""
-    return f"{fault.id}: {said}{size} | {fault.mutant.text}"
+    caught = f"caught at {result.caught_at} by {by}" if by else "not caught"
+    return f"{result.fault}: {told}{caught}{size} {','.join(result.upstream)}"
 
 
 if __name__ == "__main__":

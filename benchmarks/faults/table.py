@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reasons import EQUIVALENT, REASONS, UNTAKEN, Reason
+from results import is_caught, is_told
 
 FOLDER = Path(__file__).resolve().parent
 PATH = FOLDER.parents[1] / "docs" / "faults.md"
@@ -40,14 +41,15 @@ call does anything else with it), *out of scope* (what it does no rule forbids, 
 
 _HOW = """\
 The cases are those of the suite, in the order in which it draws them; they count from 1. A fault is tried on the
-first {tried} cases that execute it, and the first {judged} of these that tell it are held against the rules; rules that
-call the implementation again see one case in five, as always. So *caught at* is an upper bound: a rule may catch a
+first {tried} of them that execute it, and the first {judged} of these that tell it are held against the rules; rules
+that call the implementation again see one case in five, as always. So *caught at* is an upper bound: a rule may catch a
 fault earlier through a case that it derives. Only faults that no drawn case lets the rules catch are held against the
-cases that are written by hand. *Seconds* are those of one CPU in which all cases up to that one are prepared and judged
-by all rules. To begin (to import torch, to draw all cases, to judge those that are written by hand) takes another
-{start:.0f}, and all {clocked} cases of the default effort {total:.0f}. *Calls* is the size of the case when it was made
-smaller for the first of its rules, where that was tried.
+cases that are written by hand, and against the pinned cases of the known deviations. *Seconds* are those of one CPU in
+which all cases up to that one are prepared and judged by all rules{start}. *Calls* is the size of the case when it was
+made smaller for the first of its rules, where that was tried.
 """
+
+_START = "; to begin (to import torch, to draw all cases, to judge those that are written by hand) takes another {:.0f}"
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,8 @@ class Report:
 
     def seconds(self, result: dict[str, Any]) -> float | None:
         """Return after how many seconds a fault is caught by a drawn case; None where that was not measured."""
-        clock, at = self.found["seconds"], result["caught_at"]
+        clock, at = self.found.get("clock", [0])[1:], result["caught_at"]
         return clock[at] if 0 <= at < len(clock) else None
-
-
-def is_caught(result: dict[str, Any]) -> bool:
-    """Whether the suite catches a fault: by a rule, or because a known deviation is no longer there."""
-    return bool(result["caught_at"] >= 0 or result["own"] or result["mended"])
-
-
-def is_told(result: dict[str, Any]) -> bool:
-    """Whether a fault is told from the unbroken implementation; a rule that catches it tells it, too."""
-    return bool(result["told_at"] >= 0 or is_caught(result))
 
 
 def problems(report: Report) -> list[str]:
@@ -119,31 +111,32 @@ def _figures(reports: Sequence[Report]) -> str:
     first = reports[0].found
     head = f"| | {' | '.join(r.name for r in reports)} |\n|---|{'---|' * len(reports)}\n"
     lines = "".join(f"| {name} | {' | '.join(cells)} |\n" for name, cells in rows)
-    clock = first["seconds"]
-    how = _HOW.format(
-        tried=first["tried"], judged=first["judged"], start=first["start"], total=clock[-1], clocked=len(clock)
-    )
+    start = _START.format(first["imported"] + first["clock"][0]) if "clock" in first else ""
+    how = _HOW.format(tried=first["tried"], judged=first["judged"], start=start)
     return f"## The figures\n\n{_conditions(reports)}\n\n{head}{lines}\n{how}"
 
 
 def _conditions(reports: Sequence[Report]) -> str:
     """Return under which conditions the faults were tried, and how to do it again."""
     found = reports[0].found
-    commands = "\n".join(
-        f"python benchmarks/faults/run.py --impl {r.name} --cases {r.found['cases']} --sample {len(r.results)}"
-        for r in reports
-    )
+    commands = "\n".join(f"python benchmarks/faults/run.py {_options(report)}" for report in reports)
     releases = f"torch {found['torch']}, Hypothesis {found['hypothesis']}, {found['rules']} rules of the level `MUST`"
     return f"With {releases}:\n\n```sh\n{commands}\npython benchmarks/faults/table.py\n```"
+
+
+def _options(report: Report) -> str:
+    """Return the options with which the faults of an implementation are tried again."""
+    clock = len(report.found.get("clock", [0])) - 1
+    options = f"--impl {report.name} --cases {report.found['cases']} --sample {len(report.results)}"
+    return options + (f" --clock {clock}" if clock else "")
 
 
 def _measures(report: Report) -> dict[str, str]:
     """Return the figures of one implementation, by what they say."""
     real = report.real
     caught = [result for result in real if is_caught(result)]
-    drawn = sorted(result["caught_at"] + 1 for result in caught if result["caught_at"] >= 0)
-    clocked = len(report.found["seconds"])
-    everything = [float("inf") if (s := report.seconds(result)) is None else s for result in caught]
+    drawn = [result["caught_at"] + 1 for result in caught if result["caught_at"] >= 0]
+    seconds = [float("inf") if (found := report.seconds(result)) is None else found for result in caught]
     calls = [result["calls"] for result in caught if result["calls"] >= 0]
     return {
         "faults that fit into functions that cases execute": str(report.found["faults"]),
@@ -151,23 +144,24 @@ def _measures(report: Report) -> dict[str, str]:
         "of these, not equivalent": str(len(real)),
         "of these, told from the unbroken implementation": _share(map(is_told, real)),
         "of these, caught by the rules with the register": _share(map(is_caught, real)),
-        "caught, or broken in a rule of the level `UPSTREAM`": _share(
+        "caught by these, or by a rule of the level `UPSTREAM`": _share(
             is_caught(r) or bool(r["upstream"]) for r in real
         ),
-        f"caught within the {clocked} cases of the default effort, or by cases written by hand": _share(
-            is_caught(r) and r["caught_at"] < clocked for r in real
-        ),
-        "the case at which the median fault is caught": f"{statistics.median(drawn):.0f}",
-        "the seconds after which the median fault is caught": f"{statistics.median(everything):.1f}",
-        "calls in the smallest case of the median fault": (
-            f"{statistics.median(calls):.0f} (of {len(calls)}, at most {max(calls)})" if calls else "not measured"
-        ),
+        "the case at which the median fault is caught, of those that drawn cases catch": _median(drawn, 0),
+        "the seconds after which the median fault is caught": _median(seconds, 1),
+        f"calls in the smallest case of the median fault, of {len(calls)}": _median(calls, 0),
     }
 
 
-def _share(holds: Iterable[bool]) -> str:
+def _median(numbers: list[Any], digits: int) -> str:
+    """Return the median of some numbers; what was not measured is infinite."""
+    median = statistics.median(numbers) if numbers else float("inf")
+    return f"{median:.{digits}f}" if median < float("inf") else "not measured"
+
+
+def _share(holds: Iterable[Any]) -> str:
     """Return how many of some hold, and what share that is."""
-    every = list(holds)
+    every = list(map(bool, holds))
     return f"{sum(every)} of {len(every)}, {sum(every) / len(every):.1%}" if every else "none"
 
 
