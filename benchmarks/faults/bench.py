@@ -19,7 +19,7 @@ from typing import Any
 
 import coverage
 import torch
-from injection import MODULES, Fault, file_of, with_fault, wrapped
+from injection import MODULES, Fault, file_of, functions_of, with_fault, wrapped
 from looks import look
 from results import Result
 
@@ -73,6 +73,8 @@ class Bench:
             with contextlib.suppress(Exception):  # wrong calls are refused
                 self.context = OWN
                 call(self.judge.implementation, build(case))
+        for module in MODULES[name]:
+            functions_of(file_of(module))  # found once, before there are children that would each look for them
         self.executed = {module: self._executed(module) for module in MODULES[name]}
         self.reports = {module: self._report(module) for module in MODULES[name]}
 
@@ -157,7 +159,7 @@ class Bench:
             first = number if result.told_at < 0 else result.told_at
             tell(replace(result, told_at=first, caught_at=number, note="hangs or kills the process"))
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            if look(judge.calls.outcome(self.cases[number])) - self.looks[number]:
+            if look(judge.calls.outcome(self.cases[number])).differs(self.looks[number]):
                 result.told_at, told = first, told + 1
                 yield number
             if told == JUDGED:
@@ -165,7 +167,7 @@ class Bench:
 
     def _mended(self, judge: Judge) -> list[str]:
         """Return the known deviations that are no longer there with a fault."""
-        told = (e for e in self.entries if look(judge.calls.outcome(e.pinned)) - self.pinned[e.id])
+        told = (e for e in self.entries if look(judge.calls.outcome(e.pinned)).differs(self.pinned[e.id]))
         return [entry.id for entry in told if judge.still_deviates(entry)]
 
     def _catches(self, judge: Judge, rule: Rule, number: int) -> bool:

@@ -102,7 +102,7 @@ class Injection:
         tree = mutated(source_of(fault.module), fault.mutant)
         whole = compile(tree, str(module.__file__), "exec", dont_inherit=True)
         made = {_place(code): code for code in _codes(whole)}
-        functions = [f for f in _functions(str(module.__file__)) if _place(f.__code__) in made]
+        functions = [f for f in functions_of(str(module.__file__)) if _place(f.__code__) in made]
         self.codes = [(f, f.__code__, made[_place(f.__code__)]) for f in functions if _is_in(f, fault.mutant)]
         self.names = [] if self.codes else _constants(module, tree, fault.mutant)
 
@@ -151,7 +151,7 @@ def _place(code: CodeType) -> tuple[str, int]:
 
 
 @functools.cache
-def _functions(file: str) -> tuple[FunctionType, ...]:
+def functions_of(file: str) -> tuple[FunctionType, ...]:
     """Return all functions that live and come from a file, decorated ones and methods included."""
     return tuple(f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__code__.co_filename == file)
 

@@ -25,8 +25,8 @@ class Look:
     observation: Observation | None
     text: str
 
-    def __sub__(self, other: Look) -> bool:
-        """Whether the two differ."""
+    def differs(self, other: Look) -> bool:
+        """Whether another call left something else."""
         if self.text != other.text:
             return True
         if self.observation is None or other.observation is None:

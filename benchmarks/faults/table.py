@@ -80,14 +80,15 @@ class Report:
 
 
 def problems(report: Report) -> list[str]:
-    """Return what is to be done before the table is true: survivors without a reason, reasons without a survivor."""
+    """Return what is to be done before the table is true: survivors without a reason, reasons for what is caught."""
+    caught = {result["fault"] for result in report.results if is_caught(result)}
     survivors = {result["fault"] for result in report.results if not is_caught(result)}
     named = [fault for reason in REASONS[report.name] for fault in reason.faults]
     untaken = {(module, branch) for module, some in UNTAKEN.items() for reason in some for branch in reason.branches}
     missing = {(name, b) for name, of in report.found["branches"].items() if name in UNTAKEN for b in of["missing"]}
     return [
         *(f"no reason: {fault}" for fault in sorted(survivors - set(named))),
-        *(f"is caught, or was not tried, and has a reason: {fault}" for fault in sorted(set(named) - survivors)),
+        *(f"is caught, and has a reason: {fault}" for fault in sorted(caught.intersection(named))),
         *(f"two reasons: {fault}" for fault, count in Counter(named).items() if count > 1),
         *(f"no reason: {module} {branch}" for module, branch in sorted(missing - untaken)),
     ]
@@ -189,8 +190,10 @@ def _survivors(report: Report) -> str:
     """Return why each survivor is not caught."""
     lines = [f"## Survivors: {report.name}\n", "| verdict | why | faults |", "|---|---|---|"]
     for reason in REASONS[report.name]:
-        faults = ", ".join(f"`{_short(fault)}`" for fault in reason.faults)
-        lines.append(f"| {reason.verdict} | {reason.text} | {faults} |")
+        tried = [fault for fault in reason.faults if fault in report.found["results"]]
+        if tried:
+            faults = ", ".join(f"`{_short(fault)}`" for fault in tried)
+            lines.append(f"| {reason.verdict} | {reason.text} | {faults} |")
     return "\n".join(lines) + "\n"
 
 
