@@ -127,6 +127,26 @@ def run_after(implementation: Implementation, case: Case, earlier: Case) -> Outc
     return _prepared(implementation, case, retraced(arguments), {})
 
 
+def run_with_dict(calls: Calls, case: Case, config: str) -> Outcome | None:
+    """Prepare a case with one of its configs as a dict and the others as objects; None if it passes no such config.
+
+    Parameters
+    ----------
+    calls
+        Those of the implementation.
+    case
+        The case.
+    config
+        The field of `Arguments` that has the config.
+    """
+    case = replace(case, as_dicts=False)
+    arguments = arguments_of(case, calls.prefused)
+    given = getattr(arguments, config)
+    if given is None:
+        return None
+    return _prepared(calls.implementation, case, replace(arguments, **{config: given.to_dict()}), {})
+
+
 def call(implementation: Implementation, arguments: Arguments) -> Any:
     """Call an implementation in the shape that it has."""
     _let_models_go()

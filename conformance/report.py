@@ -33,7 +33,7 @@ _WIDEST = 2000
 _OBVIOUS = re.compile(
     r"def make_model\(\):.*"
     r"|def make_backend\(\):\s+return None"
-    r"|def make_custom_config\(\):\s+return (PrepareCustomConfig\(\)|\{\})",
+    r"|def make_custom_config\(\):\s+return (None|PrepareCustomConfig\(\)|\{\})",
     re.DOTALL,
 )
 """The functions of a script that say nothing of the case."""

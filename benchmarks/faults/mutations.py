@@ -1,7 +1,9 @@
 """Faults to inject: small changes of a Python module, made in its syntax tree.
 
 `mutants` lists every place of a source at which a fault of some kind fits, in
-order; `mutated` returns the tree with that one fault in it.
+order; `mutated` returns the tree with that one fault in it.  Faults fit in the
+bodies of functions and in the constants of the module; what is evaluated while
+functions and classes are defined is left alone.
 """
 
 from __future__ import annotations
@@ -27,29 +29,50 @@ _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault: the number of its node in a walk of the tree, which change, and where it stands."""
+    """One fault.
+
+    Attributes
+    ----------
+    node
+        The number of its node in a walk of the tree.
+    kind
+        Which change.
+    function
+        The function or class, or else the constant, at the top of the module that it is in.
+    line, column
+        Where its node begins.
+    lines
+        The first and the last line of the statement that it is in; of one with a body, of its head.
+    text
+        The code as it was.
+    """
 
     node: int
     kind: str
     function: str
     line: int
+    column: int
+    lines: tuple[int, int]
     text: str
 
-    def __str__(self) -> str:
-        return f"{self.function}:{self.line} {self.kind}: {self.text}"
+    @property
+    def id(self) -> str:
+        """What names it in a release of the module."""
+        return f"{self.function}:{self.line}:{self.column} {self.kind}"
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """Yield the faults that fit into a source, none in docstrings, annotations, or texts of errors."""
+    """Yield the faults that fit into a source."""
     tree = ast.parse(source)
-    owners = _owners(tree)
+    owners, heads = _owners(tree), _heads(tree)
     silent = {id(node) for node in _silent(tree)}
     for number, node in enumerate(ast.walk(tree)):
-        if id(node) in silent:
+        if id(node) in silent or id(node) not in owners:
             continue
         for kind in _kinds(node):
             text = ast.unparse(node).partition("\n")[0][:90]
-            yield Mutant(number, kind, owners.get(id(node), ""), getattr(node, "lineno", 0), text)
+            place = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+            yield Mutant(number, kind, owners[id(node)], *place, heads[id(node)], text)
 
 
 def mutated(source: str, mutant: Mutant) -> ast.Module:
@@ -61,29 +84,52 @@ def mutated(source: str, mutant: Mutant) -> ast.Module:
 
 
 def _owners(tree: ast.Module) -> dict[int, str]:
-    """Return the name of the outermost function that each node stands in."""
-    functions = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    return {id(node): function.name for function in functions for node in ast.walk(function)}
+    """Return the name of the function, the class or the constant at the top that each node stands in."""
+    found = {}
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.FunctionDef(name=name)
+                | ast.ClassDef(name=name)
+                | ast.Assign(targets=[ast.Name(id=name)])
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr())
+            ):
+                found |= {id(node): name for node in ast.walk(statement) if node is not statement}
+    return found
+
+
+def _heads(tree: ast.Module) -> dict[int, tuple[int, int]]:
+    """Return the first and the last line of the statement that each node is in, or of its head."""
+    found: dict[int, tuple[int, int]] = {}
+    for statement in ast.walk(tree):  # outer statements come first, and are overwritten by inner ones
+        if isinstance(statement, ast.stmt):
+            body = getattr(statement, "body", None)
+            last = max(body[0].lineno - 1, statement.lineno) if body else statement.end_lineno or statement.lineno
+            found |= {id(node): (statement.lineno, last) for node in ast.walk(statement)}
+    return found
 
 
 def _silent(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield the nodes of which a change is no fault in what the module does."""
+    """Yield the nodes of which a change is no fault in what the module does when it is called."""
     for node in ast.walk(tree):
         match node:
-            case ast.Import() | ast.ImportFrom() | ast.Raise() | ast.JoinedStr():
-                yield from ast.walk(node)
-            case ast.Assert():
+            case ast.Import() | ast.ImportFrom() | ast.Raise() | ast.JoinedStr() | ast.Assert():
                 yield from ast.walk(node)
             case ast.Expr(value=ast.Constant()):
                 yield from ast.walk(node)
             case ast.AnnAssign():
                 yield from ast.walk(node.annotation)
             case ast.FunctionDef():
-                for part in (*node.args.args, *node.args.kwonlyargs):
-                    yield from ast.walk(part)
-                yield from ast.walk(node.returns) if node.returns else ()
-            case ast.Assign(targets=[ast.Name(id="__all__")]):
-                yield from ast.walk(node)
+                for part in (node.args, node.returns, *node.decorator_list):
+                    yield from ast.walk(part) if part else ()
+            case ast.ClassDef():
+                for part in (*node.bases, *node.body):
+                    yield from () if isinstance(part, ast.FunctionDef) else ast.walk(part)
+    for statement in tree.body:
+        match statement:
+            # What the module exports, and names for types.
+            case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.Assign(value=ast.Subscript()):
+                yield from ast.walk(statement)
 
 
 def _kinds(node: ast.AST) -> list[str]:
@@ -117,8 +163,9 @@ def _kinds(node: ast.AST) -> list[str]:
             return ["drop statement"]
         case ast.Break() | ast.Continue():
             return ["drop statement"]
-        case ast.Call(args=[_, _, *_]):
-            return ["swap first arguments"]
+        case ast.Call(args=args, keywords=keywords):
+            dropped = [f"drop keyword {index}" for index, keyword in enumerate(keywords) if keyword.arg]
+            return [*(["swap first arguments"] if len(args) > 1 else []), *dropped]
         case ast.Dict(keys=keys) if len(keys) > 1:
             return [f"drop entry {index}" for index in range(len(keys))]
     return []
@@ -167,8 +214,10 @@ def _faulty(node: ast.AST, kind: str) -> ast.AST:
             made.value = ast.Constant(None)
         case ast.Assign(), _:
             made.value = ast.Constant(None)
-        case ast.Call(), _:
+        case ast.Call(), "swap first arguments":
             made.args[:2] = reversed(made.args[:2])
+        case ast.Call(), _:
+            del made.keywords[number]
         case ast.Dict(), _:
             del made.keys[number], made.values[number]
         case _:

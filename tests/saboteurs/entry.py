@@ -64,3 +64,11 @@ def looks_at_weights(original: Saboteur, site: Any, operand: Operand, spec: Any,
     if parameters and float(parameters[0].flatten()[0]) > 0:
         return "the weight is positive"
     return original(site, operand, spec, quantized)
+
+
+@breaks("ENTRY-8", "entry._as_object")
+def is_silent_about_one_dict(original: Saboteur, config: Any, kind: type, name: str) -> Any:
+    """Take a backend config that is a dict without a word."""
+    if not isinstance(config, dict) or kind is not BackendConfig:
+        return original(config, kind, name)
+    return BackendConfig.from_dict(config)
