@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from observance.conformance.implementations import Implementation, resolve
-from observance.conformance.judge import Judge, is_claimed
+from observance.conformance.judge import Judge
+from observance.conformance.needs import is_claimed
 from observance.conformance.records.changes import changes
 from observance.conformance.records.comparing import Cause, Comparison, compare, save_smallest
 from observance.conformance.records.files import Record, entry, read, record

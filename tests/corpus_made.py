@@ -28,7 +28,8 @@ from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import Judge, is_claimed, needs_of
+from observance.conformance.judge import Judge
+from observance.conformance.needs import is_claimed, needs_of
 from observance.conformance.rules import RULES, Rule
 from observance.strategies import Case
 from observance.strategies.features import features
