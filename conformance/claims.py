@@ -28,14 +28,13 @@ FEATURES: dict[str, str] = {
     "order-selectors": "A qconfig mapping may select a call by module name, object type and index.",
     "convert": "The prepared model can be given to PyTorch's convert_fx.",
     "equalization": "Equalization qconfigs are obeyed: the inputs and weights of linear layers and convolutions.",
-    "annotations-fx": "Annotations on the nodes are obeyed beside the qconfigs, as torch's `prepare` did up to 2.6.",
     "annotations-pt2e": "Annotations on the nodes are obeyed alone, as torchao's `prepare` does.",
     "other-devices": "Models may be on another device than the CPU; the suite uses the meta device.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""
 
-FX, PT2E = "annotations-fx", "annotations-pt2e"
-"""The profiles of annotated graphs: whose annotations they are. Both are features, too."""
+PT2E = "annotations-pt2e"
+"""The profile of annotated graphs, which is a feature, too."""
 
 _CLAIM_KEYS = ("features", "torch", "name", "version")
 

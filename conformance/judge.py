@@ -174,7 +174,7 @@ class Judge:
 
         @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
         @seed(self.start)  # below the settings: a seed on top of them takes their database away
-        @given(annotated_cases(self.profile) if self.profile else cases())
+        @given(annotated_cases() if self.profile else cases())
         def draw(case: Case) -> None:
             use(case)
 

@@ -10,7 +10,7 @@ from torch.fx import GraphModule
 
 from observance.conformance import forward
 from observance.conformance.annotated import Annotated, Place, words
-from observance.conformance.claims import FX, PT2E
+from observance.conformance.claims import PT2E
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import program_of
 from observance.conformance.observation import Observation, Seen, describe
@@ -20,7 +20,6 @@ from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged
 from observance.conformance.trials import Trial
 from observance.reference.qspecs import kind_of
 
-_BOTH = (FX, PT2E)
 _PT2E = (PT2E,)
 
 
@@ -216,7 +215,7 @@ def _axis(settings: dict[str, object]) -> object:
     return _axis(dict(inner)) if isinstance(inner, tuple) else settings.get("ch_axis")
 
 
-@rule("ANNOTATIONS-11", MUST, "QuantizationAnnotation: what it may say", profiles=_BOTH)
+@rule("ANNOTATIONS-11", MUST, "QuantizationAnnotation: what it may say", profiles=_PT2E)
 def test_annotations_that_can_be_served_are_not_refused(trial: Trial) -> Iterator[Finding]:
     """A graph whose annotations say for each place what observes it is prepared."""
     if trial.expected.error is None:
@@ -226,7 +225,7 @@ def test_annotations_that_can_be_served_are_not_refused(trial: Trial) -> Iterato
         yield judged(error is None, "the call", "a prepared model", name, because)
 
 
-@rule("ANNOTATIONS-12", MUST, "_create_obs_or_fq_from_qspec: only refer to what has an observer", profiles=_BOTH)
+@rule("ANNOTATIONS-12", MUST, "_create_obs_or_fq_from_qspec: only refer to what has an observer", profiles=_PT2E)
 def test_annotations_that_cannot_be_served_are_refused(trial: Trial) -> Iterator[Finding]:
     """A place that shares with, or is derived from, what has no observer is refused, and not passed over.
 
@@ -237,7 +236,7 @@ def test_annotations_that_cannot_be_served_are_refused(trial: Trial) -> Iterator
         yield judged(trial.outcome.error is not None, "the call", "an error", "a prepared model", because)
 
 
-@rule("ANNOTATIONS-13", UPSTREAM, "torchao's prepare, where nothing is promised", profiles=_BOTH)
+@rule("ANNOTATIONS-13", UPSTREAM, "torchao's prepare, where nothing is promised", profiles=_PT2E)
 def test_annotated_graphs_have_the_observers_of_the_reference(trial: Trial) -> Iterator[Finding]:
     """Edge by edge, the observers are those that the reference places, and the same ones are one object."""
     if trial.seen is None or trial.expected.observation is None:
@@ -250,7 +249,7 @@ def test_annotated_graphs_have_the_observers_of_the_reference(trial: Trial) -> I
         yield kept("the graph")
 
 
-@rule("ANNOTATIONS-14", MUST, "prepare: a refused graph is left as it was", profiles=_BOTH)
+@rule("ANNOTATIONS-14", MUST, "prepare: a refused graph is left as it was", profiles=_PT2E)
 def test_a_refused_graph_is_left_as_it_was(trial: Trial) -> Iterator[Finding]:
     """After a call that is rightly refused, the graph and its modules are what they were."""
     if trial.expected.error is None or trial.outcome.error is None:
@@ -263,7 +262,7 @@ def test_a_refused_graph_is_left_as_it_was(trial: Trial) -> Iterator[Finding]:
         yield judged(before[name] == after, name, "as before the call", "changed", because)
 
 
-@rule("ANNOTATIONS-15", MUST, "ObserverBase: observers pass their input through", profiles=_BOTH)
+@rule("ANNOTATIONS-15", MUST, "ObserverBase: observers pass their input through", profiles=_PT2E)
 def test_the_prepared_graph_computes_what_the_graph_computes(trial: Trial) -> Iterator[Finding]:
     """The prepared graph's result is that of the graph, bit for bit.
 

@@ -19,9 +19,9 @@ from hypothesis import event
 from hypothesis import strategies as st
 from torch.fx import Node
 
-from .annotations_source import FX, PT2E
+from .annotations_source import PT2E
 from .arguments import build
-from .case import Annotation, Case, Entry, Key, Mapping, Observer, QSpec
+from .case import Annotation, Case, Key, Mapping, Observer, QSpec
 from .features_annotations import annotated_features
 from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
 from .observers import observer
@@ -150,30 +150,26 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
 
 
 @st.composite
-def annotated_cases(draw: st.DrawFn, profile: str = PT2E, max_calls: int = MAX_CALLS) -> Case:
+def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     """Draw one annotated case: a graph, and annotations of some of its nodes.
 
     Parameters
     ----------
     draw
         Hypothesis's.
-    profile
-        Whose annotations they are: ``annotations-pt2e`` or ``annotations-fx``.
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
     (operators, output), notes, picks, with_keywords, is_qat, exporting = draw(_drawn(max_calls))[0]
     graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST])
-    case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=profile)
-    case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=profile == PT2E)
-    if profile == FX:
-        case = replace(case, mapping=Mapping(entries=(Entry("global", "default_qconfig"),)))
-    elif exporting:
+    case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
+    case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
+    if exporting:
         case = _exported(case)
     nodes = list(build(case).model.graph.nodes)
     table = _TRAINED if is_qat else _PLAIN
     palette = [table[pick % len(table)] for pick in picks]
-    case = replace(case, annotations=resolve(nodes, notes, palette, with_keywords or profile == FX))
+    case = replace(case, annotations=resolve(nodes, notes, palette, with_keywords))
     for feature in annotated_features(case):
         event(feature)
     return case

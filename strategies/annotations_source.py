@@ -1,8 +1,6 @@
 """Annotations as Python source: the function that writes on each node how it is to be quantized.
 
-Two libraries have the classes of annotations, their specs and their observers:
-torchao, for exported graphs, and torch itself up to 2.6, whose `prepare` read
-them too.  The source is the same but for what ``pt`` and ``qz`` stand for.
+The classes of annotations, their specs and their observers are torchao's.
 """
 
 from __future__ import annotations
@@ -10,20 +8,17 @@ from __future__ import annotations
 from .case import Annotation, Case, CaseError, Key, Observer, QSpec
 from .configs_source import scalar_source
 
-PT2E, FX = "annotations-pt2e", "annotations-fx"
-"""The profiles: who reads the annotations."""
+PT2E = "annotations-pt2e"
+"""The profile of annotated graphs."""
 
-_IMPORTS = {
-    PT2E: "import torchao.quantization.pt2e as pt\nimport torchao.quantization.pt2e.quantizer as qz\n",
-    FX: "import torch.ao.quantization as pt\nimport torch.ao.quantization.quantizer as qz\n",
-}
+_IMPORTS = "import torchao.quantization.pt2e as pt\nimport torchao.quantization.pt2e.quantizer as qz\n"
 
 OBSERVERS = (
     *("MinMaxObserver", "HistogramObserver", "MovingAverageMinMaxObserver", "PlaceholderObserver"),
     *("PerChannelMinMaxObserver", "MovingAveragePerChannelMinMaxObserver"),
     *("FakeQuantize", "FusedMovingAvgObsFakeQuantize"),
 )
-"""The names of the observers that an annotation may have; both libraries have them all."""
+"""The names of the observers that an annotation may have."""
 
 _DERIVE = """
 def derive(observers):
@@ -66,9 +61,9 @@ def annotation_imports(case: Case) -> str:
     CaseError
         If there is no such profile.
     """
-    if case.profile not in _IMPORTS:
-        raise CaseError(f"there is no profile {case.profile!r}; the profiles are {', '.join(_IMPORTS)}")
-    return _IMPORTS[case.profile]
+    if case.profile != PT2E:
+        raise CaseError(f"there is no profile {case.profile!r}; the profile of annotated graphs is {PT2E}")
+    return _IMPORTS
 
 
 def annotation_source(case: Case) -> str:
@@ -93,13 +88,12 @@ def _note_lines(note: Annotation) -> list[str]:
     pairs = (f"{_node(name)}: {_spec_source(spec)}" for name, spec in note.inputs)
     flags = "" if note.allows_sharing else ", allow_implicit_sharing=False"
     node = _node(note.node)
-    lines = [
+    return [
         f'{node}.meta["quantization_annotation"] = qz.QuantizationAnnotation(',
         f"    input_qspec_map={{{', '.join(pairs)}}},",
         f"    output_qspec={_spec_source(note.output)}{flags},",
         ")",
     ]
-    return [*lines, f'{node}.meta["quantization_annotation"]._reuse_input_obs_or_fq = True'] if note.reuse else lines
 
 
 def _node(name: str) -> str:

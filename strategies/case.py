@@ -211,16 +211,12 @@ class QSpec:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized.
-
-    With ``reuse`` it reads its input's observer as it is, which only `prepare` of the qconfigs knows.
-    """
+    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized."""
 
     node: str
     inputs: tuple[tuple[str, QSpec | None], ...] = ()
     output: QSpec | None = None
     allows_sharing: bool = True
-    reuse: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,9 +237,9 @@ class Case:
     ``equalization`` is a mapping of equalization qconfigs: the name of one that
     torch has, or a pair of equalization observers; ``has_values`` stores in each
     node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
-    ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` says whose
-    annotations the graph has: ``annotations-pt2e``, ``annotations-fx``, or none;
-    ``annotations`` are those, and with ``exported``, the graph is an exported one.
+    ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` is
+    ``annotations-pt2e`` for an annotated graph; ``annotations`` are those on it, and
+    with ``exported``, the graph is an exported one.
     """
 
     inputs: tuple[str, ...]

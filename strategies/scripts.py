@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .annotations_source import PT2E
 from .case import Case
 from .source import definitions
 
@@ -14,7 +13,7 @@ if __name__ == "__main__":
 
     tracer = TRACER
     float_model = make_model()
-    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))VALUESNOTES
+    model = torch.fx.GraphModule(float_model, tracer.trace(float_model))VALUES
     prepared = prepare(
         model,
         make_mapping(),
@@ -92,7 +91,7 @@ def script(case: Case) -> str:
         If the case cannot be built.
     """
     body = definitions(case)
-    if case.profile == PT2E:
+    if case.profile:
         main = _ANNOTATED.replace("CAPTURE", _EXPORTED if case.exported else _TRACED)
         main = main.replace("IS_QAT", str(case.is_qat))
         return f'"""Case {case.digest}."""\n\n{body}\n{main}'
@@ -102,5 +101,4 @@ def script(case: Case) -> str:
     more += "\n        is_standalone_module=is_standalone_module," if case.is_standalone else ""
     main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
     main = main.replace("MORE", more).replace("VALUES", "\n    store_values(model)" if case.has_values else "")
-    main = main.replace("NOTES", "\n    annotate(model)" if case.profile else "")
     return f'"""Case {case.digest}."""\n\n{body}\n{main}'

@@ -21,14 +21,13 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from observance.conformance.claims import FX, PT2E
+from observance.conformance.claims import PT2E
 from observance.conformance.implementations import resolve
 from observance.conformance.outcomes import attempt, run
 from observance.reference import RefusalError, annotations, qspecs
 from observance.reference.annotations import KEY
 from observance.strategies import Case, CaseError, build, script
 from observance.strategies.annotations import annotated_cases
-from observance.strategies.annotations_source import FX as DRAWN_FX
 from observance.strategies.annotations_source import PT2E as DRAWN_PT2E
 from observance.strategies.case import Annotation, Call, Mapping, Observer, QSpec
 from observance.strategies.features_annotations import ANNOTATED_FEATURES, annotated_features
@@ -60,8 +59,8 @@ def made(model: GraphModule) -> dict[Any, nn.Module]:
     return annotations.make(asked, annotations.share(asked), is_qat=False)
 
 
-def test_the_profiles_have_the_same_names_everywhere() -> None:
-    assert (DRAWN_FX, DRAWN_PT2E) == (FX, PT2E)
+def test_the_profile_has_the_same_name_everywhere() -> None:
+    assert DRAWN_PT2E == PT2E
 
 
 # The cases
@@ -116,7 +115,7 @@ def test_a_spec_that_is_none_is_one_sentence(spec: QSpec, words: str) -> None:
 
 
 def test_a_profile_that_is_none_is_one_sentence() -> None:
-    with pytest.raises(CaseError, match="there is no profile 'odd'; the profiles are"):
+    with pytest.raises(CaseError, match="there is no profile 'odd'; the profile of annotated graphs is"):
         build(replace(SIGMOID, profile="odd"))
 
 

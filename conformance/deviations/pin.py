@@ -76,7 +76,7 @@ def pin(register: Register, entry: Deviation, implementation: str) -> None:
         return
     try:
         case = find(
-            annotated_cases(pinner.profile, max_calls=3) if pinner.profile else cases(max_calls=4),
+            annotated_cases(max_calls=3) if pinner.profile else cases(max_calls=4),
             pinner.shows,
             settings=settings(
                 max_examples=_EXAMPLES,
