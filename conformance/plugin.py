@@ -93,6 +93,8 @@ def _judge(config: pytest.Config) -> Judge:
         )
     # What torch says of its own plans while a case is built is no concern of the one who is judged.
     config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
+    # So is how torch copies the containers of an exported graph.
+    config.addinivalue_line("filterwarnings", r"ignore:.isinstance\(treespec, LeafSpec\):FutureWarning")
     name = option("--deviations") or (option("--impl") if option("--impl") in SHIPPED_REGISTERS else None)
     register = None if option("--no-known-deviations") or not name else load(name)
     config.stash[_BASELINE] = baseline_of(option("--against")) if option("--against") else None

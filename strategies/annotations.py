@@ -130,6 +130,8 @@ _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 
 _PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
+_ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
+"""Draws whether no annotation allows implicit sharing; of those that opt out one by one, two seldom meet."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated case is made of, as the one element of a list (see `cases`)."""
     graph = st.tuples(descriptors(max_calls), OUTPUTS)
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
-    whole = st.tuples(graph, notes, _PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING)
+    whole = st.tuples(graph, notes, _PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT)
     return st.lists(whole, min_size=1, max_size=1, unique_by=id)
 
 
@@ -160,7 +162,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    (operators, output), notes, picks, with_keywords, is_qat, exporting = draw(_drawn(max_calls))[0]
+    (operators, output), notes, picks, with_keywords, is_qat, exporting, opting_out = draw(_drawn(max_calls))[0]
     graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST])
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
@@ -169,7 +171,10 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     nodes = list(build(case).model.graph.nodes)
     table = _TRAINED if is_qat else _PLAIN
     palette = [table[pick % len(table)] for pick in picks]
-    case = replace(case, annotations=resolve(nodes, notes, palette, with_keywords))
+    annotations = resolve(nodes, notes, palette, with_keywords)
+    if opting_out:
+        annotations = tuple(replace(note, allows_sharing=False) for note in annotations)
+    case = replace(case, annotations=annotations)
     for feature in annotated_features(case):
         event(feature)
     return case
