@@ -45,11 +45,11 @@ class Replaying:
 
 @dataclass
 class Exchanged:
-    """A callback that puts a copy in place of every observer, and remembers what it was given."""
+    """A callback that puts a copy in place of every observer, and remembers what it was given and what it put."""
 
     calls: int = 0
     places: set[str] = field(default_factory=set)
-    replaced: set[nn.Module] = field(default_factory=set)
+    put: set[nn.Module] = field(default_factory=set)
 
     def __call__(self, model: GraphModule, observers: dict[Any, nn.Module]) -> None:
         """Exchange all observers; what was one object stays one."""
@@ -58,8 +58,8 @@ class Exchanged:
         copies: dict[nn.Module, nn.Module] = {}
         for where, observer in observers.items():
             if observer is not None:
-                self.replaced.add(observer)
                 observers[where] = copies.setdefault(observer, copy.copy(observer))
+        self.put |= set(copies.values())
 
 
 def takes_callback(function: Callable[..., Any]) -> bool:

@@ -157,7 +157,7 @@ def _gives_none(original: Decision, spec: Any) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in type(spec).__dataclass_fields__}
 
 
-def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qat: bool, callback: Any = None) -> Any:
+def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qat: bool, **callback: Any) -> Any:
     """Refuse what cannot be served when its turn comes, with the observers before it in place.
 
     This is a node that reads a value by keyword, and an output that shares with what is annotated with None.
@@ -168,7 +168,7 @@ def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qa
         (node for node in noted if _reads_by_keyword(node) or (node in absent and node.op != "output")), None
     )
     if offender is None:
-        return original(model, scopes, is_qat, callback)
+        return original(model, scopes, is_qat, **callback)
     _insert_up_to(offender, model, is_qat)
     if _reads_by_keyword(offender):
         raise AssertionError(f"{offender.name} reads a value by keyword")

@@ -114,10 +114,11 @@ def tuples_are_observed(original: Saboteur, placing: Any, operand: Any) -> None:
 
 
 @breaks("ANNOTATIONS-16", "annotations.prepare")
-def the_callback_comes_too_late(original: Saboteur, model: Any, scopes: Any, is_qat: bool, callback: Any = None) -> Any:
+def the_callback_comes_too_late(original: Saboteur, *args: Any, obs_or_fq_callback: Any = None) -> Any:
     """Call the callback when all is inserted."""
-    prepared = original(model, scopes, is_qat)
+    prepared = original(*args)
+    model, _, is_qat = args
     asked = annotations.read(model.graph)
-    if callback is not None:
-        callback(model, annotations.make(asked, annotations.share(asked), is_qat))
+    if obs_or_fq_callback is not None:
+        obs_or_fq_callback(model, annotations.make(asked, annotations.share(asked), is_qat))
     return prepared
