@@ -65,7 +65,7 @@ HARMS = (
         (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
             *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
-            "swapped-modules-selected-anew",
+            *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),
             *(
                 "branches-of-what-has-a-qconfig",

@@ -236,6 +236,14 @@ REGISTER = Register(
             placement.FORGOTTEN_MASKS,
         ),
         Deviation(
+            "inputs-lose-what-outputs-are",
+            ("PLACEMENT-5",),
+            "_maybe_propagate_dtype_for_node takes from an operator whose output is a mask or a size what it asks for "
+            "at its inputs, too, which are float tensors",
+            "propagate_dtypes_for_known_nodes: we propagate the type of mask",
+            placement.MARKED_INPUTS,
+        ),
+        Deviation(
             "half-switched-off-patterns",
             ("BACKENDS-1", "PLACEMENT-5", "PLACEMENT-6"),
             "of a pattern of which a part has no qconfig, the other parts are observed all the same, "

@@ -200,6 +200,15 @@ def _leaves_masks_float(original: Decision, result: Plan, match: Match, assigned
     return original(result, match, assigned, values, reader)
 
 
+def _asks_nothing_where_marked(
+    original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized
+) -> Any:
+    """Leave the activations of an operator float whose own output is known to be a mask or a size."""
+    if operand.node in site.values.never and dtypes.role(operand, site.positions) == "activation":
+        return f"{operand.node.name} gives a mask or a size"
+    return original(site, operand, spec, quantized)
+
+
 def _is_open(match: Match) -> bool:
     """Whether a backend takes any dtype for input and output of a pattern."""
     return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
@@ -254,5 +263,6 @@ FORGOTTEN_MASKS = (
     Change("prepare.read_values", _forgets_masks),
     Change("prepare.select", _leaves_masks_float),
 )
+MARKED_INPUTS = (Change("placement.why_not", _asks_nothing_where_marked),)
 HALF_PATTERNS = (Change("prepare.select", _half_patterns),)
 DYNAMIC_NO_TENSOR = (Change("placement.why_not", _refuses_dynamic),)
