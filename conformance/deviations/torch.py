@@ -237,7 +237,7 @@ REGISTER = Register(
         ),
         Deviation(
             "inputs-lose-what-outputs-are",
-            ("PLACEMENT-5",),
+            ("PLACEMENT-1", "PLACEMENT-5", "PLACEMENT-6"),
             "_maybe_propagate_dtype_for_node takes from an operator whose output is a mask or a size what it asks for "
             "at its inputs, too, which are float tensors",
             "propagate_dtypes_for_known_nodes: we propagate the type of mask",
