@@ -62,7 +62,11 @@ class Placement:
     def decide_output(self, last, pattern):
         """Observe what a pattern gives: by an observer of its own, or by that of its inputs."""
         ask = pattern.ask
-        if ask.activation is None or ask.output_dtype not in OBSERVED_DTYPES or not self.site.values.is_observable(last):
+        if (
+            ask.activation is None
+            or ask.output_dtype not in OBSERVED_DTYPES
+            or not self.site.values.is_observable(last)
+        ):
             return
         shared = pattern.observation is SHARED
         if not shared and not ask.reuse:
