@@ -231,9 +231,10 @@ class Judge:
             for number, case in enumerate(self.cases_of(rule)):
                 if is_ours(number):
                     self._try(rule, found[rule.id], number, case)
-        with self.progress("judging cases", len(self.corpus)) as step:
-            for number, case in enumerate(self.corpus):
-                for rule in rules if is_ours(number) else ():
+        ours = [(number, case) for number, case in enumerate(self.corpus) if is_ours(number)]
+        with self.progress("judging cases", len(ours)) as step:
+            for number, case in ours:
+                for rule in rules:
                     spared = rule.costly and number % share and not self._is_recorded_for(rule, case)
                     if not spared and rule.is_for(case):
                         self._try(rule, found[rule.id], number, case)

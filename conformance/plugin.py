@@ -159,11 +159,18 @@ def _demanded(config: pytest.Config) -> tuple[Deviation, ...]:
     A register that is lent to another implementation excuses what that one has of
     it, and demands nothing: a fork may have mended some of it.
     """
-    judge, option = config.stash.get(_JUDGE, None), config.getoption
-    lent = option("--deviations") in SHIPPED_REGISTERS and option("--impl") != option("--deviations")
-    if judge is None or judge.register is None or judge.only or judge.effort.is_brief or lent or option("--rule"):
+    judge = config.stash.get(_JUDGE, None)
+    if judge is None or judge.register is None or judge.only or judge.effort.is_brief:
+        return ()
+    if is_lent(config) or config.getoption("--rule"):
         return ()
     return tuple(judge.register.entries)[judge.split.number - 1 :: judge.split.of]
+
+
+def is_lent(config: pytest.Config) -> bool:
+    """Whether the register of known deviations is another implementation's."""
+    name = config.getoption("--deviations")
+    return name in SHIPPED_REGISTERS and name != config.getoption("--impl")
 
 
 def _expected(config: pytest.Config) -> tuple[KnownFailure, ...]:
@@ -210,6 +217,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[_RULES] = {item.nodeid: rule.id for item, rule in rules.items() if rule}
     items.sort(key=lambda item: item not in ours or item.path.name != "test_smoke.py")
     config.hook.pytest_deselected(items=dropped)
+
+
+def enter_rule(config: pytest.Config, test: str, rule: str) -> None:
+    """Note which rule a test is about; where several processes run the tests, the one that sums up collects none."""
+    config.stash.setdefault(_RULES, {})[test] = rule
 
 
 @pytest.fixture(scope="session")

@@ -5,61 +5,69 @@ saboteur away.
 
 The first ones are those that tell: for each rule a case that gives its saboteur away, then the cases of the known
 deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
-adds: every operator and every feature is met `LEAST` times, and any two features that meet in what is drawn meet here.
+adds: every operator and every feature is met `LEAST` times, and any two features that meet in what is drawn meet here,
+first among the cases that everybody claims, then among all.
 """
 
 from __future__ import annotations
 
+import functools
+import heapq
 import itertools
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
 from observance.conformance import corpus
+from observance.conformance.claims import Claims
 from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import Judge
+from observance.conformance.judge import Judge, is_claimed
 from observance.conformance.rules import RULES
-from observance.conformance.variants import varied
 from observance.strategies import Case
 from observance.strategies.features import features
 
 from .history import REPORTS
 from .saboteurs import SABOTEURS
+from .test_saboteurs import honest, judge_of
 
-SIZE = 1_800
-"""How many cases the corpus has."""
+SIZE, PLAIN = 1_500, 400
+"""How many cases the corpus has, and how many of them at least everybody claims."""
 
 LEAST = 40
 """How often each feature and each operator is met, if what is drawn has it as often."""
 
-SEEDS, DRAWN = (1, 2), 3_000
-"""The cases from which it is chosen: so many of each seed."""
+SEED, DRAWN = 2, 2_500
+"""The cases from which it is chosen, beside those on which the saboteurs are tried."""
+
+NARROW = Claims(frozenset({"static", "dynamic", "weight-only"}), None, "narrow", "1")
+"""The claims of somebody who has just begun, for whom no rule should be vacuous either."""
 
 
 def pool() -> list[Case]:
     """Return the cases to choose from, each once, in the order of drawing."""
-    drawn = (Judge(resolve("reference"), DRAWN, start=seed).corpus for seed in SEEDS)
-    return list(dict.fromkeys(case for cases in drawn for case in cases))
+    return list(dict.fromkeys([*honest().corpus, *Judge(resolve("reference"), DRAWN, start=SEED).corpus]))
+
+
+def is_plain(case: Case) -> bool:
+    """Whether a case has only what everybody claims."""
+    return is_claimed(case, replace(resolve("reference"), claims=NARROW))
 
 
 def telling(cases: Sequence[Case]) -> dict[Case, list[str]]:
     """Return for each rule that sees drawn cases one that gives its saboteur away, with all rules that it is for."""
     found: dict[Case, list[str]] = {}
-    standard = Judge(resolve("reference"), 1).standard
     for name in sorted(SABOTEURS):
-        if RULES[name].own:
-            continue
-        judge = Judge(varied("saboteur", SABOTEURS[name]), 1)
-        judge.standard = standard
-        told = (case for case in itertools.chain(found, cases) if _is_told(judge, name, case))
-        found.setdefault(next(told), []).append(name)
-        print(f"{name}: told", file=sys.stderr, flush=True)
+        if not RULES[name].own:
+            judge = judge_of(name)
+            found.setdefault(next(case for case in cases if _is_told(judge, name, case)), []).append(name)
+            print(f"{name}: told", file=sys.stderr, flush=True)
     return found
 
 
@@ -76,35 +84,52 @@ def known() -> Iterator[Case]:
             yield case
 
 
-def parts(case: Case) -> set[str]:
+@functools.cache
+def parts(case: Case) -> frozenset[str]:
     """Return what is counted in a case: its features, and its operators."""
-    return {*features(case), *(f"operator {call.operator}" for call in case.calls)}
+    return frozenset({*features(case), *(f"operator {call.operator}" for call in case.calls)})
 
 
 def chosen(cases: Iterable[Case], given: Sequence[Case], size: int) -> list[Case]:
     """Return further cases, so many that there are `size`, each for what it adds to those that are given."""
     met: Counter[str] = Counter()
     pairs: set[tuple[str, str]] = set()
-    for case in given:
-        met.update(parts(case))
-        pairs.update(itertools.combinations(features(case), 2))
-    left = {case: (parts(case), set(itertools.combinations(features(case), 2))) for case in cases if case not in given}
     found: list[Case] = []
+    met_in = frozenset(given)
+    for case in given:
+        _enter(case, met, pairs)
+    # What a case adds becomes less and never more: one that is still worth most when it is looked at again is the best.
+    others = (case for case in cases if case not in met_in)
+    left = [(-_worth(case, met, pairs), number, case) for number, case in enumerate(others)]
+    heapq.heapify(left)
     while len(given) + len(found) < size and left:
-        # What is rare counts most, and a small case most of all: it is cheap to judge and easy to read.
-        best = max(left, key=lambda case: _worth(case, *left[case], met, pairs))
-        met.update(left[best][0])
-        pairs |= left.pop(best)[1]
-        found.append(best)
+        _, number, case = left[0]
+        worth = -_worth(case, met, pairs), number
+        if worth > min((entry[:2] for entry in left[1:3]), default=worth):
+            heapq.heapreplace(left, (*worth, case))
+        else:
+            heapq.heappop(left)
+            _enter(case, met, pairs)
+            found.append(case)
     return found
 
 
-def _worth(
-    case: Case, has: set[str], together: set[tuple[str, str]], met: Counter[str], pairs: set[tuple[str, str]]
-) -> float:
-    """Return how much a case adds to what is met, for its size."""
-    lacking = sum(1 / (1 + met[part]) for part in has if met[part] < LEAST)
-    return (len(together - pairs) + 5 * lacking + 0.1) / (2 + len(case.calls))
+def _enter(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> None:
+    """Count what a case has."""
+    met.update(parts(case))
+    pairs.update(_together(case))
+
+
+@functools.cache
+def _together(case: Case) -> frozenset[tuple[str, str]]:
+    """Return the pairs of features that meet in a case."""
+    return frozenset(itertools.combinations(features(case), 2))
+
+
+def _worth(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> float:
+    """Return how much a case adds to what is met, for its size: a small case is cheap to judge and easy to read."""
+    lacking = sum(1 / (1 + met[part]) for part in parts(case) if met[part] < LEAST)  # what is rare counts most
+    return (len(_together(case) - pairs) + 5 * lacking + 0.1) / (2 + len(case.calls))
 
 
 def main() -> None:
@@ -113,9 +138,12 @@ def main() -> None:
     torch.set_num_threads(1)
     import_rules()
     drawn = pool()
+    plain = [case for case in drawn if is_plain(case)]
     told = telling(drawn)
-    first = list(dict.fromkeys([*told, *known()]))
-    entries = [Entry(case, tuple(told.get(case, ()))) for case in [*first, *chosen(drawn, first, SIZE)]]
+    cases = list(dict.fromkeys([*told, *known()]))
+    cases += chosen(plain, cases, len(cases) + PLAIN)
+    cases += chosen(drawn, cases, SIZE)
+    entries = [Entry(case, tuple(told.get(case, ()))) for case in cases]
     corpus.write(entries, corpus.FILE)
     print(f"{len(entries)} cases, of which {len(told)} tell {len(SABOTEURS)} saboteurs", file=sys.stderr)
 

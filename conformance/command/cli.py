@@ -1,8 +1,8 @@
-"""The command `observance`: explain where observers stand and why, draw prepared graphs, record and compare them.
+"""The command `observance`: explain and draw prepared graphs, record and compare them, verify and merge certificates.
 
 Exit codes: 0, it is done; 1, `prepare` refuses or fails on what the file
-describes, or records differ; 2, the command, a file, the implementation or the
-output is wrong.
+describes, records differ, or a certificate is not what it says, or none; 2, the
+command, a file, the implementation or the output is wrong.
 Whatever goes wrong is one sentence on stderr.
 
 torch is imported when the command line has been read, and found to be new enough.
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observance.conformance.command import recording
+from observance.conformance.command import evidence, recording
 from observance.conformance.implementations import resolve
 from observance.conformance.usage import UsageError, printable, told
 
@@ -41,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="observance",
         description="Where observers stand in a model, and why.",
-        epilog="Exit codes: 0, it is done; 1, prepare refuses or fails on what the file describes, or records differ; "
+        epilog="Exit codes: 0, it is done; 1, prepare refuses or fails on what the file describes, records differ, "
+        "or a certificate is not what it says, or none; "
         "2, the command, a file, the implementation or the output is wrong.",
     )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     showing.add_argument("--impl", metavar="NAME", default="reference", help="whose prepare; as for the suite")
     showing.add_argument("-o", "--output", metavar="OUT.svg", required=True, help="where it is drawn")
     recording.add_parsers(commands)
+    evidence.add_parsers(commands)
     return made
 
 
@@ -82,6 +84,8 @@ def _done(given: argparse.Namespace) -> int:
             _explain(given.file, given.picture)
         case "show":
             _show(given.file, given.impl, given.output)
+        case "verify" | "merge":
+            return evidence.run(given)
         case _:
             return recording.run(given)
     return DONE

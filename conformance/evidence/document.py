@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from observance.conformance import corpus
-from observance.conformance.deviations.register import Register
 from observance.conformance.evidence import identity
 from observance.conformance.evidence.identity import Plain
 from observance.conformance.evidence.split import Split, Tally
@@ -38,8 +37,11 @@ VERDICTS = (BROKEN, ERROR, BLOCKED, VACUOUS, MISSING, KEPT, UNCLAIMED)
 CERTIFIED, REFUSED, INCOMPLETE, SHARD = "certified", "refused", "incomplete", "shard"
 """What may come of a run."""
 
-IN_FORCE, MENDED = "in force", "no longer there"
-"""What may come of a waiver, beside not being run."""
+IN_FORCE, VOID, LENT = "in force", "no longer holds", "lent"
+"""What may come of a waiver, beside not being run: one that is lent need not hold."""
+
+DEVIATION, KNOWN = "known deviation", "known failure"
+"""The kinds of waivers."""
 
 
 def rule_record(rule: Rule, tally: Tally | None, otherwise: str = MISSING, failure: Plain | None = None) -> Plain:
@@ -63,19 +65,19 @@ def verdict_of(tally: Tally) -> str:
     return KEPT if tally.telling else VACUOUS
 
 
-def waivers_of(register: Register | None) -> list[Plain]:
-    """Return the known deviations that excuse failures, as pairs of an id and a reason with what else is known."""
-    entries = register.entries if register else ()
+def waivers_of(judge: Judge) -> list[Plain]:
+    """Return what excuses failures: for each waiver its id and its reason, and what else is known of it."""
+    deviations = judge.register.entries if judge.register else ()
     return [
-        {
-            "id": printable(entry.id),
-            "reason": printable(entry.cause, 2000),
-            "origin": printable(entry.origin, 2000),
-            "rules": list(entry.rules),
-            "state": MISSING,
-        }
-        for entry in entries
+        *(_waiver(DEVIATION, entry.id, entry.cause, entry.origin, entry.rules) for entry in deviations),
+        *(_waiver(KNOWN, one.id, one.cause, one.link, [one.rule]) for one in judge.known_failures.entries),
     ]
+
+
+def _waiver(kind: str, id: str, reason: str, origin: str, rules: Iterable[str]) -> Plain:
+    """Return the record of a waiver that was not tested."""
+    told = {"id": printable(id), "reason": printable(reason, 2000), "origin": printable(origin, 2000)}
+    return {"kind": kind, **told, "rules": list(rules), "state": MISSING}
 
 
 def cases_of(judge: Judge) -> Plain:
@@ -104,7 +106,8 @@ def document(
     judge: Judge,
     run: Plain,
     rules: Mapping[str, Plain],
-    waivers: Mapping[str, str],
+    waivers: Mapping[tuple[str, str], str],
+    is_lent: bool,
 ) -> Plain:
     """Return the certificate of a run.
 
@@ -115,10 +118,13 @@ def document(
     run
         The level, the options, and whether and when it began, ended and was interrupted.
     rules, waivers
-        What each rule came to, and the state of each known deviation, as far as they were tested.
+        What each rule came to, and the state of each waiver by kind and id, as far as they were tested.
+    is_lent
+        Whether the register of known deviations is another implementation's.
     """
     asked = [rule for rule in in_order(RULES.values()) if rule.level == MUST or run["level"] != "must"]
-    known = [waiver | {"state": waivers.get(waiver["id"], MISSING)} for waiver in waivers_of(judge.register)]
+    untested = {DEVIATION: LENT if is_lent else MISSING, KNOWN: MISSING}
+    states = {(w["kind"], w["id"]): untested[w["kind"]] for w in waivers_of(judge)} | dict(waivers)
     made = {
         "format": FORMAT,
         "version": VERSION,
@@ -128,7 +134,7 @@ def document(
         "run": run | {"shard": shard_of(judge.split)},
         "cases": cases_of(judge),
         "rules": [rules.get(rule.id) or rule_record(rule, None) for rule in asked],
-        "waivers": known,
+        "waivers": [w | {"state": states[w["kind"], w["id"]]} for w in waivers_of(judge)],
     }
     return concluded(made)
 
@@ -174,4 +180,4 @@ def reasons_of(rules: Sequence[Plain], waivers: Sequence[Plain]) -> list[str]:
         BLOCKED: "{id} is blocked: the smoke tier failed",
     }
     found = [said[r["verdict"]].format(id=r["id"], **r["counts"]) for r in rules if r["verdict"] in said]
-    return found + [f"the known deviation {w['id']} is no longer there" for w in waivers if w["state"] == MENDED]
+    return found + [f"the {w['kind']} {w['id']} no longer holds" for w in waivers if w["state"] == VOID]

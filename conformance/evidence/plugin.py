@@ -49,10 +49,8 @@ def equip(config: pytest.Config, judge: Judge) -> Judge:
     shard = Split.read(config.getoption("--shard"))
     folder = Path(worker[_PARTS]) if _PARTS in worker else None
     judge.split = Split(shard.number, shard.of, folder, worker.get("workercount", 1))
-    keeper: Keeper = Keeper(judge)
-    if config.getoption("--certify"):
-        keeper = Certifier(judge, config)
-    elif config.getoption("--shard"):
+    keeper = Certifier(judge, config) if config.getoption("--certify") else Keeper(judge, config)
+    if config.getoption("--shard") and not config.getoption("--certify"):
         from observance.conformance.usage import UsageError
 
         raise UsageError("--shard needs --certify=DIR: without it nothing is written that could be merged.")
@@ -63,10 +61,10 @@ def equip(config: pytest.Config, judge: Judge) -> Judge:
 class Keeper:
     """Keeps the records of a run, and brings together those of its processes."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
+    def __init__(self, judge: Judge, config: pytest.Config) -> None:
+        self.judge, self.config = judge, config
         self.rules: dict[str, Plain] = {}
-        self.waivers: dict[str, str] = {}
+        self.waivers: dict[tuple[str, str], str] = {}
         self._common: tempfile.TemporaryDirectory[str] | None = None
 
     @pytest.hookimpl(optionalhook=True)
@@ -75,16 +73,19 @@ class Keeper:
         self._common = self._common or tempfile.TemporaryDirectory(prefix="observance-")
         node.workerinput[_PARTS] = self._common.name
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+    def pytest_unconfigure(self) -> None:
+        """Take away the folder that the processes had in common."""
+        if self._common is not None:
+            self._common.cleanup()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
         """Know in every process whether the adapter is broken: one of them alone runs the smoke tier."""
         from observance.conformance.smoke import problem
 
-        split = self.judge.split
-        if split.folder is not None and self.judge.blocked is None and not self.judge.verdicts:
+        if self.judge.split.folder is not None and self.judge.blocked is None and not self.judge.verdicts:
             found = problem(self.judge)
             self.judge.blocked = found and f"the smoke tier failed: {found}"
-        yield
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -92,14 +93,14 @@ class Keeper:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the record of a rule, or of a known deviation, into the report of its test."""
         report = yield
-        record = self._record(item, report) if report.when == "call" and self._is_wanted(item.config) else None
+        record = self._record(item, report) if report.when == "call" and self._is_wanted() else None
         if record is not None:
             report.observance = json.dumps(record)  # type: ignore[attr-defined]
         return report
 
-    def _is_wanted(self, config: pytest.Config) -> bool:
+    def _is_wanted(self) -> bool:
         """Whether anybody reads the records: a certificate, or another process."""
-        return hasattr(config, "workerinput")
+        return hasattr(self.config, "workerinput")
 
     def _record(self, item: pytest.Item, report: pytest.TestReport) -> Plain | None:
         """Return the record of a test; None if it is about no rule and no known deviation."""
@@ -107,17 +108,24 @@ class Keeper:
         from observance.conformance.evidence.failures import failure_record
 
         rule = getattr(getattr(item, "function", None), "rule", None)
-        entry = item.callspec.params.get("deviation") if hasattr(item, "callspec") else None
-        if entry is not None:
-            states = {"skipped": document.MISSING, "passed": document.IN_FORCE, "failed": document.MENDED}
-            return {"waiver": entry.id, "state": states[report.outcome]}
         if rule is None:
-            return None
+            return self._waiver_record(item, report)
         verdict = self.judge.verdicts.get(rule.id)
         if verdict is not None:
             return document.rule_record(rule, verdict.tally, failure=failure_record(self.judge, verdict))
         skipped = document.BLOCKED if self.judge.blocked else document.UNCLAIMED
         return document.rule_record(rule, None, skipped if report.skipped else document.MISSING)
+
+    def _waiver_record(self, item: pytest.Item, report: pytest.TestReport) -> Plain | None:
+        """Return the record of a test of a waiver; None if it is about none."""
+        from observance.conformance.evidence import document
+
+        states = {"skipped": document.MISSING, "passed": document.IN_FORCE, "failed": document.VOID}
+        tested = item.callspec.params if hasattr(item, "callspec") else {}
+        for fixture, kind in (("deviation", document.DEVIATION), ("known_failure", document.KNOWN)):
+            if fixture in tested:
+                return {"kind": kind, "id": tested[fixture].id, "state": states[report.outcome]}
+        return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a report has."""
@@ -125,14 +133,15 @@ class Keeper:
         if record is None:
             return
         found = json.loads(record)
-        if "waiver" in found:
-            self.waivers[found["waiver"]] = found["state"]
+        if "state" in found:
+            self.waivers[found["kind"], found["id"]] = found["state"]
         else:
             self.rules[found["id"]] = found
-            self._tell(found)
+            self._tell(report.nodeid, found)
 
-    def _tell(self, found: Plain) -> None:
-        """Let the judge of the process that the user started know what another process found."""
+    def _tell(self, test: str, found: Plain) -> None:
+        """Let the process that the user started know what another process found."""
+        from observance.conformance import plugin
         from observance.conformance.deviations.pin import import_rules
         from observance.conformance.evidence.document import BLOCKED
         from observance.conformance.evidence.split import Tally
@@ -140,6 +149,7 @@ class Keeper:
         from observance.conformance.rules import RULES
         from observance.strategies import Case
 
+        plugin.enter_rule(self.config, test, found["id"])
         if found["id"] in self.judge.verdicts or not found["counts"]["cases"] or found["verdict"] == BLOCKED:
             return
         import_rules()
@@ -154,23 +164,25 @@ class Certifier(Keeper):
 
     def __init__(self, judge: Judge, config: pytest.Config) -> None:
         from observance.conformance import corpus
+        from observance.conformance.efforts import EFFORTS
         from observance.conformance.evidence.document import FRESH
         from observance.conformance.evidence.folder import check_new
         from observance.conformance.usage import UsageError
 
-        super().__init__(judge)
+        super().__init__(judge, config)
         option = config.getoption
-        if option("--case") or option("--rule"):
-            raise UsageError("--certify speaks of all rules and cases: leave --rule and --case out.")
+        if option("--case") or option("--rule") or option("--against"):
+            raise UsageError("--certify speaks of all rules and cases: leave --rule, --case and --against out.")
         self.folder, self.start, self.said = Path(option("--certify")), _now(), ""
         self.is_worker = hasattr(config, "workerinput")
         if not self.is_worker:
             check_new(self.folder)
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends a run still gets what there is
-        judge.recorded = corpus.recorded()
-        judge.count = option("--cases") or FRESH
+        judge.recorded, judge.effort = corpus.recorded(), EFFORTS["certify"]
+        judge.count, judge.start = option("--cases") or FRESH, option("--draw-seed") or 0
+        # Who ends a run still gets what there is.
+        self._former = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    def _is_wanted(self, config: pytest.Config) -> bool:
+    def _is_wanted(self) -> bool:
         """Whether anybody reads the records."""
         return True
 
@@ -179,9 +191,11 @@ class Certifier(Keeper):
         """Write the certificate, and fail unless it is one; a shard is none, and fails where its tests do."""
         if self.is_worker or exitstatus not in _ENDED:
             return
+        from observance.conformance import plugin
         from observance.conformance.evidence import document, folder
 
-        made = document.document(self.judge, self._run(session, exitstatus), self.rules, self.waivers)
+        run, is_lent = self._run(session, exitstatus), plugin.is_lent(session.config)
+        made = document.document(self.judge, run, self.rules, self.waivers, is_lent)
         folder.write(made, self.folder)
         self.said = f"{made['status']}: {(self.folder / folder.PAGE).as_posix()}"
         if made["status"] == document.REFUSED and exitstatus == pytest.ExitCode.OK:
@@ -194,10 +208,16 @@ class Certifier(Keeper):
             "spec": option("--impl"),
             "level": option("--level"),
             "register": register_of(session.config),
+            "known_failures": _file(option("--known-failures")),
             "start": self.start,
             "end": _now(),
             "interrupted": exitstatus == pytest.ExitCode.INTERRUPTED,
         }
+
+    def pytest_unconfigure(self) -> None:
+        """Let the process end as it would have without a certificate."""
+        signal.signal(signal.SIGTERM, self._former)
+        super().pytest_unconfigure()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was written, and where."""
@@ -208,15 +228,21 @@ class Certifier(Keeper):
 
 def register_of(config: pytest.Config) -> Plain | None:
     """Return which register excuses failures: a shipped one by its name, or a file with its digest; None if none."""
-    from observance.conformance.evidence.identity import file_digest
-    from observance.conformance.usage import printable
-
     option = config.getoption
     name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
-    if option("--no-known-deviations") or name is None:
+    return None if option("--no-known-deviations") else _file(name)
+
+
+def _file(name: str | None) -> Plain | None:
+    """Return the name of a file with its digest, or that of something that ships with the suite without one."""
+    from observance.conformance.evidence.identity import file_digest
+    from observance.conformance.plugin import SHIPPED_REGISTERS
+    from observance.conformance.usage import printable
+
+    if name is None:
         return None
     path = Path(name)
-    return {"name": printable(path.name), "sha256": file_digest(path) if path.suffix == ".py" else None}
+    return {"name": printable(path.name), "sha256": None if name in SHIPPED_REGISTERS else file_digest(path)}
 
 
 def _now() -> str:

@@ -1,0 +1,74 @@
+"""The commands about certificates: `observance verify` and `observance merge`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from observance.conformance.implementations import resolve
+from observance.conformance.usage import UsageError, printable
+
+DONE, OTHERWISE = 0, 1
+"""The exit codes: it is done, or the certificate is not what it says, or the joined run is none."""
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to those of the command line."""
+    verifying = commands.add_parser("verify", help="check a certificate's digests, run it again, and compare")
+    verifying.add_argument("folder", metavar="DIR", help="the folder that --certify wrote")
+    verifying.add_argument("--no-rerun", action="store_true", help="check what is written, and run nothing")
+    verifying.add_argument("--impl", metavar="NAME", help="the implementation, if it has another name here")
+    verifying.add_argument("--deviations", metavar="FILE", help="the register, if the certificate says it was a file")
+    verifying.add_argument("--known-failures", metavar="FILE", help="the known failures, if the certificate has any")
+    verifying.add_argument("-n", "--processes", metavar="N", type=int, help="run in so many processes")
+    merging = commands.add_parser("merge", help="join the shards of a run into the certificate of one run")
+    merging.add_argument("folders", metavar="DIR", nargs="+", help="the folders that --certify --shard=K/N wrote")
+    merging.add_argument("-o", "--output", metavar="DIR", required=True, help="the new folder of the whole")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Do what the command line says, and return the exit code."""
+    resolve("reference")  # it is there, and torch is new enough
+    return _verify(given) if given.command == "verify" else _merge(given)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    """Say whether a certificate is what it says, and what is not."""
+    from observance.conformance.evidence import folder, verify
+
+    place = Path(given.folder)
+    made = folder.read(place)
+    spec = given.impl or made["implementation"]["spec"]
+    problems = [*verify.problems_of_files(place), *verify.problems_of_content(made, place)]
+    if not given.no_rerun:
+        problems += verify.problems_here(made, spec)
+        again = verify.run_again(made, verify.Rerun(spec, given.deviations, given.known_failures, given.processes))
+        problems += verify.differences(made, again)
+    for problem in problems:
+        print(problem)
+    judged = made["implementation"]
+    who = f"{printable(judged['name'])} {printable(judged['version'])}: {made['status']}"
+    how = "as it is written; nothing was run again" if given.no_rerun else "run again, and the same"
+    print(f"not verified: {len(problems)} things are wrong" if problems else f"verified, {how}: {who}")
+    return OTHERWISE if problems else DONE
+
+
+def _merge(given: argparse.Namespace) -> int:
+    """Join shards, and say what the whole is."""
+    from observance.conformance.evidence import document, folder, merge, verify
+
+    places = [Path(name) for name in given.folders]
+    shards = [folder.read(place) for place in places]
+    for place, shard in zip(places, shards, strict=True):
+        wrong = [*verify.problems_of_files(place), *verify.problems_of_content(shard, place)]
+        if wrong:
+            raise UsageError(f"the shard in {printable(str(place))} is damaged: {wrong[0]}; fetch it again.")
+    whole, output = merge.merged(shards), Path(given.output)
+    folder.check_new(output)
+    folder.write(whole, output)
+    for reason in whole["reasons"]:
+        print(printable(reason), file=sys.stderr)
+    print(f"{whole['status']}: {(output / folder.PAGE).as_posix()}")
+    return DONE if whole["status"] == document.CERTIFIED else OTHERWISE
