@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +29,9 @@ from observance.strategies.steady import steady
 
 SHRINKING_STEPS = 300
 """The most cases that are tried to make a failing one smaller."""
+
+DRAWN = 10**9
+"""What ranks a failure of a drawn case: behind those of all recorded ones, which are smaller than that."""
 
 _NEEDS = {
     "static qconfig": "static",
@@ -271,7 +273,7 @@ class Judge:
 
     def _rank(self, number: int, case: Case) -> tuple[int, int]:
         """Return what is told first of a rule's failures: a small recorded case, or else the first one drawn."""
-        return (len(case.to_json()), number) if case in self._fixed else (sys.maxsize, number)
+        return (len(case.to_json()), number) if case in self._fixed else (DRAWN, number)
 
     @cached_property
     def _fixed(self) -> frozenset[Case]:
@@ -290,6 +292,8 @@ class Judge:
         elif tally.broken is not None:
             verdict.case = cases[tally.broken[1]]
             verdict.findings = self.unexplained(rule, verdict.case)
+            if not verdict.findings:
+                verdict.error = RuntimeError(f"{rule.id} is broken by a case, and is not when the case is tried again")
         return verdict
 
     def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
@@ -392,11 +396,14 @@ def reference_with(register: Register) -> Implementation:
     return varied(f"the reference with the deviations of {register.name}", register.changes)
 
 
+def needs_of(case: Case) -> set[str]:
+    """Return what must be claimed by an implementation that is to prepare a case."""
+    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
+    return needed | {"fp16"} if "float16" in case.to_json() else needed
+
+
 def is_claimed(case: Case, implementation: Implementation) -> bool:
     """Whether an implementation claims to support all that a case has."""
-    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
-    if "float16" in case.to_json():
-        needed.add("fp16")
     standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
-    claimed = not standalone and all(implementation.supports(feature) for feature in needed)
+    claimed = not standalone and all(map(implementation.supports, needs_of(case)))
     return claimed and is_fusible(case, implementation.shape == "prepare_fx")

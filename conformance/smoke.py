@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from observance.conformance.outcomes import Outcome
+from observance.conformance.usage import printable, told
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ def problem(judge: Judge) -> str | None:
     """Return what is wrong with the result for the smallest model, or None."""
     outcome = judge.calls.fresh(SMALLEST)
     if outcome.error is not None:
-        return f"it raised {type(outcome.error).__name__}: {outcome.error}"
+        return f"it raised {told(outcome.error)}"
     if outcome.misshapen is None and outcome.prepared is not None:
         return _forward_problem(outcome)
-    return outcome.misshapen
+    return outcome.misshapen and printable(outcome.misshapen)
 
 
 def _forward_problem(outcome: Outcome) -> str | None:
@@ -35,6 +36,6 @@ def _forward_problem(outcome: Outcome) -> str | None:
         try:
             found = outcome.prepared(*inputs)
         except Exception as error:  # whatever it raises, it does not run
-            return f"the prepared model does not run: {type(error).__name__}: {error}"
+            return f"the prepared model does not run: {told(error)}"
     same = isinstance(found, torch.Tensor) and torch.equal(wanted, found)
     return None if same else "the prepared model computes another result"

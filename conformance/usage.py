@@ -40,8 +40,8 @@ def names(things: Iterable[Any]) -> str:
 
 def told(error: BaseException) -> str:
     """Tell an exception in one short line, that cannot harm a terminal."""
-    message = printable(" ".join(str(error).split()))
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    name, message = printable(type(error).__name__, 60), printable(" ".join(str(error).split()))
+    return f"{name}: {message}" if message else name
 
 
 def printable(text: str, width: int = 200) -> str:

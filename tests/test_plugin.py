@@ -171,6 +171,38 @@ def test_a_register_without_its_pinned_cases_is_one_sentence(suite: Suite, text:
     assert sentence.startswith("the pinned case of the deviation 'mine' cannot be read from ")
 
 
+def test_a_shard_of_nothing_that_is_written_is_one_sentence(suite: Suite) -> None:
+    assert refusal(suite("--impl=reference", "--shard=1/2")).startswith("--shard needs --certify=DIR: ")
+
+
+def test_a_malformed_shard_is_one_sentence(suite: Suite) -> None:
+    assert refusal(suite("--impl=reference", "--certify=new", "--shard=3/2")).startswith(
+        "--shard must be two numbers, "
+    )
+
+
+@pytest.mark.parametrize("option", ["--rule=ENTRY-1", "--case=case.json", "--against=torch"])
+def test_a_certificate_of_less_than_everything_is_one_sentence(suite: Suite, option: str) -> None:
+    write("case.json", LINEAR.to_json())
+    sentence = refusal(suite("--impl=reference", "--certify=new", option))
+    assert sentence == "--certify speaks of all rules and cases: leave --rule, --case and --against out."
+    assert not Path("new").exists()
+
+
+def test_a_certificate_overwrites_nothing(suite: Suite) -> None:
+    Path("full").mkdir()
+    write("full/thing", "mine")
+    assert refusal(suite("--impl=reference", "--certify=full")).startswith(
+        "the folder full is not empty; name a new one"
+    )
+    assert Path("full/thing").read_text() == "mine"
+
+
+def test_a_certificate_that_cannot_be_written_is_one_sentence(suite: Suite) -> None:
+    write("file", "")
+    assert refusal(suite("--impl=reference", "--certify=file/cert")).startswith("nothing can be written to file/cert (")
+
+
 # What is said of a run
 
 

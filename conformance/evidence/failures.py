@@ -23,13 +23,20 @@ _WIDTH = 2_000
 """The most characters of one text."""
 
 
-def failure_record(judge: Judge, verdict: Verdict) -> Plain | None:
+def failure_of(judge: Judge, verdict: Verdict) -> Plain | None:
     """Return what is known of a rule's failure; None if there is none."""
     if verdict.error is not None:
         return {"error": told(verdict.error)}
-    case = verdict.case
-    if case is None:
+    if verdict.case is None:
         return None
+    try:
+        return _described(judge, verdict, verdict.case)
+    except Exception as error:  # what an implementation returns may fail on being looked at
+        return {"error": told(error)}
+
+
+def _described(judge: Judge, verdict: Verdict, case: Case) -> Plain:
+    """Return a failure with its case, its places, and its pictures."""
     pair = verdict.findings[0].cases
     shown = pair[0] if pair else case
     found = [

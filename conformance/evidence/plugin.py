@@ -105,14 +105,14 @@ class Keeper:
     def _record(self, item: pytest.Item, report: pytest.TestReport) -> Plain | None:
         """Return the record of a test; None if it is about no rule and no known deviation."""
         from observance.conformance.evidence import document
-        from observance.conformance.evidence.failures import failure_record
+        from observance.conformance.evidence.failures import failure_of
 
         rule = getattr(getattr(item, "function", None), "rule", None)
         if rule is None:
             return self._waiver_record(item, report)
         verdict = self.judge.verdicts.get(rule.id)
         if verdict is not None:
-            return document.rule_record(rule, verdict.tally, failure=failure_record(self.judge, verdict))
+            return document.rule_record(rule, verdict.tally, failure=failure_of(self.judge, verdict))
         skipped = document.BLOCKED if self.judge.blocked else document.UNCLAIMED
         return document.rule_record(rule, None, skipped if report.skipped else document.MISSING)
 
