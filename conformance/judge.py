@@ -198,7 +198,9 @@ class Judge:
         if verdict.error is not None:
             raise verdict.error
         if verdict.case is not None:
+            first = report.save(self, verdict)  # at once: who waits for no smaller case has this one
             verdict.case, verdict.findings = self.smallest(rule, verdict.case)
+            report.replace(first, report.save(self, verdict))
         report.conclude(self, verdict)
 
     def unclaimed_needs(self, rule: Rule) -> list[str]:

@@ -76,7 +76,6 @@ def _judge(config: pytest.Config) -> Judge:
 
     from observance.conformance.against import baseline_of
     from observance.conformance.command.subjects import read_case
-    from observance.conformance.deviations import load
     from observance.conformance.efforts import EFFORTS
     from observance.conformance.implementations import resolve
     from observance.conformance.judge import Judge
@@ -95,23 +94,31 @@ def _judge(config: pytest.Config) -> Judge:
     config.addinivalue_line("filterwarnings", r"ignore::UserWarning:torch\.ao\.quantization")
     # So is how torch copies the containers of an exported graph.
     config.addinivalue_line("filterwarnings", r"ignore:.isinstance\(treespec, LeafSpec\):FutureWarning")
-    name = option("--deviations") or (option("--impl") if option("--impl") in SHIPPED_REGISTERS else None)
-    register = None if option("--no-known-deviations") or not name else load(name)
     config.stash[_BASELINE] = baseline_of(option("--against")) if option("--against") else None
     effort = EFFORTS[option("--effort")]
     count = option("--cases") if option("--cases") is not None else effort.cases
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
     check_appendable(option("--markdown"), "--markdown")
-    only = read_case(option("--case")) if option("--case") else None
-    active = register.active() if register else None
-    if active:
-        _check_register(active)
+    only, active = read_case(option("--case")) if option("--case") else None, _register(config)
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
     given = {"effort": effort, "known_failures": known, "profile": profile}
     judge = Judge(implementation, count, active, start, only, folder, options, **given)
     return equip(config, judge)
+
+
+def _register(config: pytest.Config) -> Register | None:
+    """Return the register of known deviations that the options ask for, as far as what is installed has them."""
+    from observance.conformance.deviations import load
+
+    judged = config.getoption("--impl")
+    name = config.getoption("--deviations") or (judged if judged in SHIPPED_REGISTERS else None)
+    if config.getoption("--no-known-deviations") or not name:
+        return None
+    active = load(name).active()
+    _check_register(active)
+    return active
 
 
 def _options(config: pytest.Config) -> str:
@@ -202,43 +209,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     judge = config.stash.get(_JUDGE, None)
     if judge is None:
         raise pytest.UsageError("say what to judge with --impl, such as --impl=torch or --impl=mypkg.")
-    wanted = config.getoption("--rule")
-    known = {rule.id for rule in rules.values() if rule}
-    for name in wanted or ():
-        if name not in known:
-            raise pytest.UsageError(f"there is no rule {name!r}; the rules are {', '.join(sorted(known))}.")
-    for rule in rules.values():
-        if rule and rule.id in (wanted or ()) and judge.profile not in rule.profiles:
-            told = {"": "models with qconfigs"}.get(judge.profile, f"graphs with {judge.profile}")
-            raise pytest.UsageError(
-                f"the rule {rule.id!r} does not speak of {told}; choose another --profile or --impl."
-            )
-    level = config.getoption("--level")
-    dropped = [
-        item
-        for item, rule in rules.items()
-        if rule
-        and (
-            (wanted and rule.id not in wanted)
-            or (level == "must" and rule.level != "MUST" and not wanted)
-            or judge.profile not in rule.profiles
-        )
-    ]
-    entries = [item for item in ours if "deviation" in getattr(item, "fixturenames", ())]
-    comparisons = [item for item in ours if "baseline" in getattr(item, "fixturenames", ())]
-    if config.stash[_BASELINE] is None:
-        dropped += comparisons
-    else:
-        dropped = [item for item in ours if item not in comparisons and item.path.name != "test_smoke.py"]
-    if not _demanded(config):
-        dropped += entries
-    if not _expected(config):
-        dropped += [item for item in ours if "known_failure" in getattr(item, "fixturenames", ())]
+    dropped = _dropped(config, rules)
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]
     config.stash[_RULES] = {item.nodeid: rule.id for item, rule in rules.items() if rule}
     items.sort(key=lambda item: item not in ours or item.path.name != "test_smoke.py")
     config.hook.pytest_deselected(items=dropped)
+
+
+def _dropped(config: pytest.Config, rules: Mapping[pytest.Item, Any]) -> list[pytest.Item]:
+    """Return the tests that are not asked for; `rules` has the rule of each test of the suite, or None."""
+    wanted, level = config.getoption("--rule"), config.getoption("--level")
+    known, profile = {rule.id: rule for rule in rules.values() if rule}, config.stash[_JUDGE].profile
+    for name in wanted or ():
+        if name not in known:
+            raise pytest.UsageError(f"there is no rule {name!r}; the rules are {', '.join(sorted(known))}.")
+        if profile not in known[name].profiles:
+            told = f"graphs with {profile}" if profile else "models with qconfigs"
+            raise pytest.UsageError(f"the rule {name!r} does not speak of {told}; choose another --profile or --impl.")
+
+    def using(fixture: str) -> list[pytest.Item]:
+        return [item for item in rules if fixture in getattr(item, "fixturenames", ())]
+
+    if config.stash[_BASELINE] is not None:
+        kept = using("baseline")
+        return [item for item in rules if item not in kept and item.path.name != "test_smoke.py"]
+    dropped = using("baseline")
+    dropped += [] if _demanded(config) else using("deviation")
+    dropped += [] if _expected(config) else using("known_failure")
+    return (
+        dropped
+        + [
+            item
+            for item, rule in rules.items()
+            if rule and (rule.id not in wanted if wanted else level == "must" and rule.level != "MUST")
+        ]
+        + [item for item, rule in rules.items() if rule and profile not in rule.profiles]
+    )
 
 
 def enter_rule(config: pytest.Config, test: str, rule: str) -> None:

@@ -91,6 +91,13 @@ def save(judge: Judge, verdict: Verdict) -> str:
     return saved
 
 
+def replace(first: str, smaller: str) -> None:
+    """Take away what was saved of a first failing case, unless no smaller one was found."""
+    if first != smaller:
+        for end in (".json", ".py"):
+            Path(f"{first}{end}").unlink(missing_ok=True)
+
+
 def stem(folder: Path, verdict: Verdict) -> str:
     """Return where the failing case of a rule is written, but for the end that says how."""
     assert verdict.case is not None

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from observance.strategies.steady import steady
 
+from .suites import suite as suite
 from .vendors import Write
 
 settings.register_profile(

@@ -2,8 +2,11 @@
 saboteur away.
 
     python -m tests.corpus_made
+    python -m tests.corpus_made more
 
-The first ones are those that tell: for each rule a case that gives its saboteur away, then the cases of the known
+With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet.
+
+The first cases are those that tell: for each rule a case that gives its saboteur away, then the cases of the known
 deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
 adds: every operator and every feature is met `LEAST` times, and any two features that meet in what is drawn meet here,
 first among the cases that everybody claims, then among all.
@@ -47,14 +50,17 @@ LEAST = 40
 SEED, DRAWN = 2, 1_500
 """The cases from which it is chosen, beside those on which the saboteurs are tried."""
 
-FIRST = 100
-"""So many drawn cases are tried before the ones that are known to tell something."""
-
 SPECIAL = {"qat", "equalization"}
 """What a rule that needs it speaks of, and of nothing else."""
 
 NARROW = Claims(frozenset({"static", "dynamic", "weight-only"}), None, "narrow", "1")
 """The claims of somebody who has just begun, for whom no rule should be vacuous either."""
+
+
+import_rules()
+
+SEEN = {name for name in SABOTEURS if not RULES[name].own}
+"""The rules that see drawn cases."""
 
 
 def pool() -> list[Case]:
@@ -67,18 +73,13 @@ def is_plain(case: Case) -> bool:
     return is_claimed(case, replace(resolve("reference"), claims=NARROW))
 
 
-def telling(cases: Sequence[Case]) -> dict[Case, list[str]]:
-    """Return for each rule that sees drawn cases one that gives its saboteur away, with all rules that it is for.
-
-    What is rare in drawn cases is looked for in those that were written for it, before many more are tried.
-    """
+def telling(cases: Sequence[Case], rules: Iterable[str]) -> dict[Case, list[str]]:
+    """Return for each of some rules the first case that gives its saboteur away, with all rules that it is for."""
     found: dict[Case, list[str]] = {}
-    ordered = list(dict.fromkeys([*cases[:FIRST], *known(), *cases]))
-    for name in sorted(SABOTEURS):
-        if not RULES[name].own:
-            judge, speaking = judge_of(name), (case for case in ordered if _has_needs(RULES[name], case))
-            found.setdefault(next(case for case in speaking if _is_told(judge, name, case)), []).append(name)
-            print(f"{name}: told", file=sys.stderr, flush=True)
+    for name in sorted(rules):
+        judge, speaking = judge_of(name), (case for case in cases if _has_needs(RULES[name], case))
+        found.setdefault(next(case for case in speaking if _is_told(judge, name, case)), []).append(name)
+        print(f"{name}: told", file=sys.stderr, flush=True)
     return found
 
 
@@ -148,21 +149,34 @@ def _worth(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> float:
     return (len(_together(case) - pairs) + 5 * lacking + 0.1) / (2 + len(case.calls))
 
 
-def main() -> None:
-    """Make the corpus and write it."""
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    import_rules()
+def made() -> list[Entry]:
+    """Return the entries of a new corpus."""
     drawn = pool()
     plain = [case for case in drawn if is_plain(case)]
-    told = telling(drawn)
+    told = telling(drawn, SEEN)
     cases = list(dict.fromkeys([*told, *known()]))
     cases += chosen(plain, cases, len(cases) + PLAIN)
     cases += chosen(drawn, cases, SIZE)
-    entries = [Entry(case, tuple(told.get(case, ()))) for case in cases]
+    return [Entry(case, tuple(told.get(case, ()))) for case in cases]
+
+
+def extended(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries of a corpus with more of them, so that every rule is told."""
+    lacking = SEEN - {rule for entry in entries for rule in entry.tells}
+    recorded = [entry.case for entry in entries]
+    told = telling([*recorded, *known(), *pool()], lacking) if lacking else {}
+    kept = [replace(entry, tells=(*entry.tells, *told.pop(entry.case, ()))) for entry in entries]
+    return [*(Entry(case, tuple(rules)) for case, rules in told.items()), *kept]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Make the corpus, or make it larger, and write it."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    entries = extended(corpus.read(corpus.FILE)) if arguments == ["more"] else made()
     corpus.write(entries, corpus.FILE)
-    print(f"{len(entries)} cases, of which {len(told)} tell {len(SABOTEURS)} saboteurs", file=sys.stderr)
+    print(f"{len(entries)} cases", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -50,7 +50,7 @@ def _forget() -> None:
 
 def test_no_case_is_there_twice_and_none_is_written_by_hand() -> None:
     cases = corpus.recorded()
-    assert len(cases) == len(set(cases)) == corpus_made.SIZE
+    assert len(cases) == len(set(cases)) >= corpus_made.SIZE
     assert not [case for case in cases if case.written]
 
 

@@ -45,14 +45,39 @@ def test_only_exploring_has_a_random_seed() -> None:
 
 
 def test_what_failed_once_is_tried_first_under_any_seed(tmp_path: Path) -> None:
-    rule = RULES["PLACEMENT-1"]
-    first = judge_of(EFFORTS["explore"], tmp_path, 1, rule.id)
-    first.examine([rule])
+    rule, first = RULES["PLACEMENT-1"], failed_once(tmp_path)
     found = first.verdicts[rule.id].case
     assert found is not None
     smallest, _ = first.smallest(rule, found)
     assert smallest not in judge_of(GATE, tmp_path, 2).corpus
     assert smallest in judge_of(EFFORTS["explore"], tmp_path, 2).corpus[:3]
+
+
+def failed_once(folder: Path) -> Judge:
+    """A judge of a saboteur that has explored, has found a failure, and remembers it."""
+    rule = RULES["PLACEMENT-1"]
+    judge = judge_of(EFFORTS["explore"], folder, 1, rule.id)
+    judge.examine([rule])
+    found = judge.verdicts[rule.id].case
+    assert found is not None
+    judge.smallest(rule, found)
+    return judge
+
+
+def test_examples_that_are_damaged_cost_nothing_else(tmp_path: Path) -> None:
+    failed_once(tmp_path)
+    kept = [path for path in (tmp_path / "examples").rglob("*") if path.is_file()]
+    assert kept
+    for number, path in enumerate(kept):
+        path.write_bytes([b"", b"\x00\xff" * 99, path.read_bytes()[:-1]][number % 3])
+    assert len(judge_of(EFFORTS["explore"], tmp_path, 2).corpus) > FEW // 2
+
+
+def test_a_folder_of_examples_that_is_a_file_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "examples").write_text("")
+    judge = failed_once(tmp_path)
+    assert len(judge.corpus) > FEW // 2
+    assert (tmp_path / "examples").read_text() == ""
 
 
 def test_a_run_at_the_gate_remembers_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from observance.conformance import report
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Claims, Implementation
 from observance.conformance.judge import Judge, Verdict
-from observance.conformance.rules import RULES, Finding
+from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.variants import Change, variant
 from observance.strategies.case import Call, Case, Entry, Mapping
 
@@ -89,6 +89,25 @@ def test_a_failure_writes_its_case_and_a_script(folder: Path) -> None:
     assert f"\nScript:  .observance/{stem.name}.py\n" in text
     assert text.endswith(f"\nExplain: observance explain .observance/{stem.name}.json")
     assert f"--case=.observance/{stem.name}.json" in text
+
+
+def test_a_failing_case_is_saved_before_a_smaller_one_is_looked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, rule = judge_of(SABOTEURS["PLACEMENT-1"], TWO_LINEARS), RULES["PLACEMENT-1"]
+
+    def interrupted(rule: Rule, case: Case) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(judge, "smallest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        judge.check(rule)
+    saved = folder / ".observance" / f"PLACEMENT-1-{TWO_LINEARS.digest}.json"
+    assert Case.from_json(saved.read_text()) == TWO_LINEARS
+    monkeypatch.setattr(judge, "smallest", lambda rule, case: (LINEAR, judge.unexplained(rule, LINEAR)))
+    with pytest.raises(pytest.fail.Exception):
+        judge.check(rule)
+    assert {path.stem for path in saved.parent.iterdir()} == {f"PLACEMENT-1-{LINEAR.digest}"}
 
 
 def test_the_script_of_a_failure_runs_without_the_suite(folder: Path) -> None:
