@@ -106,8 +106,6 @@ class Judge:
         Cases that are tried before the drawn ones.
     split
         Which cases this process judges; all of them, unless it is told otherwise.
-    profile
-        What tells the implementation how to quantize: qconfigs alone, or annotations; by default what its shape says.
     """
 
     def __init__(
@@ -123,14 +121,13 @@ class Judge:
         known_failures: KnownFailures | None = None,
         recorded: Sequence[Case] = (),
         split: Split = WHOLE,
-        profile: str | None = None,
     ) -> None:
         torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
         self.implementation, self.count, self.start = implementation, count, start
         self.register, self.only, self.folder = register, only, folder
         self.options, self.effort = options or f"--impl={implementation.name}", effort
         self.recorded, self.split = recorded, split
-        self.profile = implementation.profile if profile is None else profile
+        self.profile = implementation.profile
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True)
         self.standard = Calls(resolve("reference", self.profile), self.prefused)
@@ -153,8 +150,7 @@ class Judge:
         """The recorded and the drawn cases that the implementation claims to support."""
         if self.only is not None:
             return [self.only]
-        recorded = (case for case in self.recorded if case.profile == self.profile)
-        drawn = dict.fromkeys(case for case in recorded if is_claimed(case, self.implementation))
+        drawn = dict.fromkeys(case for case in self.recorded if is_claimed(case, self.implementation))
         with self.progress("drawing cases", self.count) as step:
 
             def keep(case: Case) -> None:

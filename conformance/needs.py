@@ -35,7 +35,9 @@ def needs_of(case: Case) -> set[str]:
 
 
 def is_claimed(case: Case, implementation: Implementation) -> bool:
-    """Whether an implementation claims to support all that a case has."""
+    """Whether an implementation is called with such cases, and claims to support all that one has."""
+    if case.profile != implementation.profile:
+        return False
     standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
     claimed = not standalone and all(map(implementation.supports, needs_of(case)))
     return claimed and is_fusible(case, implementation.shape == "prepare_fx")

@@ -85,6 +85,10 @@ def _judge(config: pytest.Config) -> Judge:
     option = config.getoption
     profile = {None: None, "qconfigs": ""}.get(option("--profile"), option("--profile"))
     implementation = resolve(option("--impl"), profile or "")
+    if profile not in (None, implementation.profile):
+        raise UsageError(
+            f"{implementation.name} is not called with what the profile {option('--profile')} is about; leave it out."
+        )
     if not implementation.claims.supports_torch(torch.__version__):
         raise UsageError(
             f"{implementation.name} does not claim torch {torch.__version__}; "
@@ -103,8 +107,7 @@ def _judge(config: pytest.Config) -> Judge:
     only, active = read_case(option("--case")) if option("--case") else None, _register(config)
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
-    given = {"effort": effort, "known_failures": known, "profile": profile}
-    judge = Judge(implementation, count, active, start, only, folder, options, **given)
+    judge = Judge(implementation, count, active, start, only, folder, options, effort=effort, known_failures=known)
     return equip(config, judge)
 
 

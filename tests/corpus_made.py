@@ -26,28 +26,30 @@ from dataclasses import replace
 import torch
 
 from observance.conformance import corpus
-from observance.conformance.claims import Claims
+from observance.conformance.claims import PT2E, Claims
 from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.needs import is_claimed, needs_of
+from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.rules import RULES, Rule
 from observance.strategies import Case
 from observance.strategies.features import features
+from observance.strategies.features_annotations import annotated_features
 
 from .history import REPORTS
 from .saboteurs import SABOTEURS
 from .test_saboteurs import honest, judge_of
 
-SIZE, PLAIN = 1_500, 400
-"""How many cases the corpus has, and how many of them at least everybody claims."""
+SIZE, PLAIN, ANNOTATED = 1_500, 400, 300
+"""How many cases with qconfigs the corpus has, how many of them at least everybody claims; how many are annotated."""
 
 LEAST = 40
 """How often each feature and each operator is met, if what is drawn has it as often."""
 
-SEED, DRAWN = 2, 1_500
+SEED, DRAWN, ANNOTATED_DRAWN = 2, 1_500, 600
 """The cases from which it is chosen, beside those on which the saboteurs are tried."""
 
 SPECIAL = {"qat", "equalization"}
@@ -65,7 +67,9 @@ SEEN = {name for name in SABOTEURS if not RULES[name].own}
 
 def pool() -> list[Case]:
     """Return the cases to choose from, each once, in the order of drawing."""
-    return list(dict.fromkeys([*honest().corpus, *Judge(resolve("reference"), DRAWN, start=SEED).corpus]))
+    plain = [*honest("").corpus, *Judge(resolve("reference"), DRAWN, start=SEED).corpus]
+    annotated = [*honest(PT2E).corpus, *Judge(resolve("reference", PT2E), ANNOTATED_DRAWN, start=SEED).corpus]
+    return list(dict.fromkeys([*plain, *annotated]))
 
 
 def is_plain(case: Case) -> bool:
@@ -73,11 +77,17 @@ def is_plain(case: Case) -> bool:
     return is_claimed(case, replace(resolve("reference"), claims=NARROW))
 
 
+def is_annotated(case: Case) -> bool:
+    """Whether a case has an annotated graph."""
+    return bool(case.profile)
+
+
 def telling(cases: Sequence[Case], rules: Iterable[str]) -> dict[Case, list[str]]:
     """Return for each of some rules the first case that gives its saboteur away, with all rules that it is for."""
     found: dict[Case, list[str]] = {}
     for name in sorted(rules):
-        judge, speaking = judge_of(name), (case for case in cases if _has_needs(RULES[name], case))
+        judge, rule = judge_of(name), RULES[name]
+        speaking = (case for case in cases if rule.is_for(case) and _has_needs(rule, case))
         found.setdefault(next(case for case in speaking if _is_told(judge, name, case)), []).append(name)
         print(f"{name}: told", file=sys.stderr, flush=True)
     return found
@@ -95,7 +105,7 @@ def _is_told(judge: Judge, name: str, case: Case) -> bool:
 
 def known() -> Iterator[Case]:
     """Yield the cases on which an implementation is known to err, or to have erred."""
-    pinned = (entry.pinned for entry in load("torch").entries)
+    pinned = (entry.pinned for name in SHIPPED_REGISTERS for entry in load(name).entries)
     for case in itertools.chain(pinned, (report.case for report in REPORTS)):
         if not case.written:
             yield case
@@ -104,7 +114,12 @@ def known() -> Iterator[Case]:
 @functools.cache
 def parts(case: Case) -> frozenset[str]:
     """Return what is counted in a case: its features, and its operators."""
-    return frozenset({*features(case), *(f"operator {call.operator}" for call in case.calls)})
+    return frozenset({*_features(case), *(f"operator {call.operator}" for call in case.calls)})
+
+
+def _features(case: Case) -> list[str]:
+    """Return the features of a case; of an annotated one, those of its annotations."""
+    return annotated_features(case) if case.profile else features(case)
 
 
 def chosen(cases: Iterable[Case], given: Sequence[Case], size: int) -> list[Case]:
@@ -140,7 +155,7 @@ def _enter(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> None:
 @functools.cache
 def _together(case: Case) -> frozenset[tuple[str, str]]:
     """Return the pairs of features that meet in a case."""
-    return frozenset(itertools.combinations(features(case), 2))
+    return frozenset(itertools.combinations(_features(case), 2))
 
 
 def _worth(case: Case, met: Counter[str], pairs: set[tuple[str, str]]) -> float:
@@ -156,17 +171,20 @@ def made() -> list[Entry]:
     told = telling(drawn, SEEN)
     cases = list(dict.fromkeys([*told, *known()]))
     cases += chosen(plain, cases, len(cases) + PLAIN)
-    cases += chosen(drawn, cases, SIZE)
+    cases += chosen(filter(is_annotated, drawn), cases, len(cases) + ANNOTATED)
+    cases += chosen(itertools.filterfalse(is_annotated, drawn), cases, SIZE + ANNOTATED)
     return [Entry(case, tuple(told.get(case, ()))) for case in cases]
 
 
 def extended(entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries of a corpus with more of them, so that every rule is told."""
     lacking = SEEN - {rule for entry in entries for rule in entry.tells}
-    recorded = [entry.case for entry in entries]
-    told = telling([*recorded, *known(), *pool()], lacking) if lacking else {}
+    recorded, drawn = [entry.case for entry in entries], pool()
+    told = telling([*recorded, *known(), *drawn], lacking) if lacking else {}
     kept = [replace(entry, tells=(*entry.tells, *told.pop(entry.case, ()))) for entry in entries]
-    return [*(Entry(case, tuple(rules)) for case, rules in told.items()), *kept]
+    new = [*(Entry(case, tuple(rules)) for case, rules in told.items()), *kept]
+    annotated = [entry.case for entry in new if entry.case.profile]
+    return [*new, *(Entry(case, ()) for case in chosen(filter(is_annotated, drawn), annotated, ANNOTATED))]
 
 
 def main(arguments: Sequence[str]) -> None:
