@@ -113,6 +113,27 @@ UNTAKEN: dict[str, tuple[Untaken, ...]] = {
             "A dynamic qconfig for a dtype that nothing is quantized to.",
             ("_needs_obs_or_fq:130->131",),
         ),
+        Untaken(
+            "Rare: they were taken in a run with 400 cases and those that are written by hand.",
+            (
+                *(f"_maybe_propagate_dtype_for_node:{branch}" for branch in ("1217->1218", "1219->1220")),
+                f"{_SHARE}:1285->1284",
+                "insert_observers_for_model:1857->1886",
+                "prepare:2040->2041",
+            ),
+        ),
+        Untaken(
+            "They can be taken: by a dynamic operator that reads what is no tensor, a mask that is made of several, a "
+            "graph input that is declared as quantized in a list, a second call of a custom LSTM, and a standalone "
+            "module without an output. 400 cases have not done so; whether pinned cases do was not measured yet.",
+            (
+                "_needs_obs_or_fq:134->135",
+                "_maybe_propagate_dtype_for_node:1219->-1194",
+                f"{_SHARE}:1342->1343",
+                "insert_observers_for_model:1777->1886",
+                "prepare:2172->2173",
+            ),
+        ),
     ),
 }
 """The branches of each module that no case takes."""
