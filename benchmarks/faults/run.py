@@ -115,7 +115,7 @@ def _head(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         count = sum(part["summary"]["num_branches"] for part in inside.values())
         branches[module] = {"count": count, "missing": missing}
     head = {"rules": len(bench.rules), "tried": TRIED, "judged": JUDGED, "branches": branches}
-    return _conditions(options) | head | {"drawn": len(bench.cases)}
+    return _conditions(options) | head | {"drawn": len(bench.cases), "drawn_only": options.drawn_only}
 
 
 def _enter(path: Path, found: dict[str, Any], result: Result) -> None:

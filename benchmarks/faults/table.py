@@ -43,11 +43,24 @@ _HOW = """\
 The cases are those of the suite, in the order in which it draws them; they count from 1. A fault is tried on the
 first {tried} of them that execute it, and the first {judged} of these that tell it are held against the rules; rules
 that call the implementation again see one case in five, as always. So *caught at* is an upper bound: a rule may catch a
-fault earlier through a case that it derives. Only faults that no drawn case lets the rules catch are held against the
-cases that are written by hand, and against the pinned cases of the known deviations. *Seconds* are those of one CPU in
+fault earlier through a case that it derives. {by_hand} *Seconds* are those of one CPU in
 which all cases up to that one are prepared and judged by all rules{start}. *Calls* is the size of the case when it was
 made smaller for the first of its rules, where that was tried.
 """
+
+_BY_HAND = (
+    "Faults that no drawn case lets the rules catch are held against the\ncases that are written by hand, and against "
+    "the pinned cases of the known deviations.",
+    "Cases that are written by hand or pinned were not\ntried in this run (`--drawn-only`).",
+)
+
+_FEW = """
+**This is a beginning.** So few faults give no share that means anything; the same command with a larger `--sample` goes
+on where this run stopped.
+"""
+
+ENOUGH = 300
+"""From how many faults on a share is told without a warning."""
 
 _START = "; to begin (to import torch, to draw all cases, to judge those that are written by hand) takes another {:.0f}"
 
@@ -113,8 +126,10 @@ def _figures(reports: Sequence[Report]) -> str:
     head = f"| | {' | '.join(r.name for r in reports)} |\n|---|{'---|' * len(reports)}\n"
     lines = "".join(f"| {name} | {' | '.join(cells)} |\n" for name, cells in rows)
     start = _START.format(first["imported"] + first["clock"][0]) if "clock" in first else ""
-    how = _HOW.format(tried=first["tried"], judged=first["judged"], start=start)
-    return f"## The figures\n\n{_conditions(reports)}\n\n{head}{lines}\n{how}"
+    by_hand = _BY_HAND[first["drawn_only"]]
+    how = _HOW.format(tried=first["tried"], judged=first["judged"], start=start, by_hand=by_hand)
+    few = _FEW if min(len(report.results) for report in reports) < ENOUGH else ""
+    return f"## The figures\n\n{_conditions(reports)}\n{few}\n{head}{lines}\n{how}"
 
 
 def _conditions(reports: Sequence[Report]) -> str:
@@ -129,7 +144,7 @@ def _options(report: Report) -> str:
     """Return the options with which the faults of an implementation are tried again."""
     clock = len(report.found.get("clock", [0])) - 1
     options = f"--impl {report.name} --cases {report.found['cases']} --sample {len(report.results)}"
-    return options + (f" --clock {clock}" if clock else "")
+    return options + " --drawn-only" * report.found["drawn_only"] + (f" --clock {clock}" if clock else "")
 
 
 def _measures(report: Report) -> dict[str, str]:
