@@ -32,7 +32,7 @@ def test_the_two_commands_are_those_of_the_checks() -> None:
     assert {command.partition(" && ")[0] for command in commands} == {"python3 -m venv .venv"}
     assert {command.split(" && ")[1] for command in commands} == {".venv/bin/pip install -e '.[dev]'"}
     last = [command.split(" && ")[2].removeprefix(".venv/bin/") for command in commands]
-    assert last == ["pytest conformance/ --impl=torch", "pytest tests/"]
+    assert last == ["pytest conformance/ --impl=torch", "pytest tests/ -n auto"]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert all(re.search(rf"^step \w+ {re.escape(command)}$", script, re.MULTILINE) for command in last)
     assert "install --quiet -e '.[dev]'" in script
