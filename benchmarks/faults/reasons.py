@@ -47,7 +47,7 @@ REASONS: dict[str, tuple[Reason, ...]] = {
         ),
         Reason(
             OUTSIDE,
-            "only a pattern of a class that is no module, and is called as a function, would show it: no backend has one",
+            "only a pattern of a class that is no module, called as a function, would show it: no backend has one",
             (f"{_FX}.match_utils _is_match:52:7 drop operand 1",),
         ),
         Reason(
@@ -124,8 +124,8 @@ UNTAKEN: dict[str, tuple[Untaken, ...]] = {
         Untaken(
             "They can be taken: by a dynamic operator that reads what is no tensor, a mask that is made of several, a "
             "graph input that is declared as quantized in a list, a second call of a custom LSTM, a standalone module "
-            "without an output, and equalization qconfigs that are no mapping. 400 cases, and those that are written by "
-            "hand, have not done so; whether pinned cases do was not measured yet.",
+            "without an output, and equalization qconfigs that are no mapping. 400 cases, and those that are written "
+            "by hand, have not done so; whether pinned cases do was not measured yet.",
             (
                 "_needs_obs_or_fq:134->135",
                 "_maybe_propagate_dtype_for_node:1219->-1194",
