@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from observance.conformance.claimed import is_claimed
 from observance.conformance.implementations import Implementation, resolve
-from observance.conformance.judge import Judge, is_claimed
+from observance.conformance.judge import Judge
 from observance.conformance.records.changes import changes
 from observance.conformance.records.comparing import Cause, Comparison, compare, save_smallest
 from observance.conformance.records.files import Record, entry, read, record

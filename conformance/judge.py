@@ -13,18 +13,18 @@ import torch
 from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import corpus, report
+from observance.conformance.claimed import is_claimed
 from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.efforts import GATE, Effort, RememberedExamples
 from observance.conformance.evidence.split import WHOLE, Split, Tally
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.known import KnownFailures
-from observance.conformance.outcomes import Calls, is_fusible
+from observance.conformance.outcomes import Calls
 from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
 from observance.strategies import Case, cases
-from observance.strategies.features import features
 from observance.strategies.steady import steady
 
 SHRINKING_STEPS = 300
@@ -32,26 +32,6 @@ SHRINKING_STEPS = 300
 
 DRAWN = 10**9
 """What ranks a failure of a drawn case: behind those of all recorded ones, which are smaller than that."""
-
-_NEEDS = {
-    "static qconfig": "static",
-    "dynamic qconfig": "dynamic",
-    "weight-only qconfig": "weight-only",
-    "own backend config": "backend-configs",
-    "quantized input": "quantized-inputs",
-    "regex selector": "regex-selectors",
-    "order selector": "order-selectors",
-    "configs as dicts": "dict-configs",
-    "standalone module": "standalone-modules",
-    "prepared module": "standalone-modules",
-    "prepared as standalone": "standalone-modules",
-    "custom module": "custom-modules",
-    "quantization-aware training": "qat",
-    "quantized output": "quantized-inputs",
-    "equalization": "equalization",
-    "other device": "other-devices",
-    "two devices": "other-devices",
-}
 
 
 class BrokenRule(Exception):
@@ -394,16 +374,3 @@ class Judge:
 def reference_with(register: Register) -> Implementation:
     """Return the reference with all deviations of a register, as an implementation."""
     return varied(f"the reference with the deviations of {register.name}", register.changes)
-
-
-def needs_of(case: Case) -> set[str]:
-    """Return what must be claimed by an implementation that is to prepare a case."""
-    needed = {_NEEDS[name] for name in features(case) if name in _NEEDS}
-    return needed | {"fp16"} if "float16" in case.to_json() else needed
-
-
-def is_claimed(case: Case, implementation: Implementation) -> bool:
-    """Whether an implementation claims to support all that a case has."""
-    standalone = case.is_standalone and implementation.shape == "prepare_fx"  # which has no argument for that
-    claimed = not standalone and all(map(implementation.supports, needs_of(case)))
-    return claimed and is_fusible(case, implementation.shape == "prepare_fx")

@@ -26,12 +26,13 @@ from dataclasses import replace
 import torch
 
 from observance.conformance import corpus
+from observance.conformance.claimed import is_claimed, needs_of
 from observance.conformance.claims import Claims
 from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import Judge, is_claimed, needs_of
+from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES, Rule
 from observance.strategies import Case
 from observance.strategies.features import features

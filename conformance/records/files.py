@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 import torch
 
+from observance.conformance.claimed import is_claimed
 from observance.conformance.implementations import Implementation
-from observance.conformance.judge import is_claimed
 from observance.conformance.outcomes import run
 from observance.conformance.progress import Shown, unseen
 from observance.conformance.records.portraits import PREPARED, UNCLAIMED, Plain, portrait
