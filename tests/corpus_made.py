@@ -26,14 +26,14 @@ from dataclasses import replace
 import torch
 
 from observance.conformance import corpus
-from observance.conformance.claimed import is_claimed, needs_of
+from observance.conformance.claimed import is_claimed
 from observance.conformance.claims import Claims
 from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES, Rule
+from observance.conformance.rules import RULES
 from observance.strategies import Case
 from observance.strategies.features import features
 
@@ -49,9 +49,6 @@ LEAST = 40
 
 SEED, DRAWN = 2, 1_500
 """The cases from which it is chosen, beside those on which the saboteurs are tried."""
-
-SPECIAL = {"qat", "equalization"}
-"""What a rule that needs it speaks of, and of nothing else."""
 
 NARROW = Claims(frozenset({"static", "dynamic", "weight-only"}), None, "narrow", "1")
 """The claims of somebody who has just begun, for whom no rule should be vacuous either."""
@@ -77,15 +74,10 @@ def telling(cases: Sequence[Case], rules: Iterable[str]) -> dict[Case, list[str]
     """Return for each of some rules the first case that gives its saboteur away, with all rules that it is for."""
     found: dict[Case, list[str]] = {}
     for name in sorted(rules):
-        judge, speaking = judge_of(name), (case for case in cases if _has_needs(RULES[name], case))
-        found.setdefault(next(case for case in speaking if _is_told(judge, name, case)), []).append(name)
+        judge = judge_of(name)
+        found.setdefault(next(case for case in cases if _is_told(judge, name, case)), []).append(name)
         print(f"{name}: told", file=sys.stderr, flush=True)
     return found
-
-
-def _has_needs(rule: Rule, case: Case) -> bool:
-    """Whether a case has what a rule speaks of."""
-    return needs_of(case).issuperset(SPECIAL & set(rule.needs))
 
 
 def _is_told(judge: Judge, name: str, case: Case) -> bool:
@@ -153,7 +145,7 @@ def made() -> list[Entry]:
     """Return the entries of a new corpus."""
     drawn = pool()
     plain = [case for case in drawn if is_plain(case)]
-    told = telling(drawn, SEEN)
+    told = telling([*known(), *drawn], SEEN)
     cases = list(dict.fromkeys([*told, *known()]))
     cases += chosen(plain, cases, len(cases) + PLAIN)
     cases += chosen(drawn, cases, SIZE)
