@@ -28,7 +28,7 @@ from .test_saboteurs import judge_of
 import_rules()
 
 LINEAR = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Line("global", "default_qconfig"),)))
-LEAST = 20
+LEAST = 10
 
 
 @pytest.fixture

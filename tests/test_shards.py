@@ -25,7 +25,7 @@ SOME = ("--impl=blind", "--cases=12", "-q", "--tb=no", "-k", "smoke or sharing o
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to run in."""
-    plain = corpus.read(corpus.FILE)[:60:3]
+    plain = [entry for entry in corpus.read(corpus.FILE) if not entry.case.profile][:60:3]
     return prepared(tmp_path_factory.mktemp("shards"), plain, blind=BLIND)
 
 
@@ -52,7 +52,7 @@ def timeless(run: Run) -> bytes:
 def test_what_is_compared_has_failures_of_recorded_and_of_drawn_cases(whole: Run) -> None:
     assert whole.code == 1, whole.output
     broken = [rule for rule in whole.document["rules"] if rule["verdict"] == "broken"]
-    assert len(broken) > 3
+    assert len(broken) >= 3
     assert all(rule["failure"]["findings"] for rule in broken)
 
 
