@@ -83,7 +83,10 @@ def _first_is_equalized(site: Site, node: Node) -> bool:
     return equalization.spec_for(site, Operand(node, (0,), first), asked) is not None
 
 
-_FLOAT = QConfig(PlaceholderObserver.with_args(dtype=torch.float32), PlaceholderObserver.with_args(dtype=torch.float32))
+FLOAT_QCONFIG = QConfig(
+    PlaceholderObserver.with_args(dtype=torch.float32), PlaceholderObserver.with_args(dtype=torch.float32)
+)
+"""What torch gives a pattern that the backend does not support."""
 
 
 def _looks_again(
@@ -93,7 +96,7 @@ def _looks_again(
     chosen = original(result, match, assigned, known, reader)
     if chosen or not prepare.takes_and_gives_tensors(match, known):
         return chosen
-    ask = dtypes.ask_of(_FLOAT)
+    ask = dtypes.ask_of(FLOAT_QCONFIG)
     nodes = [node for node in match.nodes if assigned.get(node) is not None]
     if not backends.judge(match, ask, reader).supported:
         return chosen

@@ -9,10 +9,12 @@ from typing import Any
 from torch import nn
 
 from observance.conformance.variants import Change
-from observance.reference import backends
+from observance.reference import backends, dtypes
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.specs import Spec, is_observer
+
+from .torch_equalization import FLOAT_QCONFIG
 
 Decision = Callable[..., Any]
 
@@ -89,9 +91,13 @@ def _judges_every_part(
 ) -> Any:
     """Leave a pattern float if the qconfig of any of its parts breaks a constraint."""
     chosen = original(result, match, assigned, known, reader)
-    if match.last not in chosen:
+    if match.last in chosen:
+        ask = chosen[match.last].ask
+    elif result.said[match.last][-1].rule.startswith("BACKENDS"):
+        ask = dtypes.ask_of(FLOAT_QCONFIG)  # what is not supported asks for float by the time the next part is judged
+    else:
         return chosen
-    ask, own = chosen[match.last].ask, assigned[match.last]
+    own = assigned[match.last]
     others = [assigned[node] for node in match.nodes if assigned.get(node, own) is not own]
     for qconfig in [other for other in others if other is not None]:
         activation, weight = _held(ask.activation, qconfig.activation), _held(ask.weight, qconfig.weight)
