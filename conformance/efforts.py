@@ -6,7 +6,7 @@ effort      cases   what it is for
 smoke            8  an answer in seconds, before a commit; rules with cases of their own see one of these
 gate           240  the verdict on a change: the same cases at every run
 explore        240  other cases at every run; what failed once is tried first
-certify       5000  the thorough run whose result is handed over
+certify       1000  the thorough run; `--certify` tries as many fresh cases beside the recorded ones
 ==========  ======  =======================================================================================
 """
 
@@ -70,7 +70,7 @@ EFFORTS = {
         Effort("smoke", 8, is_brief=True),
         Effort("gate", 240),
         Effort("explore", 240, is_random=True),
-        Effort("certify", 5000),
+        Effort("certify", 1000),
     )
 }
 """All efforts, by name, the least work first."""

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "observance certificate", 1
 """What the document says of itself."""
 
-FRESH = 1_000
-"""How many cases are drawn beside the recorded ones, unless it is told otherwise."""
-
 KEPT, BROKEN, ERROR, VACUOUS = "kept", "broken", "error", "vacuous"
 UNCLAIMED, BLOCKED, MISSING = "not claimed", "blocked", "not run"
 VERDICTS = (BROKEN, ERROR, BLOCKED, VACUOUS, MISSING, KEPT, UNCLAIMED)

@@ -165,7 +165,6 @@ class Certifier(Keeper):
     def __init__(self, judge: Judge, config: pytest.Config) -> None:
         from observance.conformance import corpus
         from observance.conformance.efforts import EFFORTS
-        from observance.conformance.evidence.document import FRESH
         from observance.conformance.evidence.folder import check_new
         from observance.conformance.usage import UsageError
 
@@ -178,7 +177,7 @@ class Certifier(Keeper):
         if not self.is_worker:
             check_new(self.folder)
         judge.recorded, judge.effort = corpus.recorded(), EFFORTS["certify"]
-        judge.count, judge.start = option("--cases") or FRESH, option("--draw-seed") or 0
+        judge.count, judge.start = option("--cases") or judge.effort.cases, option("--draw-seed") or 0
         # Who ends a run still gets what there is.
         self._former = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
