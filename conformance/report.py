@@ -130,7 +130,8 @@ def graph_text(judge: Judge, case: Case, findings: Sequence[Finding] = ()) -> st
     """
     trial = Trial(case, judge.calls, judge.standard)
     if trial.outcome.error is not None:
-        return f"prepare raised {type(trial.outcome.error).__name__}: {trial.outcome.error}"
+        error = trial.outcome.error
+        return f"prepare raised {printable(type(error).__name__)}: {printable(str(error), _WIDEST)}"
     if trial.seen is None:
         return f"it cannot be compared with the float graph: {trial.outcome.misshapen}"
     places = {finding.place.partition(", sharing")[0].partition(", equalization")[0] for finding in findings}
@@ -156,7 +157,7 @@ def finding_text(finding: Finding) -> str:
     texts = side_by_side(("expected", "found"), (finding.expected, finding.found), _WIDTH)
     lines = [f"{where[0].upper()}{where[1:]}", *(f"    {line}" for line in texts)]
     if finding.because:
-        because = f"because {finding.because}"
+        because = f"because {printable(finding.because, _WIDEST)}"
         lines.append(textwrap.fill(because, 100, initial_indent="    ", subsequent_indent="      "))
     return "\n".join(lines)
 

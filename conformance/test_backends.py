@@ -61,7 +61,7 @@ def test_a_dtype_config_that_nothing_agrees_with_changes_nothing(trial: Trial) -
     yield from same_placement(trial.outcome, more, "no qconfig asks for float64")
 
 
-@rule("BACKENDS-4", MUST, "INPUT_OUTPUT_NOT_OBSERVED: the input and output are never observed")
+@rule("BACKENDS-4", MUST, "INPUT_OUTPUT_NOT_OBSERVED: the input and output are never observed", ("backend-configs",))
 def test_a_pattern_that_is_never_observed_is_not(trial: Trial) -> Iterator[Finding]:
     """A pattern of this observation type asks for no observer on its input or its output."""
     if trial.surveyed is None:

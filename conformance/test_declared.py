@@ -12,7 +12,7 @@ from observance.reference.values import says_no_tensor
 from observance.strategies.cases import can_carry_values
 
 
-@rule("DECLARED-1", MUST, "set_output_quantized_indexes: the indexes of the outputs that should be quantized")
+@rule("DECLARED-1", MUST, "set_output_quantized_indexes: which outputs should be quantized", ("quantized-inputs",))
 def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial) -> Iterator[Finding]:
     """Each float tensor in an output that is declared as quantized is observed, or a warning names it.
 

@@ -56,7 +56,7 @@ def test_the_longest_pattern_wins_wherever_it_is_registered(trial: Trial) -> Ite
     yield from same_placement(trial.outcome, turned, "only the order of registration differs")
 
 
-@rule("PATTERNS-2", MUST, "_is_match: an inner node has one user", costly=True)
+@rule("PATTERNS-2", MUST, "_is_match: an inner node has one user", ("backend-configs",), costly=True)
 def test_a_value_that_is_read_outside_is_not_inside_a_pattern(trial: Trial) -> Iterator[Finding]:
     """Two values that are both returned, and so read from outside, are in no pattern together.
 

@@ -77,6 +77,9 @@ def certify(folder: Path, target: str, *options: str) -> Run:
 
 def observance(folder: Path, *arguments: str) -> Run:
     """Run the command `observance` in a process of its own, from a prepared folder."""
-    command = [sys.executable, "-m", "observance.conformance.command.cli", *arguments]
+    start = (
+        "import sys, small_corpus; from observance.conformance.command.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", start, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
     return Run(done.returncode, done.stdout + done.stderr, folder / arguments[-1])

@@ -119,7 +119,8 @@ def document(
     is_lent
         Whether the register of known deviations is another implementation's.
     """
-    asked = [rule for rule in in_order(RULES.values()) if rule.level == MUST or run["level"] != "must"]
+    speaking = (rule for rule in in_order(RULES.values()) if judge.profile in rule.profiles)
+    asked = [rule for rule in speaking if rule.level == MUST or run["level"] != "must"]
     untested = {DEVIATION: LENT if is_lent else MISSING, KNOWN: MISSING}
     states = {(w["kind"], w["id"]): untested[w["kind"]] for w in waivers_of(judge)} | dict(waivers)
     made = {
