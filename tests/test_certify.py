@@ -14,13 +14,15 @@ from observance.conformance.corpus import Entry
 from observance.conformance.evidence import folder
 from observance.conformance.evidence.identity import file_digest
 from observance.conformance.evidence.split import Tally
+from observance.conformance.implementations import resolve
+from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
 
 from .certificates import LINEAR
 from .certifying import HONEST, SIGNATURE, Run, certify, observance, prepared
 from .corpus_made import is_plain
 
-ENOUGH = 250
+ENOUGH = 150
 """So many cases leave no rule vacuous."""
 
 FEW = ("--cases=2", "-q", "--tb=no", "-p", "no:xdist", "-k", "smoke or placement")
@@ -30,6 +32,10 @@ FEW = ("--cases=2", "-q", "--tb=no", "-p", "no:xdist", "-k", "smoke or placement
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to run in, with a corpus of cases that everybody claims."""
     plain = [entry for entry in corpus.read(corpus.FILE) if is_plain(entry.case)]
+    # A rule that calls again sees one case in five, and few of these are any that this rule speaks of.
+    judge, rare = Judge(resolve("reference"), 1), RULES["PLACEMENT-9"]
+    plain.insert(0, next(entry for entry in plain if judge.findings(rare, entry.case)))
+    plain = list(dict.fromkeys(plain))
     return prepared(tmp_path_factory.mktemp("certify"), plain[:ENOUGH], acme=HONEST)
 
 
@@ -96,7 +102,8 @@ def test_run_again_it_is_the_same_until_a_file_of_the_vendor_changes(certified: 
         run = observance(place, "verify", "cert")
     finally:
         source.write_text(before)
-    lines = [line for line in run.output.splitlines() if line.startswith(("the ", "not "))]
+    told = [line for line in run.output.splitlines() if line.startswith(("the ", "not "))]
+    lines = [line for line in told if not line.startswith("not claimed")]  # the summary of the run
     assert lines == ["the implementation's file acme.py has changed", "not verified: 1 things are wrong"]
     assert run.code == 1
 
