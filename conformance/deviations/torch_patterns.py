@@ -93,7 +93,7 @@ def _judges_every_part(
     chosen = original(result, match, assigned, known, reader)
     if match.last in chosen:
         ask = chosen[match.last].ask
-    elif result.said[match.last][-1].rule.startswith("BACKENDS"):
+    elif any(decision.rule.startswith("BACKENDS") for decision in result.said.get(match.last, ())):
         ask = dtypes.ask_of(FLOAT_QCONFIG)  # what is not supported asks for float by the time the next part is judged
     else:
         return chosen
