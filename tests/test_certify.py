@@ -120,9 +120,12 @@ def test_a_vacuous_rule_stops_a_certificate(tmp_path: Path) -> None:
     assert "SHARING-4 is vacuous" in " ".join(run.document["reasons"])
 
 
+# What is started in the background of a shell ignores SIGINT, and so would whatever it starts.
 ENDING = f"""
 import os, signal
 from observance.reference import prepare as _prepare
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 calls = []
 {SIGNATURE}
     calls.append(1)
