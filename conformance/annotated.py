@@ -62,20 +62,16 @@ class Annotated:
         """
         asked = notes.read(model.graph)
         wanted, groups = notes.followed(asked), notes.share(asked)
-        said: Groups[Place] = Groups()
-        for where, spec in asked.items():
-            if qspecs.kind_of(spec) == "shared":
-                said.join(spec.edge_or_node, where)
         for leader in dict.fromkeys(map(groups.leader, asked)):
             notes.derived_from(leader, asked, groups)
-        buffers = frozenset(name for name, _ in model.named_buffers(remove_duplicate=False))
+        buffers = notes.buffers_of(model)
         reads: dict[tuple[Node, Node], tuple[Operand, ...]] = {}
         for node in model.graph.nodes:
             for operand in operands(node):
                 edge = operand.value, node
                 reads[edge] = (*reads.get(edge, ()), operand)
         written = {edge for edge, found in reads.items() if any(notes.is_written(o, buffers) for o in found)}
-        return Annotated(asked, wanted, said, groups, reads, frozenset(written), is_qat)
+        return Annotated(asked, wanted, notes.said(asked), groups, reads, frozenset(written), is_qat)
 
     @functools.cached_property
     def observed(self) -> list[Place]:
@@ -83,9 +79,8 @@ class Annotated:
         return [where for where in self.asked if self._is_observed(where)]
 
     def _is_observed(self, where: Place) -> bool:
-        value = where if isinstance(where, Node) else where[0]
         there = isinstance(where, Node) or where in self.reads
-        return there and notes.is_tensor(value) and where not in self.written
+        return there and notes.is_tensor(notes.value_of(where)) and where not in self.written
 
     @functools.cached_property
     def settled(self) -> frozenset[Place]:

@@ -97,6 +97,11 @@ def chapter_of(rule: Rule) -> str:
     return rule.id.partition("-")[0].lower()
 
 
+def in_order(rules: Iterable[Rule]) -> list[Rule]:
+    """Return rules by chapter, and by number in a chapter."""
+    return sorted(rules, key=lambda rule: (CHAPTERS.index(chapter_of(rule)), _number(rule)))
+
+
 def _number(rule: Rule) -> int:
     """Return the number of a rule in its chapter."""
     return int(rule.id.partition("-")[2])
@@ -143,14 +148,15 @@ def _rule_text(rule: Rule, registers: Sequence[Register]) -> str:
 def deviations_text(registers: Sequence[Register]) -> str:
     """Return the book of the deviations of some registers, those that hurt most first."""
     parts = [_NOTICE, _DEVIATIONS_HEAD.strip()]
-    for register in registers:
+    groups = [(register, by_harm(register.entries)) for register in registers]
+    for register, harms in groups:
         parts.append(f"## {_ABOUT[register.library]}")
-        for harm, entries in by_harm(register.entries):
+        for harm, entries in harms:
             if entries:
                 parts.append(f"### {harm.title}\n\n{harm.meaning}\n\n{_index(entries, register)}")
-    for register in registers:
+    for register, harms in groups:
         parts.append(f"## The entries of {register.library}")
-        parts += [_entry_text(entry, register) for _, entries in by_harm(register.entries) for entry in entries]
+        parts += [_entry_text(entry, register) for _, entries in harms for entry in entries]
     return "\n\n".join(parts) + "\n"
 
 

@@ -18,6 +18,7 @@ from observance.conformance.outcomes import arguments_of, attempt
 from observance.conformance.replaying import Exchanged, takes_callback, varying
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
+from observance.reference.annotations import value_of
 from observance.reference.qspecs import kind_of
 from observance.reference.specs import is_observer
 
@@ -124,8 +125,7 @@ def test_places_of_one_tensor_that_ask_for_the_same_share(trial: Trial) -> Itera
 
 def _is_one_tensor(where: Place, other: Place) -> bool:
     """Whether two places have the same tensor."""
-    first, second = (place[0] if isinstance(place, tuple) else place for place in (where, other))
-    return first is second
+    return value_of(where) is value_of(other)
 
 
 def _is_joined(asked: Annotated, where: Place, other: Place) -> bool:

@@ -77,11 +77,11 @@ def _resolve(decision: str) -> tuple[Any, str]:
 
 def variant(changes: Sequence[Change], profile: str = "") -> Callable[..., Any]:
     """Return a `prepare` that is the reference with some changes: that of qconfigs, or that of annotations."""
+    chapter: Any = annotated if profile == PT2E else observance.reference
 
-    @functools.wraps(annotated.prepare if profile == PT2E else observance.reference.prepare)
+    @functools.wraps(chapter.prepare)
     def prepare(*args: Any, **kwargs: Any) -> Any:
         with changed(changes):
-            chapter = annotated if profile == PT2E else observance.reference
             return chapter.prepare(*args, **kwargs)
 
     return prepare

@@ -27,7 +27,7 @@ from .plan import Plan, Slot
 from .qspecs import compared, kind_of
 from .rewrite import rewrite
 from .site import Groups
-from .specs import Spec, settings_of
+from .specs import spec_of_observer
 
 KEY = "quantization_annotation"
 """Where a node's annotation is in its ``meta``."""
@@ -56,7 +56,7 @@ def prepare(
         Whether parameters that are fixed are those of a fake quantizer.
     obs_or_fq_callback
         Is given the model and the observer of each place before they are inserted,
-        and may exchange them (ANNOTATIONS-14).
+        and may exchange them (ANNOTATIONS-16).
 
     Raises
     ------
@@ -113,6 +113,11 @@ def words(where: Place) -> str:
     return where.name if isinstance(where, Node) else f"{where[0].name} -> {where[1].name}"
 
 
+def value_of(where: Place) -> Node:
+    """Return the node that gives the tensor of a place."""
+    return where if isinstance(where, Node) else where[0]
+
+
 def share(asked: Mapping[Place, Any]) -> Groups[Place]:
     """Return which places share one observer: those that say so, and those of one tensor that ask alike.
 
@@ -123,16 +128,21 @@ def share(asked: Mapping[Place, Any]) -> Groups[Place]:
     RefusalError
         If a place shares with one that asks for nothing, or a group shares in a circle (ANNOTATIONS-12).
     """
-    groups: Groups[Place] = Groups()
-    wanted = followed(asked)
-    for where, spec in asked.items():
-        if kind_of(spec) == "shared":
-            groups.join(spec.edge_or_node, where)
+    wanted, groups = followed(asked), said(asked)
     for alike in asking_alike(asked, wanted):
         willing = [where for where in alike if allows_sharing(where)]
         for other in alike if willing else ():
             groups.join(willing[0], other)
     return led_by_the_first(groups, asked)
+
+
+def said(asked: Mapping[Place, Any]) -> Groups[Place]:
+    """Return which places share one observer because an annotation says so."""
+    groups: Groups[Place] = Groups()
+    for where, spec in asked.items():
+        if kind_of(spec) == "shared":
+            groups.join(spec.edge_or_node, where)
+    return groups
 
 
 def followed(asked: Mapping[Place, Any]) -> dict[Place, Any]:
@@ -164,8 +174,7 @@ def asking_alike(asked: Mapping[Place, Any], wanted: Mapping[Place, Any]) -> lis
     """Return the places of one tensor that ask for the same: its edges, in order, then the value itself."""
     found: dict[Any, list[Place]] = {}
     for where in sorted(asked, key=lambda where: isinstance(where, Node)):
-        tensor = where if isinstance(where, Node) else where[0]
-        found.setdefault((tensor, compared(wanted[where])), []).append(where)
+        found.setdefault((value_of(where), compared(wanted[where])), []).append(where)
     return list(found.values())
 
 
@@ -230,8 +239,7 @@ class Placing:
     def slot(self, value: Node, below: Slot | None, observer: nn.Module, rule: str, reason: str) -> Slot:
         """Return the slot of an observer on a value: one, however many read it there (ANNOTATIONS-7)."""
         if (value, below, observer) not in self.found:
-            dtype, dynamic = getattr(observer, "dtype", None), bool(getattr(observer, "is_dynamic", False))
-            spec = Spec(dtype, dynamic, settings_of(observer), lambda: observer, observer)
+            spec = spec_of_observer(observer, lambda: observer)
             self.found[value, below, observer] = slot = Slot(value, below, spec, rule, reason)
             self.plan.slots.append(slot)
             self.plan.shares[slot] = self.first.setdefault(observer, slot)
@@ -241,8 +249,7 @@ class Placing:
 def place(model: GraphModule, observers: Mapping[Place, nn.Module]) -> Plan:
     """Decide where the observers go, node by node in the order of the graph, and change nothing."""
     plan = Plan(device=devices.device_of(model))
-    buffers = frozenset(name for name, _ in model.named_buffers(remove_duplicate=False))
-    placing = Placing(plan, observers, buffers)
+    placing = Placing(plan, observers, buffers_of(model))
     for node in model.graph.nodes:
         for operand in operands(node):
             place_input(placing, operand)
@@ -261,15 +268,13 @@ def place_input(placing: Placing, operand: Operand) -> None:
         return
     if not is_tensor(value) or is_written(operand, placing.buffers):
         why = "is written to" if is_tensor(value) else "is no tensor"
-        placing.plan.decide(node, str(operand), "ANNOTATIONS-1", f"{value.name} {why}")
+        placing.plan.decide(node, str(operand), "ANNOTATIONS-3", f"{value.name} {why}")
         return
-    slot = below
     if below is None or below.spec.instance is not observer:
         text = f"{node.name} is annotated to read {value.name} by it"
-        slot = placing.slot(value, below, observer, "ANNOTATIONS-1", text)
-    assert slot is not None
-    placing.plan.decide(node, str(operand), slot.rule, slot.reason)
-    placing.plan.read(operand, slot)
+        below = placing.slot(value, below, observer, "ANNOTATIONS-1", text)
+    placing.plan.decide(node, str(operand), below.rule, below.reason)
+    placing.plan.read(operand, below)
 
 
 def place_output(placing: Placing, node: Node, observer: nn.Module) -> None:
@@ -282,13 +287,18 @@ def place_output(placing: Placing, node: Node, observer: nn.Module) -> None:
     placing.plan.decide(node, "output", slot.rule, slot.reason)
 
 
+def buffers_of(model: nn.Module) -> frozenset[str]:
+    """Return the names of a model's buffers, all of them."""
+    return frozenset(name for name, _ in model.named_buffers(remove_duplicate=False))
+
+
 def is_tensor(node: Node) -> bool:
     """Whether a node gives one tensor, as what is stored in it says."""
     return isinstance(node.meta.get("val"), torch.Tensor)
 
 
 def is_written(operand: Operand, buffers: frozenset[str]) -> bool:
-    """Whether an operator writes into the buffer that it reads at an operand (ANNOTATIONS-16)."""
+    """Whether an operator writes into the buffer that it reads at an operand (ANNOTATIONS-3)."""
     schema = getattr(operand.node.target, "_schema", None)
     if operand.keys != (0,) or schema is None or not schema.arguments:
         return False

@@ -123,10 +123,13 @@ def spec_of(constructor: Callable[[], Any] | None) -> Spec | None:
     instance = constructor()
     if not isinstance(instance, nn.Module):
         raise RefusalError(f"a qconfig has {constructor!r}, which constructs no module; give it one of observers")
-    if not is_observer(instance):
-        return None
+    return spec_of_observer(instance, constructor) if is_observer(instance) else None
+
+
+def spec_of_observer(instance: nn.Module, make: Callable[[], nn.Module]) -> Spec:
+    """Return what an observer is, with what constructs one like it."""
     dtype, dynamic = getattr(instance, "dtype", None), bool(getattr(instance, "is_dynamic", False))
-    return Spec(dtype, dynamic, settings_of(instance), constructor, instance)
+    return Spec(dtype, dynamic, settings_of(instance), make, instance)
 
 
 def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:

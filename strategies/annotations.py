@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from torch.fx import Node
 from .annotations_source import PT2E
 from .arguments import build
 from .case import Annotation, Case, Key, Mapping, Observer, QSpec
+from .cases import spared
 from .features_annotations import annotated_features
 from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
 from .observers import observer
@@ -134,21 +135,13 @@ _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 """Draws whether no annotation allows implicit sharing; of those that opt out one by one, two seldom meet."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place that may ask for something: a value, or an edge, with what is drawn for it."""
-
-    key: Key
-    choice: Choice
-
-
 @functools.cache
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
-    """Draw all that an annotated case is made of, as the one element of a list (see `cases`)."""
+    """Draw all that an annotated case is made of, as the one element of a list (see `spared`)."""
     graph = st.tuples(descriptors(max_calls), OUTPUTS)
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
     whole = st.tuples(graph, notes, _PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT)
-    return st.lists(whole, min_size=1, max_size=1, unique_by=id)
+    return spared(whole)
 
 
 @st.composite

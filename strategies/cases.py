@@ -52,20 +52,28 @@ _AS_DICTS = st.sampled_from((False,) * 15 + (True,))
 """Draws whether the configs are passed as dicts."""
 
 
+def spared(whole: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Draw what another strategy draws, as the one element of a list.
+
+    The list is there because Hypothesis makes six variants of each example by
+    copying parts of it over one another, so that of 2,000 graphs some 300 would
+    be its own and a quarter of the cases equal to another; it spares what is
+    inside of a list of unique elements.
+    """
+    return st.lists(whole, min_size=1, max_size=1, unique_by=id)
+
+
 @functools.cache
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
-    """Draw all that a case is made of, as the one element of a list.
+    """Draw all that a case is made of, as the one element of a list (see `spared`).
 
     Strategies are made once and depend on nothing drawn: to make and check one
-    costs more than to draw from it.  The list is there because Hypothesis makes
-    six variants of each example by copying parts of it over one another, so
-    that of 2,000 graphs some 300 would be its own and a quarter of the cases
-    equal to another; it spares what is inside of a list of unique elements.
+    costs more than to draw from it.
     """
     flags = st.tuples(_QUANTIZED, _OTHERS_TOO, _RETURNED, _AS_DICTS, _PLACES, MANNERS)
     graph = st.tuples(descriptors(max_calls), MOTIFS, OUTPUTS)
     whole = st.tuples(graph, PALETTES, CHOICES, BACKENDS, flags, EQUALIZATIONS, DECLARED)
-    return st.lists(whole, min_size=1, max_size=1, unique_by=id)
+    return spared(whole)
 
 
 @st.composite

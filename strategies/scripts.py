@@ -81,9 +81,9 @@ model = torch.fx.GraphModule(float_model, QuantizationTracer([], []).trace(float
 
 
 def script(case: Case) -> str:
-    """Return a Python file that builds the case's model and calls torch's `prepare` on it.
+    """Return a Python file that builds the case's model and calls torch's `prepare` on it, or torchao's.
 
-    It imports torch and nothing else.
+    It imports torch and, for an annotated graph, torchao, and nothing else.
 
     Raises
     ------

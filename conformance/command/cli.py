@@ -138,12 +138,9 @@ def _planned(subject: Subject) -> Site:
 
 def _show(path: str, name: str, output: str) -> None:
     """Draw what an implementation makes of what a file describes."""
-    implementation = resolve(name)
-    import torch
+    implementation = recording.claiming(resolve(name))
     from torch.fx import GraphModule
 
-    if not implementation.claims.supports_torch(torch.__version__):
-        raise UsageError(f"{implementation.name} does not claim torch {torch.__version__}; use one that it claims.")
     from observance.conformance.command.diagrams import of_prepared
     from observance.conformance.command.subjects import read_subject
     from observance.conformance.outcomes import attempt

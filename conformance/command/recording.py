@@ -56,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _record(name: str, output: str, progress: Shown) -> int:
     """Write the record of an implementation."""
-    implementation = _claiming(resolve(name))
+    implementation = claiming(resolve(name))
     from observance.conformance.records.files import write
 
     made = _recorded(implementation, progress)
@@ -72,7 +72,7 @@ def _compare(given: argparse.Namespace, progress: Shown) -> int:
 
     check_appendable(given.markdown, "--markdown")
     both = [baseline_of(what) for what in (given.first, given.second)]
-    first, second = (_recorded(_claiming(one), progress) if isinstance(one, Implementation) else one for one in both)
+    first, second = (_recorded(claiming(one), progress) if isinstance(one, Implementation) else one for one in both)
     found = compare(first, second)
     if not found.compared:
         raise UsageError("the two records have no case in common that both claim; record one of them again.")
@@ -85,7 +85,7 @@ def _compare(given: argparse.Namespace, progress: Shown) -> int:
     return DIFFERENT if found.causes else SAME
 
 
-def _claiming(implementation: Implementation) -> Implementation:
+def claiming(implementation: Implementation) -> Implementation:
     """Return an implementation, which must claim the torch that is installed."""
     import torch
 

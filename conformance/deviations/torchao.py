@@ -34,9 +34,10 @@ def _needs_what_is_earlier(original: Decision, groups: Groups[Place], asked: Map
 def _derives_from_what_is_earlier(original: Decision, leader: Place, asked: Mapping[Place, Any], groups: Any) -> Any:
     """Refuse what is derived from a place that comes later in the order of the graph."""
     found = original(leader, asked, groups)
-    order = {where: number for number, where in enumerate(asked)}
-    if kind_of(asked[leader]) == "derived" and any(order[w] >= order[leader] for w in asked[leader].derived_from):
-        raise KeyError(f"{words(leader)} is derived from what has no observer yet")
+    if found:
+        order = {where: number for number, where in enumerate(asked)}
+        if any(order[where] >= order[leader] for where in asked[leader].derived_from):
+            raise KeyError(f"{words(leader)} is derived from what has no observer yet")
     return found
 
 
@@ -95,7 +96,8 @@ def _shares_by_roots(original: Decision, asked: Mapping[Place, Any]) -> Any:
 
 def _reads_none(original: Decision, graph: Any) -> Any:
     """Leave a place without an observer, and say nothing, that shares with an edge annotated with None."""
-    return {where: spec for where, spec in original(graph).items() if where not in _absent(graph)}
+    absent = _absent(graph)
+    return {where: spec for where, spec in original(graph).items() if where not in absent}
 
 
 def _absent(graph: Any) -> set[Place]:
@@ -110,16 +112,12 @@ def _absent(graph: Any) -> set[Place]:
         specs[node] = node.meta[KEY].output_qspec
     nothing = {where for where, spec in specs.items() if spec is None and isinstance(where, tuple)}
     found: set[Place] = set()
-    for where, spec in specs.items():  # in order, so that what is shared with has been seen
-        if kind_of(spec) == "shared" and spec.edge_or_node in found | nothing and _is_before(specs, where):
+    seen: set[Place] = set()
+    for where, spec in specs.items():
+        if kind_of(spec) == "shared" and spec.edge_or_node in (found | nothing) & seen:
             found.add(where)
+        seen.add(where)
     return found
-
-
-def _is_before(specs: Mapping[Place, Any], where: Place) -> bool:
-    """Whether a place comes after the one that it shares with."""
-    order = list(specs)
-    return order.index(specs[where].edge_or_node) < order.index(where)
 
 
 def observes_tuples(original: Decision, placing: Placing, operand: Operand) -> None:
@@ -180,7 +178,7 @@ def _insert_up_to(offender: Node, model: GraphModule, is_qat: bool) -> None:
     with changed([Change("annotations.refuse_keywords", lambda original, node: None)]):
         asked = chapter.read(model.graph)
         observers = chapter.make(asked, chapter.share(asked), is_qat)
-    placing = Placing(Plan(), observers, frozenset(name for name, _ in model.named_buffers(remove_duplicate=False)))
+    placing = Placing(Plan(), observers, chapter.buffers_of(model))
     for node in model.graph.nodes:
         for operand in operands(node):
             if isinstance(operand.keys[0], int):

@@ -119,6 +119,8 @@ def document(
     is_lent
         Whether the register of known deviations is another implementation's.
     """
+    from observance.conformance.book import in_order  # which imports the judge
+
     speaking = (rule for rule in in_order(RULES.values()) if judge.profile in rule.profiles)
     asked = [rule for rule in speaking if rule.level == MUST or run["level"] != "must"]
     untested = {DEVIATION: LENT if is_lent else MISSING, KNOWN: MISSING}
@@ -140,17 +142,6 @@ def document(
 def shard_of(split: Split) -> Plain | None:
     """Return which shard a run is, if it is not all of it."""
     return {"number": split.number, "of": split.of} if split.of > 1 else None
-
-
-def in_order(rules: Iterable[Rule]) -> list[Rule]:
-    """Return rules by chapter, and by number in a chapter."""
-    from observance.conformance.book import CHAPTERS
-
-    def place(rule: Rule) -> tuple[int, int]:
-        chapter, _, number = rule.id.partition("-")
-        return CHAPTERS.index(chapter.lower()), int(number)
-
-    return sorted(rules, key=place)
 
 
 def concluded(made: Plain) -> Plain:
