@@ -105,6 +105,11 @@ def _judge(config: pytest.Config) -> Judge:
         raise UsageError("--cases must be 1 or more.")
     check_appendable(option("--markdown"), "--markdown")
     only, active = read_case(option("--case")) if option("--case") else None, _register(config)
+    if only is not None and only.profile != implementation.profile:
+        graph = "an annotated graph" if only.profile else "no annotated graph"
+        raise UsageError(
+            f"the case has {graph}, and {implementation.name} is called with others; choose another --impl."
+        )
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
     judge = Judge(implementation, count, active, start, only, folder, options, effort=effort, known_failures=known)

@@ -117,6 +117,12 @@ def test_a_file_that_holds_no_case_is_one_sentence(suite: Suite, text: str) -> N
     assert refusal(suite("--impl=reference", "--case=case.json")).startswith("the case case.json cannot be ")
 
 
+def test_a_case_that_the_implementation_is_not_called_with_is_one_sentence(suite: Suite) -> None:
+    write("case.json", load("torchao").entry("dicts-passed-by").pinned.to_json())
+    said = "the case has an annotated graph, and reference is called with others; choose another --impl."
+    assert refusal(suite("--impl=reference", "--case=case.json")) == said
+
+
 def test_a_case_file_in_another_encoding_is_one_sentence(suite: Suite) -> None:
     Path("case.json").write_bytes(b"\xff\xfe\x00")
     assert refusal(suite("--impl=reference", "--case=case.json")).startswith("the case case.json cannot be read: ")
