@@ -86,6 +86,11 @@ def _agrees(spec: _Held, constraint: Any) -> bool:
     return bool(getattr(spec.part, "dtype", None) == constraint.dtype)
 
 
+def _unsupported(result: Plan, node: Any) -> bool:
+    """Whether the plan says that the backend does not support a node."""
+    return any(decision.rule.startswith("BACKENDS") for decision in result.said.get(node, ()))
+
+
 def _judges_every_part(
     original: Decision, result: Plan, match: Match, assigned: Mapping[Any, Any], known: Any, reader: Any
 ) -> Any:
@@ -93,11 +98,11 @@ def _judges_every_part(
     chosen = original(result, match, assigned, known, reader)
     if match.last in chosen:
         ask = chosen[match.last].ask
-    elif any(decision.rule.startswith("BACKENDS") for decision in result.said.get(match.last, ())):
-        ask = dtypes.ask_of(FLOAT_QCONFIG)  # what is not supported asks for float by the time the next part is judged
+    elif assigned.get(match.last) is None or _unsupported(result, match.last):
+        ask = dtypes.ask_of(FLOAT_QCONFIG)  # what is left float asks for it by the time that the next part is judged
     else:
         return chosen
-    own = assigned[match.last]
+    own = assigned.get(match.last)
     others = [assigned[node] for node in match.nodes if assigned.get(node, own) is not own]
     for qconfig in [other for other in others if other is not None]:
         activation, weight = _held(ask.activation, qconfig.activation), _held(ask.weight, qconfig.weight)
