@@ -37,6 +37,8 @@ CHAPTERS = (
     "qat",
     "equalization",
     "annotations",
+    "quantizers",
+    "configs",
     "declared",
     "devices",
     "state",

@@ -36,6 +36,9 @@ FEATURES: dict[str, str] = {
 PT2E = "annotations-pt2e"
 """The profile of annotated graphs, which is a feature, too."""
 
+QUANTIZER, BACKEND_CONFIG = "quantizer", "backend-config"
+"""The profiles of what is brought in place of a `prepare`."""
+
 _CLAIM_KEYS = ("features", "torch", "name", "version")
 
 

@@ -54,20 +54,14 @@ def export(model):
 
 
 def annotation_imports(case: Case) -> str:
-    """Return the imports that the annotations of a case need.
-
-    Raises
-    ------
-    CaseError
-        If there is no such profile.
-    """
-    if case.profile != PT2E:
-        raise CaseError(f"there is no profile {case.profile!r}; the profile of annotated graphs is {PT2E}")
-    return _IMPORTS
+    """Return the imports that the annotations of a case need."""
+    return _IMPORTS if case.profile == PT2E else ""
 
 
 def annotation_source(case: Case) -> str:
     """Return the functions that export a model and that annotate its graph, as far as the case needs them."""
+    if case.profile != PT2E:
+        return _EXPORT
     specs = [spec for note in case.annotations for spec in (note.output, *(spec for _, spec in note.inputs)) if spec]
     derive = _DERIVE if any(spec.kind == "derived" for spec in specs) else ""
     lines = [line for note in case.annotations for line in _note_lines(note)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,24 @@ def build(case: Case) -> Arguments:
     CaseError
         If the case names what does not exist.
     """
+    if case.exported:
+        return _copied(_exported(case))
     return assemble(_factories(case), case.is_qat, case.is_standalone)
+
+
+@functools.lru_cache(maxsize=256)
+def _exported(case: Case) -> Arguments:
+    """Build the arguments of a case with an exported graph: to export one takes as long as to copy fifty."""
+    return assemble(_factories(case), case.is_qat, case.is_standalone)
+
+
+def _copied(arguments: Arguments) -> Arguments:
+    """Return arguments that have nothing in common with others, but for what is stored in the nodes, which stays."""
+    whole = arguments.float_model, arguments.model, arguments.example_inputs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how torch copies the containers of an exported graph
+        float_model, model, inputs = copy.deepcopy(whole)
+    return replace(arguments, float_model=float_model, model=model, scopes={}, example_inputs=inputs)
 
 
 def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Arguments:

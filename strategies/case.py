@@ -219,6 +219,10 @@ class Annotation:
     allows_sharing: bool = True
 
 
+PROFILES = ("", "annotations-pt2e", "quantizer", "backend-config")
+"""What can tell how a model is quantized: qconfigs alone; annotations; what is brought to annotate, or to configure."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A recipe for one call of `prepare`.
@@ -239,7 +243,8 @@ class Case:
     node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
     ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` is
     ``annotations-pt2e`` for an annotated graph; ``annotations`` are those on it, and
-    with ``exported``, the graph is an exported one.
+    with ``exported``, the graph is an exported one.  It is ``quantizer`` where a
+    quantizer is to annotate the graph, and ``backend-config`` where a config is brought.
     """
 
     inputs: tuple[str, ...]
@@ -264,6 +269,11 @@ class Case:
     annotations: tuple[Annotation, ...] = ()
     exported: bool = False
     seed: int = 0
+
+    @property
+    def has_qconfigs(self) -> bool:
+        """Whether qconfigs say how the model is quantized, and not annotations alone."""
+        return self.profile not in ("annotations-pt2e", "quantizer")
 
     @property
     def digest(self) -> str:

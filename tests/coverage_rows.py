@@ -330,6 +330,20 @@ ROWS = (
         "same spec on one value, no sharing allowed",
         "ANNOTATIONS-5 ANNOTATIONS-6",
     ),
+    _row(
+        "I7",
+        "quantizers, which are brought in place of a `prepare`",
+        "annotations.prepare annotations.read",
+        FIXED_CASES,
+        " ".join(f"QUANTIZERS-{number}" for number in range(1, 14)),
+    ),
+    _row(
+        "I8",
+        "backend configs, which are brought in place of a `prepare`",
+        "backends.judge patterns.find",
+        FIXED_CASES,
+        " ".join(f"CONFIGS-{number}" for number in range(1, 7)),
+    ),
     # J. What must hold whatever the input
     _row(
         "J1",
