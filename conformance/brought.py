@@ -14,7 +14,7 @@ from typing import Any
 from torch.ao.quantization.backend_config import BackendConfig
 from torch.fx import GraphModule
 
-from observance.conformance.implementations import Implementation, resolve_brought
+from observance.conformance.implementations import Implementation, resolve, resolve_brought
 from observance.conformance.usage import UsageError, told
 from observance.strategies import Arguments
 
@@ -124,3 +124,20 @@ def _made(spec: str, make: Callable[[], Any], arguments: str) -> Any:
         raise UsageError(
             f"`{spec}` cannot be called ({told(error)}): name a class or a function that takes {arguments}."
         ) from error
+
+
+RESOLVERS: dict[str, Callable[[str], Implementation]] = {
+    "quantizer": resolve_quantizer,
+    "backend_config": resolve_backend_config,
+}
+"""What finds that which is brought, by its shape; the option that names it is called like the shape."""
+
+
+def option_of(shape: str) -> str:
+    """Return the option of the suite that names what is judged, by its shape."""
+    return f"--{shape.replace('_', '-')}" if shape in RESOLVERS else "--impl"
+
+
+def resolve_as(shape: str, spec: str) -> Implementation:
+    """Find what is judged, by its shape; errors are those of `resolve`."""
+    return RESOLVERS.get(shape, resolve)(spec)

@@ -202,9 +202,11 @@ class Certifier(Keeper):
 
     def _run(self, session: pytest.Session, exitstatus: int) -> Plain:
         """Return when and how the run went."""
+        from observance.conformance import plugin
+
         option = session.config.getoption
         return {
-            "spec": option("--impl"),
+            "spec": next(option(name) for name in plugin.SUBJECTS if option(name)),
             "level": option("--level"),
             "register": register_of(session.config),
             "known_failures": _file(option("--known-failures")),
@@ -227,8 +229,11 @@ class Certifier(Keeper):
 
 def register_of(config: pytest.Config) -> Plain | None:
     """Return which register excuses failures: a shipped one by its name, or a file with its digest; None if none."""
+    from observance.conformance.plugin import SHIPPED_REGISTERS
+
     option = config.getoption
-    name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
+    judged = option("--impl")
+    name = option("--deviations") or (judged if judged in SHIPPED_REGISTERS else None)
     return None if option("--no-known-deviations") else _file(name)
 
 
