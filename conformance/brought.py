@@ -7,6 +7,7 @@ reference does as it says, and the rules look at what comes of that.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,8 +38,10 @@ class Quantizing:
         return "is_qat" in inspect.signature(self.make).parameters
 
     def quantizer(self, is_qat: bool) -> Any:
-        """Return a new quantizer."""
-        return self.make(is_qat=is_qat) if self.is_told_of_training else self.make()
+        """Return a new quantizer; what it warns of is its own affair."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self.make(is_qat=is_qat) if self.is_told_of_training else self.make()
 
     def __call__(self, arguments: Arguments) -> Arguments:
         """Let a new quantizer annotate the graph; whatever it raises is raised."""
@@ -52,8 +55,10 @@ def annotate(quantizer: Any, model: GraphModule) -> GraphModule:
 
     What `annotate` returns counts for nothing: torchao's `prepare_pt2e` goes on with the model that it gave.
     """
-    quantizer.annotate(model)
-    quantizer.validate(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantizer.annotate(model)
+        quantizer.validate(model)
     return model
 
 

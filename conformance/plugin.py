@@ -68,10 +68,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _make_judge(config: pytest.Config) -> Judge:
     """Return the judge that the options ask for, or stop with a usage error."""
-    from observance.conformance.usage import UsageError
+    from observance.conformance.usage import UsageError, unlogged
 
     try:
-        return _judge(config)
+        with unlogged():
+            return _judge(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -243,7 +243,8 @@ class Case:
     node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
     ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` is
     ``annotations-pt2e`` for an annotated graph; ``annotations`` are those on it, and
-    with ``exported``, the graph is an exported one.  It is ``quantizer`` where a
+    with ``exported``, the graph is an exported one, which a shipped ``quantizer`` may
+    have annotated in place of them.  It is ``quantizer`` where a
     quantizer is to annotate the graph, and ``backend-config`` where a config is brought.
     """
 
@@ -268,6 +269,7 @@ class Case:
     profile: str = ""
     annotations: tuple[Annotation, ...] = ()
     exported: bool = False
+    quantizer: str = ""
     seed: int = 0
 
     @property

@@ -26,6 +26,7 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "open spec": "a spec without a range or a scheme",
     "read by keyword": "an annotated call that is spelled with keywords",
     "exported graph": "a graph of torch.export",
+    "shipped quantizer": "annotations of one of torchao's quantizers",
 }
 """All features of annotated cases, each with what it means."""
 
@@ -38,6 +39,7 @@ def annotated_features(case: Case) -> list[str]:
         specs |= {(note.node,): note.output} if note.output else {}
     asked = {key: spec for key, spec in specs.items() if spec is not None}
     found = {"exported graph"} if case.exported else set()
+    found |= {"shipped quantizer"} if case.quantizer else set()
     found |= {"None for an input"} if None in specs.values() else set()
     for note in case.annotations:
         found |= _of_note(note)

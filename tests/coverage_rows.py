@@ -320,7 +320,8 @@ ROWS = (
         "I5",
         "inputs and outputs where they are annotated, and nowhere else",
         "annotations.place annotations.place_input annotations.place_output",
-        "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph",
+        "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
+        "shipped quantizer",
         "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16",
     ),
     _row(

@@ -11,19 +11,17 @@ torch is imported when the command line has been read, and found to be new enoug
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observance.conformance.claims import PT2E
 from observance.conformance.command import evidence, recording
 from observance.conformance.implementations import resolve
-from observance.conformance.usage import UsageError, printable, told
+from observance.conformance.usage import UsageError, printable, told, unlogged
 
 if TYPE_CHECKING:
     from observance.conformance.command.diagrams import Diagram
@@ -79,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a name may have letters that a terminal has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings(), _unlogged():
+        with warnings.catch_warnings(), unlogged():
             warnings.simplefilter("ignore")  # what prepare says aloud is part of an explanation
             return _done(given)
     except (UsageError, RefusedError) as error:
@@ -88,17 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who reads has read enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
-
-
-@contextlib.contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep to errors what libraries log: torchao tells at import which kernels it has not."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def _done(given: argparse.Namespace) -> int:
