@@ -109,7 +109,9 @@ def assemble(
     if "store_values" in make:
         make["store_values"](model)
     if "annotate" in make:
-        model = make["annotate"](model) or model
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of quantizers that are deprecated
+            model = make["annotate"](model) or model
     arguments = Arguments(
         float_model,
         model,
