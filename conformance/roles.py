@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import nn
@@ -10,14 +10,16 @@ from torch.fx import Node
 
 from observance.reference.graphs import Operand, name_of, operands
 
-MOVING = frozenset(
+PICKING = frozenset({"cat", "concat", "concatenate", "maxpool1d", "maxpool2d", "maxpool3d"})
+"""Operators that put tensors behind one another, or pick the largest values: the ones that torch's text names."""
+
+RESHAPING = frozenset(
     {
-        *("cat", "concat", "concatenate", "chunk", "split", "narrow", "select", "slice", "repeat", "expand"),
-        *("flatten", "reshape", "view", "permute", "transpose", "t", "squeeze", "unsqueeze", "contiguous"),
-        *("maxpool1d", "maxpool2d", "maxpool3d", "pixelshuffle", "pixelunshuffle"),
+        *("chunk", "split", "narrow", "select", "slice", "repeat", "expand", "contiguous", "pixelshuffle"),
+        *("flatten", "reshape", "view", "permute", "transpose", "t", "squeeze", "unsqueeze", "pixelunshuffle"),
     }
 )
-"""Operators that give values of their inputs and compute none: what comes out has the parameters of what went in."""
+"""Operators that give their input in another form, or a part of it."""
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "sigmoid": (0.0, 1.0),
@@ -51,9 +53,9 @@ def operator_of(node: Node, modules: Mapping[str, nn.Module] | None = None) -> s
     return name.lower().replace("_", "")
 
 
-def moved(node: Node, modules: Mapping[str, nn.Module] | None = None) -> list[Operand]:
-    """Return the operands whose values a node gives on; none if it computes values."""
-    if operator_of(node, modules) not in MOVING:
+def moved(node: Node, kinds: Collection[str], modules: Mapping[str, nn.Module] | None = None) -> list[Operand]:
+    """Return the operands whose values a node gives on, if it is of some kinds; else none."""
+    if operator_of(node, modules) not in kinds:
         return []
     return [operand for operand in operands(node) if operand.keys[0] == 0]
 

@@ -16,8 +16,8 @@ from torch.ao.quantization.backend_config import BackendPatternConfig, DTypeWith
 from observance.conformance.brought import Configuring
 from observance.conformance.claims import BACKEND_CONFIG
 from observance.conformance.observation import Edge, Observation
-from observance.conformance.roles import RANGES
-from observance.conformance.rules import MUST, Finding, judged, rule
+from observance.conformance.roles import PICKING, RANGES, RESHAPING
+from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
 from observance.conformance.trials import Trial
 from observance.conformance.usage import printable, told
 from observance.conformance.vendors import fits, sharing
@@ -36,12 +36,9 @@ def test_every_valid_model_is_accepted(trial: Trial) -> Iterator[Finding]:
 
 
 @rule("CONFIGS-2", MUST, "OUTPUT_SHARE_OBSERVER_WITH_INPUT: e.g. torch.cat, maxpool", profiles=_CONFIG)
-def test_what_only_moves_values_is_configured_to_share(trial: Trial) -> Iterator[Finding]:
-    """Where an operator that only moves values is quantized, one observer is on its output and on all that it moves.
-
-    Such operators put tensors behind one another, take parts of them, reshape them, or pick the largest values.
-    """
-    yield from sharing(trial, () if trial.planned is None else trial.planned.quantized)
+def test_a_concatenation_and_a_maxpool_are_configured_to_share(trial: Trial) -> Iterator[Finding]:
+    """Where one is quantized, one observer is on its output and on all that it reads."""
+    yield from sharing(trial, () if trial.planned is None else trial.planned.quantized, PICKING)
 
 
 @rule(
@@ -171,3 +168,9 @@ def _float_class(trial: Trial, name: str) -> str | None:
     model, nodes = trial.outcome.arguments.model, trial.outcome.arguments.model.graph.nodes
     found = [model.get_submodule(str(node.target)) for node in nodes if node.name == name and node.op == "call_module"]
     return f"{type(found[0]).__module__}.{type(found[0]).__qualname__}" if found else None
+
+
+@rule("CONFIGS-7", UPSTREAM, "get_native_backend_config: e.g. reshape, transpose", profiles=_CONFIG)
+def test_what_only_reshapes_is_configured_to_share(trial: Trial) -> Iterator[Finding]:
+    """Where an operator is quantized that gives its input in another form, or a part of it, one observer is on both."""
+    yield from sharing(trial, () if trial.planned is None else trial.planned.quantized, RESHAPING)

@@ -17,7 +17,7 @@ from observance.conformance.claims import QUANTIZER
 from observance.conformance.observation import Edge, describe
 from observance.conformance.outcomes import arguments_of, copy_graph
 from observance.conformance.probes import asked_of, part_of, places_of
-from observance.conformance.roles import is_bias, is_float, operator_of
+from observance.conformance.roles import PICKING, RESHAPING, is_bias, is_float, operator_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
 from observance.conformance.usage import told
@@ -107,14 +107,18 @@ def test_an_annotation_speaks_of_the_inputs_of_its_node(trial: Trial) -> Iterato
 
 
 @rule("QUANTIZERS-5", MUST, "OUTPUT_SHARE_OBSERVER_WITH_INPUT: e.g. torch.cat, maxpool", profiles=_QUANTIZER)
-def test_what_only_moves_values_shares_with_them(trial: Trial) -> Iterator[Finding]:
-    """Where an operator that only moves values is quantized, one observer is on its output and on all that it moves.
+def test_a_concatenation_and_a_maxpool_share_with_their_inputs(trial: Trial) -> Iterator[Finding]:
+    """Where one is quantized, one observer is on its output and on all that it reads.
 
-    Such operators put tensors behind one another, take parts of them, reshape them, or pick the largest values. One is
-    quantized if its output is annotated with a spec, and an input is.
+    It is quantized if its output is annotated with a spec, and an input is.
     """
+    yield from vendors.sharing(trial, _quantized(trial), PICKING)
+
+
+def _quantized(trial: Trial) -> list[Node]:
+    """Return the nodes whose output is annotated with a spec, and an input is."""
     nodes = trial.outcome.arguments.model.graph.nodes
-    yield from vendors.sharing(trial, [node for node in nodes if _is_annotated(node) and node.meta[KEY].output_qspec])
+    return [node for node in nodes if _is_annotated(node) and node.meta[KEY].output_qspec]
 
 
 @rule("QUANTIZERS-6", MUST, "How to write a Quantizer: patterns are annotated as one", costly=True, profiles=_QUANTIZER)
@@ -294,3 +298,9 @@ def test_what_is_annotated_converts_and_runs(trial: Trial) -> Iterator[Finding]:
         because = "without annotations it converts and runs"
         if isinstance(control, GraphModule):
             yield broken("the quantized model", "it runs", told(found), because)
+
+
+@rule("QUANTIZERS-14", UPSTREAM, "get_native_backend_config: e.g. reshape, transpose", profiles=_QUANTIZER)
+def test_what_only_reshapes_shares_with_its_input(trial: Trial) -> Iterator[Finding]:
+    """Where an operator is quantized that gives its input in another form, or a part of it, one observer is on both."""
+    yield from vendors.sharing(trial, _quantized(trial), RESHAPING)

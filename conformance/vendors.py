@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from torch.fx import Node
@@ -13,14 +13,14 @@ from observance.conformance.rules import Finding, judged
 from observance.conformance.trials import Trial
 
 
-def sharing(trial: Trial, quantized: Iterable[Node]) -> Iterator[Finding]:
-    """Yield, for each quantized operator that only moves values, whether its output shares with what it moves."""
+def sharing(trial: Trial, quantized: Iterable[Node], kinds: Collection[str]) -> Iterator[Finding]:
+    """Yield, for each quantized operator of some kinds, which only move values, whether it shares with its inputs."""
     if trial.seen is None:
         return
     modules = dict(trial.outcome.arguments.model.named_modules())
     for node in quantized:
         outside = _seen_on(trial, node)
-        for operand in moved(node, modules):
+        for operand in moved(node, kinds, modules):
             chain = trial.seen.edges.get(Edge(node.name, operand.keys, operand.value.name), ())
             if chain and len(outside) == 1:
                 mine, theirs = outside[0], chain[-1]

@@ -336,14 +336,14 @@ ROWS = (
         "quantizers, which are brought in place of a `prepare`",
         "annotations.prepare annotations.read",
         FIXED_CASES,
-        " ".join(f"QUANTIZERS-{number}" for number in range(1, 14)),
+        " ".join(f"QUANTIZERS-{number}" for number in range(1, 15)),
     ),
     _row(
         "I8",
         "backend configs, which are brought in place of a `prepare`",
         "backends.judge patterns.find",
         FIXED_CASES,
-        " ".join(f"CONFIGS-{number}" for number in range(1, 7)),
+        " ".join(f"CONFIGS-{number}" for number in range(1, 8)),
     ),
     # J. What must hold whatever the input
     _row(

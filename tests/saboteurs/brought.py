@@ -26,7 +26,7 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from observance.conformance.roles import MOVING, is_float, operator_of
+from observance.conformance.roles import PICKING, RESHAPING, is_float, operator_of
 from observance.reference.annotations import KEY
 
 BROUGHT: dict[str, Callable[..., Any]] = {}
@@ -82,7 +82,7 @@ class Sound:
             self.note(node, dict.fromkeys(inputs, self.plain), self.plain)
         elif name in ("sigmoid",):
             self.note(node, dict.fromkeys(inputs, self.plain), self.fixed)
-        elif name in MOVING and inputs:
+        elif name in PICKING | RESHAPING and inputs:
             self.visit_moving(node, inputs)
 
     def visit_layer(self, node: Node) -> None:
@@ -175,11 +175,16 @@ class LooksTooFar(Sound):
 
 @breaks("QUANTIZERS-5")
 class MovesApart(Sound):
-    """Gives what moves values an observer of its own for the output."""
+    """Gives the output of a concatenation or a maxpool an observer of its own."""
+
+    apart = PICKING
 
     def visit_moving(self, node: Node, inputs: list[Node]) -> None:
-        """Share nothing."""
-        self.note(node, dict.fromkeys(inputs, self.plain), self.plain)
+        """Share nothing there."""
+        if operator_of(node) in self.apart:
+            self.note(node, dict.fromkeys(inputs, self.plain), self.plain)
+        else:
+            super().visit_moving(node, inputs)
 
 
 @breaks("QUANTIZERS-6")
@@ -258,6 +263,13 @@ class DerivesNothing(Sound):
         return DerivedQuantizationSpec(spec.derived_from, lambda observers: None, spec.dtype, -8, 7, spec.qscheme)
 
 
+@breaks("QUANTIZERS-14")
+class ReshapesApart(MovesApart):
+    """Gives what is reshaped an observer of its own."""
+
+    apart = RESHAPING
+
+
 def sound() -> BackendConfig:
     """Return torch's native config."""
     return get_native_backend_config()
@@ -281,13 +293,24 @@ def no_root() -> BackendConfig:
     return config.set_backend_pattern_config(entry._set_root_node_getter(root))
 
 
+def _apart(pattern: object) -> BackendConfig:
+    """Return a config in which the output of an operator has an observer of its own."""
+    config = sound()
+    entry = next(entry for entry in config.configs if entry.pattern is pattern or entry.pattern == pattern)
+    apart = ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT
+    return config.set_backend_pattern_config(entry.set_observation_type(apart))
+
+
 @breaks("CONFIGS-2")
 def moves_apart() -> BackendConfig:
     """Let the output of a concatenation have an observer of its own."""
-    config = sound()
-    entry = next(entry for entry in config.configs if entry.pattern is torch.cat)
-    apart = ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT
-    return config.set_backend_pattern_config(entry.set_observation_type(apart))
+    return _apart(torch.cat)
+
+
+@breaks("CONFIGS-7")
+def reshapes_apart() -> BackendConfig:
+    """Let the output of a reshaping have an observer of its own."""
+    return _apart("reshape")
 
 
 @breaks("CONFIGS-3")
