@@ -27,11 +27,11 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Literal
 
-from observance.conformance.claims import FEATURES, PT2E, Claims, read_claims, release
+from observance.conformance.claims import FEATURES, FX, PT2E, Claims, read_claims, release
 from observance.conformance.usage import MISSING, UsageError, attribute, label, names, printable, told
 
 __all__ = ["ENTRY_POINTS", "FEATURES", "OLDEST_TORCH", "Claims", "Implementation", "Shape", "UsageError", "resolve"]
@@ -41,6 +41,9 @@ ENTRY_POINTS = "observance.implementations"
 
 OLDEST_TORCH = (2, 5)
 """The oldest torch that the suite runs on."""
+
+_WITHOUT_ANNOTATIONS = (2, 7)
+"""The first torch whose `prepare` raises NotImplementedError where a node of the graph is annotated."""
 
 Shape = Literal["prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"]
 """How an implementation is called: as `prepare` or the user-facing `prepare_fx` of a model with qconfigs, or as
@@ -85,6 +88,8 @@ class Implementation:
         Which arguments `function` is called with.
     claims : Claims
         What it says it supports; everything, if it says nothing.
+    is_annotated : bool
+        Whether it is called with annotated models, where its shape is that of a model with qconfigs.
     """
 
     name: str
@@ -92,11 +97,14 @@ class Implementation:
     function: Callable[..., Any]
     shape: Shape
     claims: Claims
+    is_annotated: bool = False
 
     @property
     def profile(self) -> str:
         """What tells it how to quantize: annotations, or qconfigs alone."""
-        return PT2E if self.shape in ("prepare_annotated", "prepare_pt2e") else ""
+        if self.shape in ("prepare_annotated", "prepare_pt2e"):
+            return PT2E
+        return FX if self.is_annotated else ""
 
     def supports(self, feature: str) -> bool:
         """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`.
@@ -129,7 +137,8 @@ def resolve(spec: str, profile: str = "") -> Implementation:
     spec : str
         The value of ``--impl``; the module's docstring lists its forms.
     profile : str
-        What is to tell it how to quantize: the reference has one `prepare` for qconfigs, and one for annotations.
+        What is to tell it how to quantize: the reference has one `prepare` for qconfigs, annotated or not, and one for
+        annotations alone.
 
     Returns
     -------
@@ -152,7 +161,21 @@ def resolve(spec: str, profile: str = "") -> Implementation:
     shape = _shape(found)
     claims = _claims(spec, found)
     name, version = (printable(text, _WIDEST_NAME) for text in (claims.name, claims.version))
-    return Implementation(name, version, found.value, shape, claims)
+    return _obeying(Implementation(name, version, found.value, shape, claims), spec, profile)
+
+
+def _obeying(found: Implementation, spec: str, profile: str) -> Implementation:
+    """Return an implementation as it is called in a profile; one that obeys no annotations there is a `UsageError`."""
+    if profile != FX or found.shape != "prepare":
+        return found
+    if spec == "torch" and release(_torch_version()) >= _WITHOUT_ANNOTATIONS:
+        raise UsageError(
+            f"The `prepare` of torch {_torch_version()} obeys no annotations: judge that of torch 2.5 or 2.6 "
+            f"with --profile={FX}, or torchao's with --impl=torchao."
+        )
+    if not found.supports(FX):
+        raise UsageError(f"{found.name} does not claim `{FX}`: leave --profile out, or let it claim that feature.")
+    return replace(found, is_annotated=True)
 
 
 # From a spec to an object.
@@ -283,8 +306,13 @@ def _require_torch() -> None:
     torch = _import("torch")
     if torch is None:
         raise UsageError(f"torch is not installed: install `torch>={oldest}`.")
-    if release(torch.__version__) < OLDEST_TORCH:
-        raise UsageError(f"The suite does not run on torch {torch.__version__}: install `torch>={oldest}`.")
+    if release(_torch_version()) < OLDEST_TORCH:
+        raise UsageError(f"The suite does not run on torch {_torch_version()}: install `torch>={oldest}`.")
+
+
+def _torch_version() -> str:
+    """Return the release of the torch that is installed."""
+    return str(sys.modules["torch"].__version__)
 
 
 # From an object to the way it is called.

@@ -24,8 +24,8 @@ from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
-from observance.strategies import Case, cases
-from observance.strategies.annotations import annotated_cases
+from observance.strategies import Case
+from observance.strategies.profiles import drawn_in
 from observance.strategies.steady import steady
 
 SHRINKING_STEPS = 300
@@ -170,7 +170,7 @@ class Judge:
 
         @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
         @seed(self.start)  # below the settings: a seed on top of them takes their database away
-        @given(annotated_cases() if self.profile else cases())
+        @given(drawn_in(self.profile))
         def draw(case: Case) -> None:
             use(case)
 

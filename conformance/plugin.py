@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHIPPED_REGISTERS = ("torch", "torchao")
 """The implementations whose register of known deviations comes with the suite."""
 
-PROFILES = ("qconfigs", "annotations-pt2e")
+PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 """What can tell an implementation how to quantize."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()

@@ -14,6 +14,8 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
 from observance.conformance.annotated import Annotated
+from observance.conformance.annotated_models import AnnotatedModel
+from observance.conformance.claims import FX, PT2E
 from observance.conformance.conversion import calibrated, converted
 from observance.conformance.differences import Difference, describe_callee
 from observance.conformance.observation import Edge, Observation
@@ -53,7 +55,7 @@ class Trial:
     @cached_property
     def _survey(self) -> tuple[Site, list[str], list[str], Configs] | None:
         """Who asks for what, the choices in it and in what is shared, and the configs; None if it is refused."""
-        if self.case.profile:  # what annotations ask for is asked for by `annotated`
+        if self.case.profile == PT2E:  # what annotations ask for is asked for by `annotated`
             return None
         given = self.expected.arguments
         with warnings.catch_warnings():
@@ -62,10 +64,10 @@ class Trial:
                 mapping, backend = given.qconfig_mapping, given.backend_config
                 configs = read_configs(mapping, given.custom_config, backend, given.is_qat, given.equalization)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
+                asking = choices.of_asking(site, configs.qconfigs, given.scopes)
+                place(site)
             except RefusalError:
                 return None
-        asking = choices.of_asking(site, configs.qconfigs, given.scopes)
-        place(site)
         return site, asking + choices.of_outputs(site), choices.of_sharing(site), configs
 
     @cached_property
@@ -73,6 +75,8 @@ class Trial:
         """What the annotations of the graph ask for; None where there are none, or where they cannot be served."""
         if not self.case.profile:
             return None
+        if self.case.profile == FX:
+            return None if self.site is None else AnnotatedModel.of(self.site)
         try:
             given = self.expected.arguments
             return Annotated.read(given.model, given.is_qat)

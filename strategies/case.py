@@ -211,12 +211,16 @@ class QSpec:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized."""
+    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized.
+
+    ``reuses`` says whether its inputs have no observers of their own; None leaves that unsaid.
+    """
 
     node: str
     inputs: tuple[tuple[str, QSpec | None], ...] = ()
     output: QSpec | None = None
     allows_sharing: bool = True
+    reuses: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,8 @@ class Case:
     torch has, or a pair of equalization observers; ``has_values`` stores in each
     node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
     ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` is
-    ``annotations-pt2e`` for an annotated graph; ``annotations`` are those on it, and
+    ``annotations-pt2e`` for an annotated graph, ``annotations-fx`` for an annotated
+    model with qconfigs; ``annotations`` are those on it, and
     with ``exported``, the graph is an exported one.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .annotations_source import annotation_imports, annotation_source
+from .annotations_source import PT2E, annotation_imports, annotation_source
 from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
 from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
 from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
@@ -87,12 +87,12 @@ def definitions(case: Case) -> str:
             model_source(case),
             *_function("make_model", [_seeding(case.seed), *_made(case)]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
-            *(_configs(case) if not case.profile else ()),
+            *(_configs(case) if case.profile != PT2E else ()),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
-    values = _VALUES if case.has_values and not case.profile else ""
+    values = _VALUES if case.has_values and case.profile != PT2E else ""
     notes = annotation_source(case) if case.profile else ""
     return "\n".join([*_leading(case, body), fold, *hooks, body]) + values + notes
 

@@ -1,6 +1,6 @@
 """Find the smallest case of each known deviation and pin it: a maintainer's tool.
 
-    python -m observance.conformance.deviations.pin torch [ID ...]
+    python -m observance.conformance.deviations.pin torch [ID ...] [--profile=annotations-fx]
 
 For every entry (or those named) it draws cases until one shows the deviation,
 shrinks it, writes it to the entry's folder, and prints the rules that it breaks.
@@ -18,21 +18,22 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
 import observance.conformance
-from observance.conformance.claims import PT2E
+from observance.conformance.claims import FX, PT2E
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge, reference_with
 from observance.conformance.outcomes import run
 from observance.conformance.rules import RULES
-from observance.strategies import Case, cases
-from observance.strategies.annotations import annotated_cases
+from observance.strategies import Case
+from observance.strategies.profiles import drawn_in
 
 _EXAMPLES = 6000
 
 _TELLING = {
     "": ("PLACEMENT-5", "PLACEMENT-13", "ENTRY-1"),
     PT2E: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
+    FX: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
 }
 """The rules that tell most of what can differ, by profile."""
 
@@ -47,8 +48,8 @@ def import_rules() -> None:
 class Pinner:
     """Looks for the smallest case of one deviation of an implementation."""
 
-    def __init__(self, register: Register, entry: Deviation, implementation: str) -> None:
-        self.judge = Judge(resolve(implementation), 1, register.without(entry))
+    def __init__(self, register: Register, entry: Deviation, implementation: str, profile: str) -> None:
+        self.judge = Judge(resolve(implementation, profile), 1, register.without(entry))
         self.profile = self.judge.profile
         self.full = reference_with(register, self.profile)
         self.others = reference_with(register.without(entry), self.profile)
@@ -68,15 +69,15 @@ class Pinner:
         return [name for name, rule in RULES.items() if rule.is_for(case) and self.judge.unexplained(rule, case)]
 
 
-def pin(register: Register, entry: Deviation, implementation: str) -> None:
+def pin(register: Register, entry: Deviation, implementation: str, profile: str) -> None:
     """Find, write and print the smallest case of one entry."""
-    pinner = Pinner(register, entry, implementation)
+    pinner = Pinner(register, entry, implementation, profile)
     if (entry.folder / f"{entry.id}.json").exists() and entry.pinned.written:
         print(f"{entry.id}: written by hand, breaks {pinner.broken_rules(entry.pinned)}", flush=True)
         return
     try:
         case = find(
-            annotated_cases(max_calls=3) if pinner.profile else cases(max_calls=4),
+            drawn_in(pinner.profile, max_calls=3 if pinner.profile else 4),
             pinner.shows,
             settings=settings(
                 max_examples=_EXAMPLES,
@@ -99,11 +100,12 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     import_rules()
-    name, *wanted = arguments
+    profile = next((text.partition("=")[2] for text in arguments if text.startswith("--profile=")), "")
+    name, *wanted = [text for text in arguments if not text.startswith("--")]
     register = load(name).active()
     for entry in register.entries:
         if not wanted or entry.id in wanted:
-            pin(register, entry, name)
+            pin(register, entry, name, profile)
 
 
 if __name__ == "__main__":
