@@ -319,9 +319,10 @@ ROWS = (
     _row(
         "I5",
         "inputs and outputs where they are annotated, and nowhere else",
-        "annotations.place annotations.place_input annotations.place_output",
-        "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph",
-        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16",
+        "annotations.place annotations.place_input annotations.place_output annotated.input_spec annotated.reuses_input",
+        "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
+        "inputs' observers reused, nothing said of reuse",
+        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18",
     ),
     _row(
         "I6",
@@ -329,6 +330,13 @@ ROWS = (
         "annotations.asking_alike annotations.allows_sharing",
         "same spec on one value, no sharing allowed",
         "ANNOTATIONS-5 ANNOTATIONS-6",
+    ),
+    _row(
+        "I7",
+        "annotations in the place of qconfigs, where these are served (torch up to 2.6)",
+        "annotated.read annotated.with_output annotated.settle annotated.share annotated.derive",
+        "annotated model, shared with what is not annotated",
+        "ANNOTATIONS-17 ANNOTATIONS-19",
     ),
     # J. What must hold whatever the input
     _row(

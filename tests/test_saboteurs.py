@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from observance.conformance.claims import PT2E
+from observance.conformance.claims import FX, PT2E
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
@@ -18,7 +18,7 @@ from .saboteurs import SABOTEURS
 
 import_rules()
 
-CASES = {"": 1_500, PT2E: 400}
+CASES = {"": 1_500, PT2E: 400, FX: 400}
 """How many cases a saboteur of each profile meets at most."""
 
 
@@ -30,7 +30,7 @@ def honest(profile: str) -> Judge:
 
 def judge_of(rule: str) -> Judge:
     """Return a judge of the saboteur of a rule."""
-    profile = "" if "" in RULES[rule].profiles else PT2E
+    profile = next(profile for profile in CASES if profile in RULES[rule].profiles)
     judge = Judge(varied("saboteur", SABOTEURS[rule], profile), CASES[profile], start=1)
     judge.corpus = honest(profile).corpus
     judge.standard = honest(profile).standard

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
 import observance.conformance
-from observance.conformance.claims import FX, PT2E
+from observance.conformance.claims import PT2E
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
@@ -33,9 +33,8 @@ _EXAMPLES = 6000
 _TELLING = {
     "": ("PLACEMENT-5", "PLACEMENT-13", "ENTRY-1"),
     PT2E: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
-    FX: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
 }
-"""The rules that tell most of what can differ, by profile."""
+"""The rules that tell most of what can differ, by profile; where there are none, those that the entry names."""
 
 
 def import_rules() -> None:
@@ -50,7 +49,7 @@ class Pinner:
 
     def __init__(self, register: Register, entry: Deviation, implementation: str, profile: str) -> None:
         self.judge = Judge(resolve(implementation, profile), 1, register.without(entry))
-        self.profile = self.judge.profile
+        self.profile, self.entry = self.judge.profile, entry
         self.full = reference_with(register, self.profile)
         self.others = reference_with(register.without(entry), self.profile)
 
@@ -62,7 +61,7 @@ class Pinner:
                 return False
         elif not differences(narrow, wide):
             return False
-        return any(self.judge.unexplained(RULES[name], case) for name in _TELLING[self.profile])
+        return any(self.judge.unexplained(RULES[name], case) for name in _TELLING.get(self.profile, self.entry.rules))
 
     def broken_rules(self, case: Case) -> list[str]:
         """Return the rules that the case breaks for want of this entry."""

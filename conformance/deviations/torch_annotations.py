@@ -99,7 +99,8 @@ def _remembers_the_first(original: Decision, site: Site, where: Place, slot: Slo
     spec, kept = site.notes.asked.get(where), _origins(site)
     fitted = slot is not None and slot in site.plan.reads.values()
     original(site, where, slot)
-    if kind_of(spec) == "shared" and spec.edge_or_node in kept and not (fitted and isinstance(where, tuple)):
+    is_made = isinstance(where, Node) or (slot is not None and not fitted)
+    if kind_of(spec) == "shared" and spec.edge_or_node in kept and is_made:
         kept[where] = kept[spec.edge_or_node]
     elif isinstance(where, Node) and (slot is None or slot.rule.startswith("SHARING-")):
         wanted = site.quantized[where].ask
@@ -156,6 +157,14 @@ def _believes_annotations(original: Decision, site: Site, value: Node) -> Any:
     if KEY not in value.meta or value.meta[KEY].output_qspec is None:
         return original(site, value)
     return _believed(site, value)
+
+
+def _believes_qconfigs(original: Decision, site: Site, value: Node) -> Any:
+    """Believe that a value whose observer is shared with inputs has the dtype that its qconfig asks for."""
+    slot, quantized = site.outputs.get(value), site.quantized.get(value)
+    if slot is not None and slot.rule == "SHARING-1" and quantized is not None:
+        return quantized.ask.activation_dtype
+    return original(site, value)
 
 
 def _looks_up_values(original: Decision, site: Site, operand: Operand, quantized: Quantized) -> None:
@@ -296,6 +305,8 @@ def _refuses_half_way(original: Decision, site: Site) -> None:
             model.add_submodule(f"half_way_{number}", slot.spec.make())
             with site.graph.inserting_after(slot.value):
                 site.graph.call_module(f"half_way_{number}", (slot.value,))
+        for number, slot in enumerate(set(_origins(site).values()).difference(site.plan.slots)):
+            model.add_submodule(f"taken_away_{number}", slot.spec.make())
         raise
 
 
@@ -346,6 +357,15 @@ ENTRIES = (
         "an observer of the same class and dtype that is on the value already is taken for the one that an edge shares",
         _SHARED,
         (Change("annotated.join", _prefers_what_is_there),),
+        last=_LAST,
+    ),
+    Deviation(
+        "shared-observers-believed-as-asked",
+        ("ANNOTATIONS-13",),
+        "_get_output_act_obs_or_fq takes the output of an operator that shares with its inputs for what its qconfig asks "
+        "for, though what it shares, which an annotation asked for, has another dtype",
+        "insert_observers_for_model: if any argument's target dtype does not match, insert an observer",
+        (Change("placement.dtype_of", _believes_qconfigs),),
         last=_LAST,
     ),
     Deviation(
