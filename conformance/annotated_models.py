@@ -1,4 +1,4 @@
-"""What the annotations of a model with qconfigs ask for, where the reference obeys them: what rules hold a result against."""
+"""What the annotations of a model with qconfigs ask for, as the reference obeys them."""
 
 from __future__ import annotations
 

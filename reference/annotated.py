@@ -126,8 +126,8 @@ def reuses_input(site: Site, node: Node, quantized: Quantized) -> bool:
 
 
 def settle(site: Site, where: Place, slot: Slot | None) -> None:
-    """Note that it is decided what observes a place, and let it share if what it shares with is decided (ANNOTATIONS-4)."""
-    spec = site.notes.asked.get(where)
+    """Note what observes a place, and let it share at once if what it shares with is known (ANNOTATIONS-4)."""
+    spec: Any = site.notes.asked.get(where)
     if slot is not None and spec is not None:
         site.notes.slots[where] = slot
     if named_by(spec):

@@ -104,7 +104,7 @@ def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[S
 
 
 def _make(leader: Slot, plan: Plan, made: dict[Slot, nn.Module], sources: Sequence[nn.Module] = ()) -> nn.Module:
-    """Return the observer of a slot that has its own: the one that is made already, or a new one on the model's device."""
+    """Return the observer of a slot that has its own: the one that is made, or a new one on the model's device."""
     if leader not in made:
         made[leader] = leader.spec.make(*sources)
         if plan.device is not None:

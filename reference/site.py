@@ -129,11 +129,12 @@ class Site:
     has the dtype of each value that is quantized where no observer of this graph
     does it, ``standalone`` the calls of standalone modules, ``equalized`` what is
     asked for in front of each layer that is to be equalized, ``returned`` the outputs
-    that are declared as quantized, ``is_qat`` whether the model is prepared for training.  While observers are placed, ``outputs`` has the
-    slot through which each value is read, ``inputs`` all slots that consumers asked
-    for on each value, by what they asked for and above what, ``behind`` the observer
-    that each operator's own output is looked through to, ``groups`` who shares with whom,
-    ``notes`` what annotations say.
+    that are declared as quantized, ``is_qat`` whether the model is prepared for training.
+
+    While observers are placed, ``outputs`` has the slot through which each value is read,
+    ``inputs`` all slots that consumers asked for on each value, by what they asked for and
+    above what, ``behind`` the observer that each operator's own output is looked through to,
+    ``groups`` who shares with whom, ``notes`` what annotations say.
     """
 
     plan: Plan

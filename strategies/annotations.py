@@ -70,7 +70,8 @@ PLAIN = (
     QSpec("plain", Observer("PlaceholderObserver"), "torch.float16"),
     QSpec("plain", Observer("PlaceholderObserver"), "torch.int8", -128, 127, _SYMMETRIC, is_dynamic=True),
     replace(
-        plain_spec(observer("MovingAverageMinMaxObserver", averaging_constant=1), _RANGES[1], _SYMMETRIC), is_dynamic=True
+        plain_spec(observer("MovingAverageMinMaxObserver", averaging_constant=1), _RANGES[1], _SYMMETRIC),
+        is_dynamic=True,
     ),
 )
 """Plain specs for quantization after training; the usual ones first."""

@@ -319,7 +319,8 @@ ROWS = (
     _row(
         "I5",
         "inputs and outputs where they are annotated, and nowhere else",
-        "annotations.place annotations.place_input annotations.place_output annotated.input_spec annotated.reuses_input",
+        "annotations.place annotations.place_input annotations.place_output "
+        "annotated.input_spec annotated.reuses_input",
         "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
         "inputs' observers reused, nothing said of reuse",
         "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18",

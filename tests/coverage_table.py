@@ -56,8 +56,10 @@ def counts() -> Counter[str]:
     drawn = Judge(resolve("reference"), CASES).corpus
     found = Counter(name for case in drawn for name in features(case))
     found[EVERY_CASE] = len(drawn)
-    annotated = [case for profile in (PT2E, FX) for case in Judge(resolve("reference", profile), ANNOTATED_CASES).corpus]
-    return found + Counter(name for case in annotated for name in annotated_features(case))
+    for profile in (PT2E, FX):
+        annotated = Judge(resolve("reference", profile), ANNOTATED_CASES).corpus
+        found.update(name for case in annotated for name in annotated_features(case))
+    return found
 
 
 def problems(row: Row) -> list[str]:

@@ -119,7 +119,7 @@ def test_a_file_that_holds_no_case_is_one_sentence(suite: Suite, text: str) -> N
 
 def test_a_case_that_the_implementation_is_not_called_with_is_one_sentence(suite: Suite) -> None:
     write("case.json", load("torchao").entry("dicts-passed-by").pinned.to_json())
-    said = "the case has an annotated graph, and reference is called with others; choose another --impl."
+    said = "the case has an annotated graph, and reference is called with others; choose another --impl or --profile."
     assert refusal(suite("--impl=reference", "--case=case.json")) == said
 
 

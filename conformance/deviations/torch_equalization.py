@@ -14,7 +14,7 @@ from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
 from observance.conformance.variants import Change
-from observance.reference import backends, dtypes, equalization, patterns
+from observance.reference import backends, dtypes, equalization
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan, Slot

@@ -9,7 +9,8 @@ from typing import Any
 from torch.fx import Node
 
 from observance.conformance.variants import Change
-from observance.reference import annotations, backends, dtypes
+from observance.reference import backends, dtypes
+from observance.reference.annotations import KEY
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Extra, Match
 from observance.reference.plan import Plan
@@ -204,7 +205,7 @@ def _asks_nothing_where_marked(
     original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized
 ) -> Any:
     """Leave the activations of an operator float whose own output is known to be a mask or a size."""
-    annotated = annotations.KEY in operand.node.meta  # which takes the place of all that its operator asks for
+    annotated = KEY in operand.node.meta  # which takes the place of all that its operator asks for
     marked = operand.node in site.values.never and not annotated
     if marked and dtypes.role(operand, site.positions) == "activation":
         return f"{operand.node.name} gives a mask or a size"
