@@ -162,7 +162,7 @@ ENTRIES = (
     ),
     Deviation(
         "annotated-returns-observed-by-qconfig",
-        ("ANNOTATIONS-17", "ANNOTATIONS-13"),
+        ("ANNOTATIONS-13", "ANNOTATIONS-17"),
         "_maybe_insert_observers_before_graph_output holds what a returned value is annotated with against the dtype "
         "of its qconfig, and observes it by the qconfig where the two differ and nothing observes it yet",
         "QuantizationAnnotation: how output should be quantized, expressed as QuantizationSpec",
@@ -171,7 +171,7 @@ ENTRIES = (
     ),
     Deviation(
         "annotated-sizes-observed",
-        ("ANNOTATIONS-13",),
+        ("ANNOTATIONS-13", "ANNOTATIONS-19"),
         "what is annotated with an output counts as a float tensor, though it is a size or a mask",
         "QuantizationSpecBase: how to quantize a Tensor",
         values.SIZES,
@@ -179,7 +179,7 @@ ENTRIES = (
     ),
     Deviation(
         "annotated-axis-of-fake-quantizers-lost",
-        ("ANNOTATIONS-10",),
+        ("ANNOTATIONS-1", "ANNOTATIONS-2", "ANNOTATIONS-10", "ANNOTATIONS-13"),
         "the axis is passed on if the name of the class has PerChannel in it, so a fake quantizer with an observer "
         "of channels looks along axis 0 whatever the spec says",
         "QuantizationSpec.ch_axis: how to quantize a tensor",
