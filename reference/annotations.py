@@ -63,17 +63,44 @@ def prepare(
     RefusalError
         If an annotation asks for what cannot be served.
     """
-    asked = read(model.graph)
-    observers = make(asked, share(asked), is_qat)
-    if obs_or_fq_callback is not None:
-        obs_or_fq_callback(model, observers)
-    decided = place(model, observers)
-    prepared = rewrite(model, decided)
+    prepared = rewrite(model, plan(model, is_qat, obs_or_fq_callback))
     custom, mapping = PrepareCustomConfig(), QConfigMapping()
     prepared.meta[state.KEY] = ObservedGraphModuleAttrs(
         {}, dict(node_name_to_scope), custom, {}, mapping, is_qat, set()
     )
     return prepared
+
+
+def plan(model: GraphModule, is_qat: bool, obs_or_fq_callback: Callback | None = None) -> Plan:
+    """Decide where the observers of an annotated graph go, and change nothing.
+
+    Parameters and errors are those of `prepare`.
+    """
+    asked = read(model.graph)
+    groups = share(asked)
+    observers = make(asked, groups, is_qat)
+    if obs_or_fq_callback is not None:
+        obs_or_fq_callback(model, observers)
+    decided = place(model, observers)
+    for where, leader in ((where, groups.leader(where)) for where in asked):
+        tell_sharing(decided, where, asked[where], leader)
+    return decided
+
+
+def tell_sharing(decided: Plan, where: Place, spec: Any, leader: Place) -> None:
+    """Write down with what a place shares its observer, and why: it says so, or asks for the same of one tensor."""
+    if kind_of(spec) == "shared":
+        rule, reason = "ANNOTATIONS-4", f"it shares with {words(spec.edge_or_node)}"
+    elif where != leader and value_of(where) is value_of(leader):
+        rule, reason = "ANNOTATIONS-5", f"it asks for the same as {words(leader)}, of the same tensor"
+    else:
+        return
+    if isinstance(where, Node):
+        decided.decide(where, "output", rule, reason)
+        return
+    for operand in operands(where[1]):
+        if operand.value is where[0]:
+            decided.decide(where[1], str(operand), rule, reason)
 
 
 def read(graph: Graph) -> dict[Place, Any]:
@@ -248,14 +275,13 @@ class Placing:
 
 def place(model: GraphModule, observers: Mapping[Place, nn.Module]) -> Plan:
     """Decide where the observers go, node by node in the order of the graph, and change nothing."""
-    plan = Plan(device=devices.device_of(model))
-    placing = Placing(plan, observers, buffers_of(model))
+    placing = Placing(Plan(device=devices.device_of(model)), observers, buffers_of(model))
     for node in model.graph.nodes:
         for operand in operands(node):
             place_input(placing, operand)
         if observers.get(node) is not None:
             place_output(placing, node, observers[node])
-    return plan
+    return placing.plan
 
 
 def place_input(placing: Placing, operand: Operand) -> None:

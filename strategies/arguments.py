@@ -25,7 +25,7 @@ class Arguments:
     ``scopes`` maps the name of each node to the path and the type of the module
     that it stands in.  ``is_standalone`` says that the model is a standalone
     module, ``leaves`` are the names and the classes of the modules that were not
-    traced.
+    traced, ``is_annotated`` that annotations of the graph alone say how it is quantized.
     """
 
     float_model: nn.Module
@@ -39,6 +39,7 @@ class Arguments:
     is_standalone: bool = False
     leaves: tuple[Sequence[str], Sequence[Any]] = ((), ())
     equalization: Any = None
+    is_annotated: bool = False
 
 
 def build(case: Case) -> Arguments:
@@ -93,6 +94,7 @@ def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Argu
         is_standalone,
         (tracer.skipped_module_names, tracer.skipped_module_classes),
         equalization,
+        "annotate" in make and "make_mapping" not in make,
     )
     return _spoiled(arguments, make["spoil"]) if "spoil" in make else arguments
 

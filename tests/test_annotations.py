@@ -220,9 +220,7 @@ def test_the_reference_leaves_an_annotated_graph_as_it_was(case: Case) -> None:
 def test_what_the_reference_puts_on_a_graph_is_decided_with_a_rule(case: Case) -> None:
     outcome = run(resolve("reference", PT2E), case)
     assume(outcome.prepared is not None)
-    model = build(case).model
-    asked = annotations.read(model.graph)
-    plan = annotations.place(model, annotations.make(asked, annotations.share(asked), case.is_qat))
+    plan = annotations.plan(build(case).model, case.is_qat)
     assert all(decision.rule.startswith("ANNOTATIONS-") for decision in plan.decisions)
     assert outcome.observation is not None
     assert sum(map(len, outcome.observation.values.values())) == len(plan.slots)

@@ -14,9 +14,10 @@ import torch
 
 from observance.conformance.command import cli
 from observance.strategies import Case, script
-from observance.strategies.case import Declared, Entry, Mapping
+from observance.strategies.case import Annotation, Declared, Entry, Mapping
 from observance.strategies.written import written_case
 
+from .test_annotations import BYTE, SIGMOID
 from .test_explaining import LINEAR, MIXED, TRAINED
 from .vendors import Write
 
@@ -162,6 +163,62 @@ def test_a_case_is_no_code_that_is_executed(command: Command, folder: Path) -> N
     (folder / "case.json").write_text(text)
     refusal(command("explain", "case.json"))
     assert not (folder / "executed").exists()
+
+
+ANNOTATED = """
+    import torch
+    from torchao.quantization.pt2e import MinMaxObserver
+    from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
+
+    class Mine(Quantizer):
+        def annotate(self, model):
+            spec = QuantizationSpec(torch.int8, MinMaxObserver, -128, 127, torch.per_tensor_affine)
+            for node in model.graph.nodes:
+                if "cat" in node.name:
+                    inputs = {value: spec for value in node.all_input_nodes}
+                    node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, spec)
+            return model
+
+        def validate(self, model):
+            pass
+
+    class Twice(torch.nn.Module):
+        def forward(self, x):
+            return torch.cat([x, x.relu()])
+
+    model, example_inputs, quantizer = Twice(), (torch.randn(1, 2),), Mine()
+"""
+
+
+def test_an_annotated_case_is_explained(command: Command, folder: Path) -> None:
+    done = command("explain", saved(folder, replace(SIGMOID, annotations=(Annotation("sigmoid_0", (), BYTE),))))
+    assert (done.code, done.err) == (0, "")
+    assert "        ANNOTATIONS-2: the output of sigmoid_0 is annotated\n" in done.out
+    assert "        ANNOTATIONS-3: neither x0 nor the way from it to sigmoid_0 is annotated with a spec\n" in done.out
+
+
+def test_a_model_with_a_quantizer_is_exported_and_annotated(command: Command, write: Write) -> None:
+    write(ANNOTATED, "mine.py")
+    done = command("explain", "mine.py")
+    assert (done.code, done.err) == (0, "")
+    assert "relu -> cat (argument 0[1]): MinMaxObserver(int8) #1\n" in done.out
+    assert command("show", "mine.py", "-o", "mine.svg") == Done(0, "", "")
+    assert command("show", "mine.py", "--impl=torchao", "-o", "mine.svg") == Done(0, "", "")
+
+
+def test_a_quantizer_that_fails_is_told_in_one_sentence(command: Command, write: Write) -> None:
+    write(ANNOTATED.replace("for node in", "for node, _ in"), "mine.py")
+    assert "the model of mine.py cannot be exported and annotated (TypeError" in refusal(command("explain", "mine.py"))
+
+
+def test_an_implementation_is_not_shown_what_it_is_not_called_with(
+    command: Command, folder: Path, write: Write
+) -> None:
+    write(ANNOTATED, "mine.py")
+    text = "mine.py is an annotated graph, which torch is not called with; name another implementation."
+    assert refusal(command("show", "mine.py", "--impl=torch", "-o", "mine.svg")) == text
+    text = "no annotated graph, which torchao is not called with; name another implementation."
+    assert refusal(command("show", saved(folder, LINEAR), "--impl=torchao", "-o", "mine.svg")).endswith(text)
 
 
 def test_an_explanation_is_drawn(command: Command, folder: Path) -> None:

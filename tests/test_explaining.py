@@ -15,15 +15,17 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 
-from observance.conformance.command.explaining import Explanation, Story, explain
+from observance.conformance.claims import PT2E
+from observance.conformance.command.explaining import Explanation, Story, explain, explain_annotated
 from observance.conformance.command.telling import explanation_text
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.outcomes import is_fusible, run
 from observance.conformance.rules import RULES
-from observance.reference import RefusalError, place, survey
+from observance.reference import RefusalError, annotations, place, survey
 from observance.reference.entry import read_configs
 from observance.strategies import Case, build, cases
+from observance.strategies.annotations import annotated_cases
 from observance.strategies.case import Call, Declared, Entry, Mapping
 
 import_rules()
@@ -154,3 +156,18 @@ def test_every_rule_that_is_named_is_quoted_once(case: Case) -> None:
     assert sorted(line.split()[0] for line in quoted.splitlines() if not line.startswith("      ")) == sorted(
         explanation.rules()
     )
+
+
+@given(annotated_cases())
+def test_every_edge_of_an_annotated_graph_has_a_reason_and_the_observers_that_are_there(case: Case) -> None:
+    outcome = run(resolve("reference", PT2E), case)
+    assume(outcome.observation is not None)
+    model = build(case).model
+    explanation = explain_annotated(model.graph, annotations.plan(model, case.is_qat))
+    seen = outcome.observation
+    assert seen is not None
+    found = {story.edge: [place.kind.partition("(")[0] for place in story.chain] for story in explanation.stories}
+    assert found == {str(edge): [s.kind.partition("(")[0] for s in seen.chain(edge)] for edge in seen.edges}
+    assert all(reason.rule in RULES for story in explanation.stories for reason in story.reasons)
+    assert all(story.reasons for story in explanation.stories)
+    assert all(set(rules) <= set(RULES) and rules for _, rules in explanation.groups)

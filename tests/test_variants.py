@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from observance.conformance.deviations import load
+from observance.conformance.deviations import load, torch_qat
 from observance.conformance.differences import differences
 from observance.conformance.implementations import resolve
+from observance.conformance.judge import reference_with
 from observance.conformance.outcomes import run
 from observance.conformance.variants import Change, changed, variant
 from observance.reference import placement, site
@@ -115,3 +116,12 @@ def test_what_deviations_and_saboteurs_change_is_a_decision_of_the_reference(dec
     assert importlib.import_module(f"observance.reference.{chapter}").__doc__
     with changed([Change(decision, answers(name))]):
         pass
+
+
+def test_a_call_that_was_refused_leaves_nothing_behind_for_the_next() -> None:
+    on_meta = replace(LINEAR, device="meta")
+    register = load("torch").active()
+    first = run(reference_with(register), on_meta)
+    torch_qat._Swapped.on_meta = True  # as a call does that swaps a module, and is refused before it asks where it is
+    second = run(reference_with(register), on_meta)
+    assert (type(first.error), first.observation) == (type(second.error), second.observation)

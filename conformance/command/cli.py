@@ -11,22 +11,27 @@ torch is imported when the command line has been read, and found to be new enoug
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observance.conformance.claims import PT2E
 from observance.conformance.command import evidence, recording
 from observance.conformance.implementations import resolve
 from observance.conformance.usage import UsageError, printable, told
 
 if TYPE_CHECKING:
     from observance.conformance.command.diagrams import Diagram
+    from observance.conformance.command.explaining import Explanation
     from observance.conformance.command.subjects import Subject
     from observance.conformance.implementations import Implementation
     from observance.reference.site import Site
+    from observance.strategies import Arguments
 
 DONE, REFUSED, WRONG = 0, 1, 2
 """The exit codes."""
@@ -66,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a name may have letters that a terminal has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _unlogged():
             warnings.simplefilter("ignore")  # what prepare says aloud is part of an explanation
             return _done(given)
     except (UsageError, RefusedError) as error:
@@ -75,6 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who reads has read enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep to errors what libraries log: torchao tells at import which kernels it has not."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _done(given: argparse.Namespace) -> int:
@@ -95,44 +111,52 @@ def _explain(path: str, picture: str | None) -> None:
     """Print the explanation of what a file describes, and draw it if that is asked for."""
     resolve("reference")  # it is there, and torch is new enough
     from observance.conformance.command.diagrams import of_explanation
-    from observance.conformance.command.explaining import explain
     from observance.conformance.command.subjects import read_subject
     from observance.conformance.command.telling import explanation_text
     from observance.conformance.deviations.pin import import_rules
     from observance.conformance.rules import RULES
 
     subject = read_subject(path)
-    site = _planned(subject)
+    explanation = _explained(subject)
     import_rules()
-    explanation = explain(site)
     if picture is not None:
         _draw(of_explanation(subject.name, explanation), picture)
     print(explanation_text(subject.name, explanation, RULES), end="", flush=True)
 
 
-def _planned(subject: Subject) -> Site:
-    """Return what the reference plans for the call that is described."""
-    from observance.reference import RefusalError, place, survey
-    from observance.reference.entry import read_configs
-    from observance.reference.modules import refuse_structure
-    from observance.reference.refusals import refuse_misuse
+def _explained(subject: Subject) -> Explanation:
+    """Return the explanation of what the reference plans for the call that is described."""
+    from observance.conformance.command.explaining import explain, explain_annotated
+    from observance.reference import RefusalError, annotations
 
     given = subject.arguments
     try:
-        configs = read_configs(
-            given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat, given.equalization
-        )
-        refuse_misuse(given.model, given.is_qat, given.scopes, given.example_inputs, configs)
-        site = survey(given.model, configs, given.scopes, given.example_inputs)
-        place(site)
-        if given.is_standalone:
-            refuse_structure(site.graph)
+        if given.is_annotated:
+            return explain_annotated(given.model.graph, annotations.plan(given.model, given.is_qat))
+        return explain(_planned(given))
     except RefusalError as error:
         raise RefusedError(f"the reference refuses {subject.name}: {printable(str(error), 400)}.") from error
     except Exception as error:  # a config that torch lets anybody fill may hold anything
         raise RefusedError(
             f"the reference fails on {subject.name} ({told(error)}); check the configs, or report it with the file."
         ) from error
+
+
+def _planned(given: Arguments) -> Site:
+    """Return what the reference plans for a call with qconfigs."""
+    from observance.reference import place, survey
+    from observance.reference.entry import read_configs
+    from observance.reference.modules import refuse_structure
+    from observance.reference.refusals import refuse_misuse
+
+    configs = read_configs(
+        given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat, given.equalization
+    )
+    refuse_misuse(given.model, given.is_qat, given.scopes, given.example_inputs, configs)
+    site = survey(given.model, configs, given.scopes, given.example_inputs)
+    place(site)
+    if given.is_standalone:
+        refuse_structure(site.graph)
     return site
 
 
@@ -146,6 +170,8 @@ def _show(path: str, name: str, output: str) -> None:
     from observance.conformance.outcomes import attempt
 
     subject = read_subject(path)
+    if subject.arguments.is_annotated:
+        implementation = resolve(name, PT2E)  # the reference has a `prepare` of its own for annotated graphs
     _check_shape(implementation, subject)
     prepared = attempt(implementation, subject.arguments)
     who = f"{printable(implementation.name)} {printable(implementation.version)}"
@@ -157,6 +183,11 @@ def _show(path: str, name: str, output: str) -> None:
 def _check_shape(implementation: Implementation, subject: Subject) -> None:
     """Raise a `UsageError` if an implementation cannot be asked for what is described, by its shape."""
     given = subject.arguments
+    if given.is_annotated is not bool(implementation.profile):
+        what = "an annotated graph" if given.is_annotated else "no annotated graph"
+        raise UsageError(
+            f"{subject.name} is {what}, which {implementation.name} is not called with; name another implementation."
+        )
     if implementation.shape == "prepare_fx" and (given.is_qat or given.is_standalone):
         what = "training" if given.is_qat else "standalone modules"
         raise UsageError(

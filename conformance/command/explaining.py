@@ -7,7 +7,8 @@ away from such an edge is told here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -15,9 +16,12 @@ from torch.fx import Graph, Node
 
 from observance.conformance.usage import printable
 from observance.reference.graphs import Operand, operands
-from observance.reference.plan import Decision, Slot
+from observance.reference.plan import Decision, Plan, Slot
 from observance.reference.site import Site
 from observance.reference.specs import Spec, is_observer, spec_of
+
+_SHARED_BY_ANNOTATION = ("ANNOTATIONS-4", "ANNOTATIONS-5")
+"""The rules by which places of annotated graphs are one."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +130,28 @@ def explain(site: Site) -> Explanation:
     site
         The graph, when all observers have their places (see `observance.reference.place`).
     """
-    places = _places(site)
-    stories = tuple(_story(site, places, operand) for node in site.graph.nodes for operand in operands(node))
+    inner = {str(node.target): explain(call.site) for node, call in site.standalone.items() if call.site is not None}
+    return _explained(site.graph, site.plan, functools.partial(_why_none, site), inner)
+
+
+def explain_annotated(graph: Graph, plan: Plan) -> Explanation:
+    """Explain what is planned for an annotated graph (see `observance.reference.annotations.plan`)."""
+    return _explained(graph, plan, functools.partial(_why_not_annotated, plan), {})
+
+
+def _explained(
+    graph: Graph, plan: Plan, why_none: Callable[[Operand], list[Reason]], inner: Mapping[str, Explanation]
+) -> Explanation:
+    """Explain a plan for a graph; the edges without an observer by a function."""
+    places = _places(graph, plan)
+    stories = tuple(_story(plan, places, operand, why_none) for node in graph.nodes for operand in operands(node))
     read = {place.slot for story in stories for place in story.chain}
     unread = tuple(
         (place, Reason(slot.rule, printable(slot.reason, 400))) for slot, place in places.items() if slot not in read
     )
-    inner = {str(node.target): explain(call.site) for node, call in site.standalone.items() if call.site is not None}
     named = tuple((printable(name), explanation) for name, explanation in inner.items())
-    swaps, warnings = tuple(_swaps(site)), tuple(printable(text, 400) for text in dict.fromkeys(site.plan.warnings))
-    return Explanation(site.graph, stories, unread, tuple(_groups(places)), swaps, warnings, named)
+    swaps, warnings = tuple(_swaps(plan)), tuple(printable(text, 400) for text in dict.fromkeys(plan.warnings))
+    return Explanation(graph, stories, unread, tuple(_groups(plan, places)), swaps, warnings, named)
 
 
 def _name(node: Node) -> str:
@@ -143,14 +159,14 @@ def _name(node: Node) -> str:
     return printable(node.name, 60)
 
 
-def _places(site: Site) -> dict[Slot, Place]:
+def _places(graph: Graph, plan: Plan) -> dict[Slot, Place]:
     """Return the place of each slot; objects are numbered in the order in which edges read them."""
     numbers: dict[Slot, int] = {}
-    tops = [site.plan.read_at(operand) for node in site.graph.nodes for operand in operands(node)]
-    ordered = [slot for top in tops for slot in _below(top)] + site.plan.slots
+    tops = [plan.read_at(operand) for node in graph.nodes for operand in operands(node)]
+    ordered = [slot for top in tops for slot in _below(top)] + plan.slots
     found = {}
     for slot in ordered:
-        leader = site.plan.shares[slot]
+        leader = plan.shares[slot]
         number = numbers.setdefault(leader, len(numbers))
         found[slot] = Place(number, str(leader.spec), slot)
     return found
@@ -165,7 +181,7 @@ def _below(top: Slot | None) -> list[Slot]:
     return chain
 
 
-def _groups(places: dict[Slot, Place]) -> Iterator[tuple[tuple[Place, ...], tuple[str, ...]]]:
+def _groups(plan: Plan, places: dict[Slot, Place]) -> Iterator[tuple[tuple[Place, ...], tuple[str, ...]]]:
     """Yield the places of each object that has several, and the rules of sharing that join them."""
     groups: dict[int, list[Place]] = {}
     for place in places.values():
@@ -173,16 +189,23 @@ def _groups(places: dict[Slot, Place]) -> Iterator[tuple[tuple[Place, ...], tupl
     for members in groups.values():
         if len(members) > 1:
             rules = dict.fromkeys(place.slot.rule for place in members if place.slot.rule.startswith("SHARING-"))
+            said = [d.rule for place in members for node in _around(place) for d in plan.said.get(node, ())]
+            rules |= dict.fromkeys(rule for rule in said if rule in _SHARED_BY_ANNOTATION)
             yield tuple(members), tuple(rules)
 
 
-def _swaps(site: Site) -> Iterator[Swap]:
+def _around(place: Place) -> list[Node]:
+    """Return the nodes at which an annotation may say that a place shares: who gives the value, and who reads it."""
+    return [place.slot.value, *place.slot.value.users]
+
+
+def _swaps(plan: Plan) -> Iterator[Swap]:
     """Yield the modules that are swapped: for training, and custom ones."""
     trained = Reason("QAT-1", "it is quantized, and the backend has a class for its training")
     custom = Reason("MODULES-6", "it is a custom module that is quantized statically")
-    for name, module in site.plan.swapped.items():
+    for name, module in plan.swapped.items():
         yield _swap(name, module, trained, Reason("QAT-2", "its qconfig constructs it for weights"))
-    for name, module in site.plan.custom.items():
+    for name, module in plan.custom.items():
         yield _swap(name, module, custom, Reason("MODULES-6", "the observed class has it"))
 
 
@@ -203,22 +226,24 @@ def spec_of_observer(module: nn.Module) -> Spec:
     return spec
 
 
-def _story(site: Site, places: dict[Slot, Place], operand: Operand) -> Story:
+def _story(
+    plan: Plan, places: dict[Slot, Place], operand: Operand, why_none: Callable[[Operand], list[Reason]]
+) -> Story:
     """Return what is on one edge, and why."""
-    chain = _below(site.plan.read_at(operand))
+    chain = _below(plan.read_at(operand))
     if not chain:
-        reasons = _why_none(site, operand)
+        reasons = why_none(operand)
     else:
         # Why nobody put a second one upon the first is worth as much as why there is one.
-        said = _said(site, operand.node, str(operand))
+        said = _said(plan, operand.node, str(operand))
         reasons = [*(Reason(slot.rule, slot.reason) for slot in chain), *map(_reason, said)]
     once = dict.fromkeys(Reason(reason.rule, printable(reason.text, 400)) for reason in reasons)
     return Story(operand, tuple(places[slot] for slot in chain), tuple(once))
 
 
-def _said(site: Site, node: Node, *places: str) -> list[Decision]:
+def _said(plan: Plan, node: Node, *places: str) -> list[Decision]:
     """Return what the reference decided at some places of a node."""
-    return [decision for decision in site.plan.said.get(node, ()) if decision.place in places]
+    return [decision for decision in plan.said.get(node, ()) if decision.place in places]
 
 
 def _reason(decision: Decision) -> Reason:
@@ -235,6 +260,13 @@ def _why_none(site: Site, operand: Operand) -> list[Reason]:
     return [*_why_not_made(site, value), *_why_not_read(site, operand)]
 
 
+def _why_not_annotated(plan: Plan, operand: Operand) -> list[Reason]:
+    """Return why there is no observer on an edge of an annotated graph: nobody asks for one, or none can be there."""
+    said = [*_said(plan, operand.value, "output"), *_said(plan, operand.node, str(operand))]
+    text = f"neither {operand.value.name} nor the way from it to {operand.node.name} is annotated with a spec"
+    return list(map(_reason, said)) or [Reason("ANNOTATIONS-3", text)]
+
+
 def _why_not_made(site: Site, value: Node) -> list[Reason]:
     """Return why the maker of a value does not observe it."""
     if value in site.quantized_inputs:
@@ -244,14 +276,14 @@ def _why_not_made(site: Site, value: Node) -> list[Reason]:
     if value.op in ("placeholder", "get_attr"):
         what = "an input" if value.op == "placeholder" else "a parameter or buffer"
         return [Reason("BACKENDS-1", f"{value.name} is {what}, which no pattern gives")]
-    said = _said(site, value, "output", "input and output")
+    said = _said(site.plan, value, "output", "input and output")
     return list(map(_reason, said)) or _why_not_quantized(site, value)
 
 
 def _why_not_read(site: Site, operand: Operand) -> list[Reason]:
     """Return why the reader of a value does not ask for an observer."""
     node = operand.node
-    said = _said(site, node, str(operand), "input and output", "equalization")
+    said = _said(site.plan, node, str(operand), "input and output", "equalization")
     if said:
         return list(map(_reason, said))
     if node.op == "output":
@@ -267,7 +299,7 @@ def _why_not_quantized(site: Site, node: Node) -> list[Reason]:
     """Return why a node that computes is in no quantized pattern."""
     match = site.matches.get(node)
     if match is not None:
-        return [Reason(d.rule, f"{node.name}: {d.reason}") for d in _said(site, match.last, "pattern")]
+        return [Reason(d.rule, f"{node.name}: {d.reason}") for d in _said(site.plan, match.last, "pattern")]
     if site.assigned.get(node) is None:
         return [Reason("QCONFIGS-8", f"{node.name} has no qconfig")]
     return [Reason("BACKENDS-1", f"{node.name} is in none of the backend's patterns")]

@@ -10,9 +10,12 @@ it.  A Python file is the user's own code, and is executed.  It defines
 ``prepare_custom_config``  as `prepare_fx` takes it
 ``backend_config``         as `prepare_fx` takes it
 ``is_qat``                 whether the model is prepared for training; without it, it is not
+``quantizer``              what annotates the exported model, as torchao's `prepare_pt2e` takes it
 =========================  ==============================================================================
 
-Its model is traced and fused first, as `prepare_fx` does.  A script that the
+Its model is traced and fused first, as `prepare_fx` does; with a quantizer it
+is exported and annotated in place of that, and qconfigs and configs say
+nothing.  A script that the
 suite wrote defines ``make_model`` and its like in place of these, and describes
 the very call of its case, in which nothing is fused.
 """
@@ -28,6 +31,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 from torch.ao.quantization import get_default_qat_qconfig_mapping, get_default_qconfig_mapping
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
@@ -148,6 +152,8 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
     if not isinstance(model, nn.Module):
         has = f"has a `model` of type {type(model).__name__}" if "model" in found else "defines no `model`"
         raise UsageError(f"the file {printable(path)} {has}; let it define `model`, an nn.Module.")
+    if found.get("quantizer") is not None:
+        return _annotated(path, model, found)
     is_qat = found.get("is_qat", False)
     default = get_default_qat_qconfig_mapping if is_qat else get_default_qconfig_mapping
     mapping = found["qconfig_mapping"] if found.get("qconfig_mapping") is not None else default("x86")
@@ -168,6 +174,21 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
         ) from error
     inputs, scopes = found.get("example_inputs", ()), dict(tracer.node_name_to_scope)
     return Arguments(model, graph, scopes, mapping, inputs, custom, backend, is_qat, leaves=leaves)
+
+
+def _annotated(path: str, model: nn.Module, found: Mapping[str, Any]) -> Arguments:
+    """Return the arguments that a model and a quantizer describe; a `GraphModule` is an exported model already."""
+    quantizer, inputs, is_qat = found["quantizer"], found.get("example_inputs", ()), found.get("is_qat", False)
+    try:
+        graph = model if isinstance(model, GraphModule) else torch.export.export(model, inputs).module()
+        annotated = quantizer.annotate(quantizer.transform_for_annotation(graph))
+        quantizer.validate(annotated)
+    except Exception as error:  # exporting runs the model, and the quantizer is the user's
+        raise UsageError(
+            f"the model of {printable(path)} cannot be exported and annotated ({told(error)}); "
+            "mend the model, `example_inputs` or `quantizer`."
+        ) from error
+    return Arguments(model, annotated, {}, None, inputs, None, None, is_qat, is_annotated=True)
 
 
 def leaves_of(custom: PrepareCustomConfig) -> tuple[list[str], list[Any]]:

@@ -113,6 +113,12 @@ class _Swapped:
     on_meta = False
 
 
+def _with_nothing_swapped(original: Decision, *args: Any) -> Any:
+    """Begin a call: what an earlier one swapped, and was refused before it asked for a device, is not this one's."""
+    _Swapped.on_meta = False
+    return original(*args)
+
+
 def _on_cpu_then(original: Decision, model: Any) -> Any:
     """Take a model for one on the CPU if fake quantizers of swapped modules are there."""
     found, _Swapped.on_meta = _Swapped.on_meta, False
@@ -164,6 +170,7 @@ SELECTED_ANEW = (
 )
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
 LEFT_ON_CPU = (
+    Change("prepare.plan", _with_nothing_swapped),
     Change("qat.swapped", _by_factory),
     Change("qat.kept", _beside_meta),
     Change("devices.device_of", _on_cpu_then),
