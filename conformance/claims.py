@@ -29,7 +29,7 @@ FEATURES: dict[str, str] = {
     "convert": "The prepared model can be given to PyTorch's convert_fx.",
     "equalization": "Equalization qconfigs are obeyed: the inputs and weights of linear layers and convolutions.",
     "annotations-pt2e": "Annotations on the nodes are obeyed alone, as torchao's `prepare` does.",
-    "annotations-fx": "Annotations in a model with qconfigs are obeyed, as torch's `prepare` did before it left them to torchao.",
+    "annotations-fx": "Annotations beside qconfigs are obeyed, as torch's `prepare` did until torchao took them over.",
     "other-devices": "Models may be on another device than the CPU; the suite uses the meta device.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""

@@ -108,7 +108,8 @@ def _judge(config: pytest.Config) -> Judge:
     if only is not None and only.profile != implementation.profile:
         graph = "an annotated graph" if only.profile else "no annotated graph"
         raise UsageError(
-            f"the case has {graph}, and {implementation.name} is called with others; choose another --impl or --profile."
+            f"the case has {graph}, and {implementation.name} is called with others; "
+            "choose another --impl or --profile."
         )
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
