@@ -12,6 +12,7 @@ import importlib
 import pkgutil
 import sys
 import warnings
+from collections.abc import Sequence
 
 import torch
 from hypothesis import HealthCheck, Phase, find, settings
@@ -94,13 +95,18 @@ def pin(register: Register, entry: Deviation, implementation: str, profile: str)
     print(f"{entry.id}: {len(case.calls)} calls, breaks {pinner.broken_rules(case)}", flush=True)
 
 
+def read_profile(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the profile that the arguments of a tool name, or the usual one, and the other arguments."""
+    given = [text.removeprefix("--profile=") for text in arguments if text.startswith("--profile=")]
+    return "".join(given[:1]), [text for text in arguments if not text.startswith("--profile=")]
+
+
 def main(arguments: list[str]) -> None:
     """Pin the entries of a register, all or those that are named."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     import_rules()
-    profile = next((text.partition("=")[2] for text in arguments if text.startswith("--profile=")), "")
-    name, *wanted = [text for text in arguments if not text.startswith("--")]
+    profile, (name, *wanted) = read_profile(arguments)
     register = load(name).active()
     for entry in register.entries:
         if not wanted or entry.id in wanted:
