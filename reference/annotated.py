@@ -17,7 +17,7 @@ from torch import nn
 from torch.fx import Node
 
 from . import dtypes, qspecs
-from .annotations import KEY, Place, followed, words
+from .annotations import KEY, Place, followed, tell_sharing, words
 from .entry import RefusalError
 from .graphs import Operand, operands
 from .plan import Slot
@@ -172,6 +172,9 @@ def share(site: Site) -> None:
             slot_at(site, other)
     for where in notes.waiting:
         join(site, notes.asked[where].edge_or_node, notes.slots[where])
+    for where in dict.fromkeys(notes.settled):
+        if where in notes.slots:
+            tell_sharing(site.plan, where, notes.asked[where], where)
 
 
 def derive(site: Site) -> dict[Slot, list[Slot]]:

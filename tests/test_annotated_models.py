@@ -22,8 +22,9 @@ from observance.conformance.implementations import resolve
 from observance.conformance.observation import Edge
 from observance.conformance.outcomes import attempt, run
 from observance.conformance.usage import UsageError
-from observance.reference import RefusalError, prepare
+from observance.reference import RefusalError, plan, prepare
 from observance.reference.annotations import KEY
+from observance.reference.entry import read_configs
 from observance.reference.specs import is_observer
 from observance.strategies import Case, build, quantizer, script
 from observance.strategies.annotations_fx import annotated_models
@@ -216,6 +217,13 @@ def test_a_place_may_share_with_one_that_a_qconfig_asks_for() -> None:
     assert kinds(found) == [("MinMaxObserver", torch.quint8)] * 3
     assert found[0] is found[2]
     assert found[0] is not found[1]
+
+
+def test_it_is_told_with_what_a_place_shares() -> None:
+    model, scopes, (x, first, second, _) = linears(2)
+    note(second, {}, SharedQuantizationSpec((x, first)))
+    mapping = read_configs(QConfigMapping().set_global(default_qconfig), None, None)
+    assert "output: it shares with input_1 -> _0 [ANNOTATIONS-4]" in plan(model, mapping, scopes, ()).explain(second)
 
 
 def test_what_is_derived_has_the_observers_of_its_sources_in_order() -> None:
