@@ -104,7 +104,7 @@ def _judge(config: pytest.Config) -> Judge:
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
     check_appendable(option("--markdown"), "--markdown")
-    only, active = read_case(option("--case")) if option("--case") else None, _register(config)
+    only, active = read_case(option("--case")) if option("--case") else None, _register(config, implementation.profile)
     if only is not None and only.profile != implementation.profile:
         graph = "an annotated graph" if only.profile else "no annotated graph"
         raise UsageError(
@@ -117,15 +117,15 @@ def _judge(config: pytest.Config) -> Judge:
     return equip(config, judge)
 
 
-def _register(config: pytest.Config) -> Register | None:
-    """Return the register of known deviations that the options ask for, as far as what is installed has them."""
+def _register(config: pytest.Config, profile: str) -> Register | None:
+    """Return the register of known deviations that the options ask for, as far as they matter to what is installed."""
     from observance.conformance.deviations import load
 
     judged = config.getoption("--impl")
     name = config.getoption("--deviations") or (judged if judged in SHIPPED_REGISTERS else None)
     if config.getoption("--no-known-deviations") or not name:
         return None
-    active = load(name).active()
+    active = load(name).active().within(profile)
     _check_register(active)
     return active
 

@@ -7,6 +7,7 @@ the output, of which nothing is observed.  What is annotated may have a qconfig,
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping as Mapped
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -58,6 +59,9 @@ _KINDS: Kinds = (
 _CHOICE = st.tuples(st.sampled_from(_KINDS), st.sampled_from((0, 0, 0, 1, 1, 2, 3, 5)))
 _REUSES = st.sampled_from((False,) * 40 + (True,) * 6 + (None,))
 _NOTE = st.tuples(st.integers(0, 8 * MAX_CALLS), st.tuples(_CHOICE, _CHOICE, _CHOICE), _CHOICE, _REUSES)
+_ALIKE = st.sampled_from((False, False, True))
+"""Draws whether the readers of one value are annotated alike; else two that are seldom meet."""
+
 _QUANTIZED = st.sampled_from(((),) * 15 + ((0,), (0, 1)))
 
 
@@ -65,7 +69,7 @@ _QUANTIZED = st.sampled_from(((),) * 15 + ((0,), (0, 1)))
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated model is made of, as the one element of a list (see `spared`)."""
     graph = st.tuples(descriptors(max_calls), MOTIFS, OUTPUTS)
-    notes = st.tuples(st.lists(_NOTE, min_size=1, max_size=max_calls), PALETTE)
+    notes = st.tuples(st.lists(_NOTE, min_size=1, max_size=max_calls), PALETTE, _ALIKE)
     return spared(st.tuples(graph, PALETTES, CHOICES, BACKENDS, st.tuples(MANNERS, _QUANTIZED), notes))
 
 
@@ -80,7 +84,7 @@ def annotated_models(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    graph, qconfigs, mapping, backend, (manner, quantized), (notes, picks) = draw(_drawn(max_calls))[0]
+    graph, qconfigs, mapping, backend, (manner, quantized), (notes, picks, alike) = draw(_drawn(max_calls))[0]
     operators, motifs, output = graph[0], resolve_motifs(graph[1], shipped(backend)), graph[2]
     usual = [drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)]
     made = resolve_graph(usual or [PLAINEST], motifs)
@@ -97,6 +101,8 @@ def annotated_models(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     table = _TRAINED_SPECS if manner.observers == "fake" else _SPECS
     nodes = list(build(case).model.graph.nodes)
     chosen = _chosen(nodes, notes)
+    if alike:
+        chosen |= _alike(chosen)
     annotations = noted(nodes, chosen, [table[pick % len(table)] for pick in picks])
     case = replace(case, annotations=_with_reuse(annotations, {node.name: note[3] for node, note in chosen.items()}))
     for feature in [*features(case), *annotated_features(case)]:
@@ -111,6 +117,16 @@ def _chosen(nodes: Sequence[Node], notes: Sequence[Any]) -> dict[Node, Any]:
     for pick, inputs, output, reuses in notes:
         chosen.setdefault(able[pick % len(able)], (inputs, output, True, reuses))
     return chosen
+
+
+def _alike(chosen: Mapped[Node, Any]) -> dict[Node, Any]:
+    """Return more nodes that are annotated: those that read what an annotated one reads first, as that one is."""
+    found: dict[Node, Any] = {}
+    for node, note in chosen.items():
+        for value in node.all_input_nodes[:1]:
+            others = [reader for reader in value.users if reader.op.startswith("call_") and reader not in chosen]
+            found |= {reader: note for reader in others if reader not in found}
+    return found
 
 
 def _with_reuse(notes: Sequence[Annotation], reuses: dict[str, bool | None]) -> tuple[Annotation, ...]:

@@ -64,4 +64,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     wanted, (library, *cases) = read_profile(sys.argv[1:])
-    measure(load(library).at(torch.__version__), int(cases[0]) if cases else 500, wanted)
+    measure(load(library).at(torch.__version__).within(wanted), int(cases[0]) if cases else 500, wanted)

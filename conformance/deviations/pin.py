@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     import_rules()
     profile, (name, *wanted) = read_profile(arguments)
-    register = load(name).active()
+    register = load(name).active().within(profile)
     for entry in register.entries:
         if not wanted or entry.id in wanted:
             pin(register, entry, name, profile)

@@ -98,6 +98,31 @@ _NAMED = "_create_obs_or_fq_from_qspec: only refer to edge or node that has obse
 _SHARED = "SharedQuantizationSpec: the edge or node to share observer or fake quant instances with"
 
 ENTRIES = (
+    # What fails at an input, last first: torch reads the flag, then what the input asks for, then what the value does.
+    Deviation(
+        "annotated-outputs-believed",
+        ("ANNOTATIONS-1", "ANNOTATIONS-13"),
+        "_get_output_act_obs_or_fq takes a value for what its annotation asks for though nothing observes it: readers "
+        "of a graph input, or of an operator that stays float, go without an observer",
+        "insert_observers_for_model: if any argument's target dtype does not match, insert an observer",
+        values.BELIEVED,
+        last=_LAST,
+    ),
+    Deviation(
+        "annotated-open-settings-override",
+        ("ANNOTATIONS-11",),
+        "what a spec leaves open is passed as None over what its constructor has, so a qscheme that this was given "
+        "is lost, and most observers refuse None",
+        "QuantizationSpec: qscheme: Optional[torch.qscheme] = None; 'we can attach some custom args'",
+        (
+            Change("qspecs.given", gives_none),
+            Change("annotated.spec_of", _fails_when_met),
+            Change("placement.place_input", _constructs_inputs),
+            Change("placement.place_output", _constructs_outputs),
+            Change("placement.place", _constructs_returned),
+        ),
+        last=_LAST,
+    ),
     Deviation(
         "annotated-models-look-back-alone",
         ("ANNOTATIONS-11",),
@@ -143,15 +168,6 @@ ENTRIES = (
         last=_LAST,
     ),
     Deviation(
-        "annotated-outputs-believed",
-        ("ANNOTATIONS-1", "ANNOTATIONS-13"),
-        "_get_output_act_obs_or_fq takes a value for what its annotation asks for though nothing observes it: readers "
-        "of a graph input, or of an operator that stays float, go without an observer",
-        "insert_observers_for_model: if any argument's target dtype does not match, insert an observer",
-        values.BELIEVED,
-        last=_LAST,
-    ),
-    Deviation(
         "annotated-float-outputs-never-observed",
         ("ANNOTATIONS-1", "ANNOTATIONS-13"),
         "a value whose annotation has no output_qspec has the dtype None, as what is no tensor: its readers go without "
@@ -184,21 +200,6 @@ ENTRIES = (
         "of channels looks along axis 0 whatever the spec says",
         "QuantizationSpec.ch_axis: how to quantize a tensor",
         (Change("qspecs.looks_at_channels", knows_channels_by_name),),
-        last=_LAST,
-    ),
-    Deviation(
-        "annotated-open-settings-override",
-        ("ANNOTATIONS-11",),
-        "what a spec leaves open is passed as None over what its constructor has, so a qscheme that this was given "
-        "is lost, and most observers refuse None",
-        "QuantizationSpec: qscheme: Optional[torch.qscheme] = None; 'we can attach some custom args'",
-        (
-            Change("qspecs.given", gives_none),
-            Change("annotated.spec_of", _fails_when_met),
-            Change("placement.place_input", _constructs_inputs),
-            Change("placement.place_output", _constructs_outputs),
-            Change("placement.place", _constructs_returned),
-        ),
         last=_LAST,
     ),
     Deviation(

@@ -205,6 +205,7 @@ class Certifier(Keeper):
         option = session.config.getoption
         return {
             "spec": option("--impl"),
+            **({"profile": option("--profile")} if option("--profile") else {}),
             "level": option("--level"),
             "register": register_of(session.config),
             "known_failures": _file(option("--known-failures")),
