@@ -8,18 +8,22 @@ from typing import Any
 
 import torch
 from torch.ao.quantization import PlaceholderObserver
+from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
 from observance.conformance.variants import Change
 from observance.reference import annotated
 from observance.reference.annotations import KEY
+from observance.reference.dtypes import Ask
 from observance.reference.graphs import Operand, operands, output_of
-from observance.reference.plan import Slot
+from observance.reference.patterns import Match
+from observance.reference.plan import Plan, Slot
 from observance.reference.qspecs import kind_of
 from observance.reference.site import Quantized, Site
 from observance.reference.specs import Spec, spec_of
 
 from .torch_annotations_places import look_up, observer_at, origins
+from .torch_placement import is_open
 
 Decision = Callable[..., Any]
 
@@ -81,6 +85,17 @@ def _takes_annotated_for_tensors(original: Decision, values: Any, node: Node) ->
     return bool(original(values, node)) or (note is not None and note.output_qspec is not None)
 
 
+def _looks_at_what_is_annotated(
+    original: Decision, result: Plan, match: Match, assigned: Mapping[Node, Any], *rest: Any
+) -> Any:
+    """Look at the annotations of a pattern that gives no tensor, if the backend takes any dtype for it."""
+    chosen = original(result, match, assigned, *rest)
+    if chosen or not is_open(match) or not any(KEY in node.meta for node in match.nodes):
+        return chosen
+    nothing = Quantized(match, Ask(None, None, None, False), ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT)
+    return {node: nothing for node in match.nodes if assigned.get(node) is not None}
+
+
 def _gives_what_is_annotated(original: Decision, site: Site, node: Node, quantized: Quantized) -> Any:
     """Let a pattern give a tensor if its output is annotated."""
     found = original(site, node, quantized)
@@ -130,4 +145,5 @@ RETURNED = (Change("annotated.read", _keeps_qconfigs), Change("placement.place",
 SIZES = (
     Change("dtypes.Values.is_observable", _takes_annotated_for_tensors),
     Change("annotated.with_output", _gives_what_is_annotated),
+    Change("prepare.select", _looks_at_what_is_annotated),
 )

@@ -159,7 +159,7 @@ def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
 
 def _resets_inputs(original: Decision, site: Site) -> None:
     """Forget that a graph input is quantized if a pattern that stays float has swallowed it."""
-    floating = [match for match in site.matches.values() if match.last not in site.quantized and not _is_open(match)]
+    floating = [match for match in site.matches.values() if match.last not in site.quantized and not is_open(match)]
     lost = site.quantized_inputs.intersection(node for match in floating for node in match.nodes)
     site.quantized_inputs -= lost
     site.elsewhere = {value: dtype for value, dtype in site.elsewhere.items() if value not in lost}
@@ -183,7 +183,7 @@ def _flattens(original: Decision, tree: Any) -> Any:
 def _forgets_masks(original: Decision, graph: Any, matches: Mapping[Node, Match], shapes: Any) -> Any:
     """Forget what is known of a mask where its own operator stays float."""
     values = original(graph, matches, shapes)
-    lost = {node for node in values.never if node in matches and not _is_open(matches[node])}
+    lost = {node for node in values.never if node in matches and not is_open(matches[node])}
     return _Forgetful(shapes, values.never - lost, frozenset(lost))
 
 
@@ -212,7 +212,7 @@ def _asks_nothing_where_marked(
     return original(site, operand, spec, quantized)
 
 
-def _is_open(match: Match) -> bool:
+def is_open(match: Match) -> bool:
     """Whether a backend takes any dtype for input and output of a pattern."""
     return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
 
