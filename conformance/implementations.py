@@ -89,7 +89,7 @@ class Implementation:
     claims : Claims
         What it says it supports; everything, if it says nothing.
     is_annotated : bool
-        Whether it is called with annotated models, where its shape is that of a model with qconfigs.
+        Whether the models with qconfigs that it is called with are annotated.
     """
 
     name: str
@@ -137,8 +137,7 @@ def resolve(spec: str, profile: str = "") -> Implementation:
     spec : str
         The value of ``--impl``; the module's docstring lists its forms.
     profile : str
-        What is to tell it how to quantize: the reference has one `prepare` for qconfigs, annotated or not, and one for
-        annotations alone.
+        What is to tell it how to quantize: the reference has a `prepare` of its own for annotations alone.
 
     Returns
     -------
@@ -169,10 +168,8 @@ def _obeying(found: Implementation, spec: str, profile: str) -> Implementation:
     if profile != FX or found.shape != "prepare":
         return found
     if spec == "torch" and release(_torch_version()) >= _WITHOUT_ANNOTATIONS:
-        raise UsageError(
-            f"The `prepare` of torch {_torch_version()} obeys no annotations: judge that of torch 2.5 or 2.6 "
-            f"with --profile={FX}, or torchao's with --impl=torchao."
-        )
+        reason = f"The `prepare` of torch {_torch_version()} obeys no annotations"
+        raise UsageError(f"{reason}: judge that of torch 2.5 or 2.6, or torchao's with --impl=torchao.")
     if not found.supports(FX):
         raise UsageError(f"{found.name} does not claim `{FX}`: leave --profile out, or let it claim that feature.")
     return replace(found, is_annotated=True)

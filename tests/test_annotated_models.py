@@ -18,7 +18,10 @@ from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import GraphModule, Node
 
 from observance.conformance.claims import FX
+from observance.conformance.deviations import load
+from observance.conformance.evidence.document import document
 from observance.conformance.implementations import resolve
+from observance.conformance.judge import Judge
 from observance.conformance.observation import Edge
 from observance.conformance.outcomes import attempt, run
 from observance.conformance.usage import UsageError
@@ -327,3 +330,22 @@ def test_who_does_not_claim_to_obey_annotations_is_not_called_with_them(
     assert resolve("modest").profile == ""
     with pytest.raises(UsageError, match="modest does not claim `annotations-fx`: leave --profile out"):
         resolve("modest", FX)
+
+
+def test_a_register_is_as_wide_as_its_profile() -> None:
+    register = load("torch").at("2.5.1")
+    own = {entry.id for entry in register.entries if entry.pinned.profile == FX}
+    assert own
+    assert {entry.id for entry in register.entries} - {entry.id for entry in register.within("").entries} == own
+    assert register.within(FX) == register
+    assert not [entry for entry in load("torch").at("2.7").entries if entry.id in own]
+
+
+def test_what_is_known_of_another_profile_is_not_demanded_by_a_certificate() -> None:
+    judge = Judge(resolve("reference", FX), 1, load("torch").at("2.5.1").within(FX))
+    judge.corpus = [LINEAR]
+    run = {"spec": "reference", "level": "must", "register": None, "known_failures": None, "interrupted": False}
+    made = document(judge, {**run, "start": "", "end": ""}, {}, {}, is_lent=False)
+    states = {waiver["id"]: waiver["state"] for waiver in made["waivers"]}
+    assert states["roles-by-value"] == "lent"
+    assert states["annotated-outputs-believed"] == "not run"
