@@ -38,6 +38,8 @@ CHAPTERS = (
     "qat",
     "equalization",
     "annotations",
+    "quantizers",
+    "configs",
     "declared",
     "devices",
     "state",

@@ -40,6 +40,9 @@ PT2E = "annotations-pt2e"
 FX = "annotations-fx"
 """The profile of annotated models with qconfigs, which is a feature, too."""
 
+QUANTIZER, BACKEND_CONFIG = "quantizer", "backend-config"
+"""The profiles of what is brought in place of a `prepare`."""
+
 _CLAIM_KEYS = ("features", "torch", "name", "version")
 
 

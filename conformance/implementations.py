@@ -22,16 +22,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 import os
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
-from observance.conformance.claims import FEATURES, FX, PT2E, Claims, read_claims, release
+from observance.conformance.claims import FEATURES, FX, PT2E, QUANTIZER, Claims, read_claims, release
+from observance.conformance.shapes import PROFILES, Shape, shape_of
 from observance.conformance.usage import MISSING, UsageError, attribute, label, names, printable, told
 
 __all__ = ["ENTRY_POINTS", "FEATURES", "OLDEST_TORCH", "Claims", "Implementation", "Shape", "UsageError", "resolve"]
@@ -45,10 +45,6 @@ OLDEST_TORCH = (2, 5)
 _WITHOUT_ANNOTATIONS = (2, 7)
 """The first torch whose `prepare` raises NotImplementedError where a node of the graph is annotated."""
 
-Shape = Literal["prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"]
-"""How an implementation is called: as `prepare` or the user-facing `prepare_fx` of a model with qconfigs, or as
-`prepare` or the user-facing `prepare_pt2e` of an annotated graph."""
-
 _WIDEST_NAME = 60
 """A longer name, or version, is cut where it is told."""
 
@@ -59,19 +55,6 @@ _RESERVED = {
 }
 
 _ANNOTATED_REFERENCE = "observance.reference.annotations"
-
-_CONFIGS = ("prepare_custom_config", "_equalization_config", "backend_config")
-
-# For each shape the arguments that the suite passes by position and by keyword.
-_SHAPES: dict[Shape, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "prepare": (
-        ("model", "qconfig_mapping", "is_qat", "node_name_to_scope", "example_inputs"),
-        (*_CONFIGS, "is_standalone_module"),
-    ),
-    "prepare_fx": (("model", "qconfig_mapping", "example_inputs"), _CONFIGS),
-    "prepare_annotated": (("model", "node_name_to_scope", "is_qat"), ()),
-    "prepare_pt2e": (("model", "quantizer"), ()),
-}
 
 
 @dataclass(frozen=True)
@@ -84,7 +67,7 @@ class Implementation:
         What it is called in reports.
     function : callable
         What is called.
-    shape : {"prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"}
+    shape : {"prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e", "quantizer", "backend_config"}
         Which arguments `function` is called with.
     claims : Claims
         What it says it supports; everything, if it says nothing.
@@ -101,10 +84,8 @@ class Implementation:
 
     @property
     def profile(self) -> str:
-        """What tells it how to quantize: annotations, or qconfigs alone."""
-        if self.shape in ("prepare_annotated", "prepare_pt2e"):
-            return PT2E
-        return FX if self.is_annotated else ""
+        """What tells it how to quantize: annotations, or qconfigs alone; or that it is itself what tells."""
+        return PROFILES.get(self.shape, FX if self.is_annotated else "")
 
     def supports(self, feature: str) -> bool:
         """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`.
@@ -112,7 +93,13 @@ class Implementation:
         One whose call does not say whether it is for quantization-aware training never claims that.
         """
         claimed = self.claims.supports(feature)
-        return claimed and (feature != "qat" or self.shape in ("prepare", "prepare_annotated"))
+        return claimed and (feature != "qat" or self._is_told_of_training)
+
+    @property
+    def _is_told_of_training(self) -> bool:
+        """Whether the call says if the model is to be trained."""
+        told = self.shape not in ("prepare_fx", "prepare_pt2e")
+        return bool(getattr(self.function, "is_told_of_training", told))
 
 
 @dataclass(frozen=True)
@@ -150,17 +137,55 @@ def resolve(spec: str, profile: str = "") -> Implementation:
         torch is missing or too old.
     """
     _require_torch()
-    found = _find(_ANNOTATED_REFERENCE if (spec, profile) == ("reference", PT2E) else spec)
+    annotated = spec == "reference" and profile in (PT2E, QUANTIZER)
+    found = _callable(_find(_ANNOTATED_REFERENCE if annotated else spec))
+    made = _implementation(spec, found, found.value, shape_of(found.value, found.place))
+    return _obeying(made, spec, profile)
+
+
+def resolve_brought(
+    spec: str, shape: Shape, bring: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Implementation:
+    """Find what is brought in place of a `prepare`: a function that makes it, at ``module:object``.
+
+    Parameters
+    ----------
+    spec : str
+        Where it is.
+    shape : {"quantizer", "backend_config"}
+        What it makes.
+    bring : callable
+        What is called with the arguments of a case, made from the function that was found.
+
+    Raises
+    ------
+    UsageError
+        As `resolve`.
+    """
+    _require_torch()
+    if ":" not in spec:
+        raise UsageError(f"`{printable(spec)}` names no object in a module: write it as in `mypkg:MyQuantizer`.")
+    _make_here_importable()
+    found = _callable(_find_at(spec))
+    return _implementation(spec, found, bring(found.value), shape)
+
+
+def _callable(found: _Found) -> _Found:
+    """Return what was found; what cannot be called is a `UsageError`."""
     if not callable(found.value):
         kind = type(found.value).__name__
         raise UsageError(
             f"`{found.place}` is of type `{kind}`, which cannot be called: "
             f"name a function, as in `mypkg:backend.prepare`."
         )
-    shape = _shape(found)
+    return found
+
+
+def _implementation(spec: str, found: _Found, function: Callable[..., Any], shape: Shape) -> Implementation:
+    """Return what was found as an implementation, with what it claims."""
     claims = _claims(spec, found)
     name, version = (printable(text, _WIDEST_NAME) for text in (claims.name, claims.version))
-    return _obeying(Implementation(name, version, found.value, shape, claims), spec, profile)
+    return Implementation(name, version, function, shape, claims)
 
 
 def _obeying(found: Implementation, spec: str, profile: str) -> Implementation:
@@ -310,66 +335,6 @@ def _require_torch() -> None:
 def _torch_version() -> str:
     """Return the release of the torch that is installed."""
     return str(sys.modules["torch"].__version__)
-
-
-# From an object to the way it is called.
-
-
-def _shape(found: _Found) -> Shape:
-    """Tell by the signature how `found` is to be called; a signature that fits no shape is a `UsageError`.
-
-    The names of the parameters say which shape is tried first. Where they say nothing, as in ``(*args, **kwargs)``,
-    which fits both, it is the name of the function that does.
-    """
-    try:
-        signature = inspect.signature(found.value)
-    except Exception as error:
-        raise UsageError(
-            f"`{found.place}` has no signature that can be read ({told(error)}): "
-            f"wrap it in a function that is one of {_shapes_in_words()}."
-        ) from error
-    order: list[Shape] = ["prepare", "prepare_fx", "prepare_annotated", "prepare_pt2e"]
-    if not {"is_qat", "node_name_to_scope"} & set(signature.parameters):
-        order.sort(key=lambda shape: not found.path.endswith(shape))
-    for shape in order:
-        if _fits(signature, shape):
-            return shape
-    raise UsageError(
-        f"`{found.place}` takes `{_bare(signature)}`, which the suite cannot call: "
-        f"wrap it in a function that is one of {_shapes_in_words()}."
-    )
-
-
-def _fits(signature: inspect.Signature, shape: Shape) -> bool:
-    """Whether a call of `shape` is accepted, and every argument reaches the parameter of its name if there is one.
-
-    The shapes of annotated graphs have few arguments, so that many a function would take them: there, a parameter of
-    another name is not what is meant.
-    """
-    positional, keywords = _SHAPES[shape]
-    try:
-        bound = signature.bind(*positional, **{name: name for name in keywords})
-    except TypeError:
-        return False
-    if shape in ("prepare_annotated", "prepare_pt2e"):
-        named = {name for name, p in signature.parameters.items() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        return all(value == name for name, value in bound.arguments.items() if name in named)
-    return all(value == name for name, value in bound.arguments.items() if name in positional + keywords)
-
-
-def _bare(signature: inspect.Signature) -> str:
-    """Write a signature without its annotations."""
-    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
-    return str(inspect.Signature(parameters))
-
-
-def _shapes_in_words() -> str:
-    """Write all shapes as calls."""
-    *first, last = (
-        f"`{shape.removesuffix('_annotated')}({', '.join([*positional, *(f'{name}=None' for name in keywords)])})`"
-        for shape, (positional, keywords) in _SHAPES.items()
-    )
-    return f"{', '.join(first)} and {last}"
 
 
 # What an implementation claims.

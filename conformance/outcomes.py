@@ -16,12 +16,15 @@ from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.ao.quantization.fx.utils import assert_and_get_unique_device
 from torch.fx import Graph, GraphModule
 
-from observance.conformance.implementations import Implementation
+from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.observation import Inner, Observation, ObservationError, callee_of, observe
 from observance.conformance.replaying import Replaying
 from observance.reference import modules
 from observance.reference.entry import Configs, read_configs
 from observance.strategies import Arguments, Case, build
+
+BROUGHT = ("quantizer", "backend_config")
+"""The shapes of what is no `prepare`, and says how the reference's is called."""
 
 
 @dataclass
@@ -79,7 +82,20 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
     """
     arguments = arguments_of(case, prefused)
     before = fingerprints(arguments) if watched else {}
+    if implementation.shape in BROUGHT:
+        return _brought(implementation, case, arguments)
     return _prepared(implementation, case, arguments, before)
+
+
+def _brought(implementation: Implementation, case: Case, arguments: Arguments) -> Outcome:
+    """Let the reference do what a quantizer, or a backend config, asks for, and look at the result."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            asked = implementation.function(arguments)
+    except Exception as raised:  # whatever it raises is an outcome
+        return Outcome(case, copy_graph(arguments.model.graph), arguments, None, raised, [])
+    return _prepared(resolve("reference", implementation.profile), case, asked, {})
 
 
 def _prepared(implementation: Implementation, case: Case, arguments: Arguments, before: dict[str, str]) -> Outcome:

@@ -17,11 +17,15 @@ from observance.conformance.evidence.plugin import add_options, equip
 
 if TYPE_CHECKING:
     from observance.conformance.deviations import Deviation, Register
+    from observance.conformance.implementations import Implementation
     from observance.conformance.judge import Judge
     from observance.conformance.known import KnownFailure
 
 SHIPPED_REGISTERS = ("torch", "torchao")
 """The implementations whose register of known deviations comes with the suite."""
+
+SUBJECTS = ("--impl", "--quantizer", "--backend-config")
+"""The options of which one says what is judged."""
 
 PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 """What can tell an implementation how to quantize."""
@@ -38,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("observance", "conformance of an implementation of prepare")
     add = group.addoption
     add("--impl", help="what to judge: torch, reference, mypkg, mypkg:object, or an entry point")
+    add("--quantizer", metavar="WHAT", help="judge a quantizer in place of a prepare: mypkg:MyQuantizer")
+    add("--backend-config", metavar="WHAT", help="judge a backend config in place of a prepare: mypkg:get_config")
     add("--profile", choices=PROFILES, help="what says how to quantize, where the implementation's shape does not")
     add("--level", choices=("must", "upstream"), default="must", help="which rules gate")
     add("--effort", choices=("smoke", "gate", "explore", "certify"), default="gate", help="how much work is done")
@@ -56,16 +62,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Resolve the implementation, so that a wrong option is told before any test runs."""
-    if config.getoption("--impl", default=None):
+    if any(config.getoption(option, default=None) for option in SUBJECTS):
         config.stash[_JUDGE] = _make_judge(config)
 
 
 def _make_judge(config: pytest.Config) -> Judge:
     """Return the judge that the options ask for, or stop with a usage error."""
-    from observance.conformance.usage import UsageError
+    from observance.conformance.usage import UsageError, unlogged
 
     try:
-        return _judge(config)
+        with unlogged():
+            return _judge(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -77,18 +84,11 @@ def _judge(config: pytest.Config) -> Judge:
     from observance.conformance.against import baseline_of
     from observance.conformance.command.subjects import read_case
     from observance.conformance.efforts import EFFORTS
-    from observance.conformance.implementations import resolve
     from observance.conformance.judge import Judge
     from observance.conformance.known import load as known_failures
     from observance.conformance.usage import UsageError, check_appendable
 
-    option = config.getoption
-    profile = {None: None, "qconfigs": ""}.get(option("--profile"), option("--profile"))
-    implementation = resolve(option("--impl"), profile or "")
-    if profile not in (None, implementation.profile):
-        raise UsageError(
-            f"{implementation.name} is not called with what the profile {option('--profile')} is about; leave it out."
-        )
+    option, implementation = config.getoption, _subject(config)
     if not implementation.claims.supports_torch(torch.__version__):
         raise UsageError(
             f"{implementation.name} does not claim torch {torch.__version__}; "
@@ -117,6 +117,30 @@ def _judge(config: pytest.Config) -> Judge:
     return equip(config, judge)
 
 
+def _subject(config: pytest.Config) -> Implementation:
+    """Return what is judged: an implementation, or what is brought in place of one."""
+    from observance.conformance.brought import resolve_backend_config, resolve_quantizer
+    from observance.conformance.implementations import resolve
+    from observance.conformance.usage import UsageError
+
+    option = config.getoption
+    given = [name for name in SUBJECTS if option(name)]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} each say what is judged; leave all out but one.")
+    if option("--quantizer"):
+        implementation = resolve_quantizer(option("--quantizer"))
+    elif option("--backend-config"):
+        implementation = resolve_backend_config(option("--backend-config"))
+    else:
+        profile = {None: "", "qconfigs": ""}.get(option("--profile"), option("--profile"))
+        implementation = resolve(option("--impl"), profile)
+    if option("--profile") not in (None, implementation.profile or "qconfigs"):
+        raise UsageError(
+            f"{implementation.name} is not called with what the profile {option('--profile')} is about; leave it out."
+        )
+    return implementation
+
+
 def _register(config: pytest.Config, profile: str) -> Register | None:
     """Return the register of known deviations that the options ask for, as far as they matter to what is installed."""
     from observance.conformance.deviations import load
@@ -133,7 +157,7 @@ def _register(config: pytest.Config, profile: str) -> Register | None:
 def _options(config: pytest.Config) -> str:
     """Return the options that say who is judged by which register, as they were given."""
     option = config.getoption
-    given = [f"--impl={option('--impl')}"]
+    given = [f"{name}={option(name)}" for name in SUBJECTS if option(name)]
     if option("--profile"):
         given.append(f"--profile={option('--profile')}")
     if option("--deviations"):
@@ -217,7 +241,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     rules = {item: getattr(getattr(item, "function", None), "rule", None) for item in ours}
     judge = config.stash.get(_JUDGE, None)
     if judge is None:
-        raise pytest.UsageError("say what to judge with --impl, such as --impl=torch or --impl=mypkg.")
+        raise pytest.UsageError(
+            "say what to judge with --impl, such as --impl=torch or --impl=mypkg, --quantizer, or --backend-config."
+        )
     dropped = _dropped(config, rules)
     items[:] = [item for item in items if item not in dropped]
     judge.rules = [rule for item, rule in rules.items() if rule and item not in dropped]

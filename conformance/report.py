@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from observance.conformance.observation import Chain
+from observance.conformance.outcomes import BROUGHT
 from observance.conformance.rules import Finding, Rule
 from observance.conformance.tables import side_by_side
 from observance.conformance.trials import Trial
@@ -73,12 +74,17 @@ def failure(judge: Judge, verdict: Verdict) -> str:
         *pair_texts(verdict.findings),
         f"Script:  {saved}.py\n"
         f"Rerun:   {rerun(judge, rule, f'{saved}.json')}\n"
-        f"Explain: observance explain {shlex.quote(f'{saved}.json')}",
+        f"Explain: observance explain {shlex.quote(f'{saved}.json')}{_named(judge)}",
     ]
     more = len(verdict.findings) - _SHOWN
     if more > 0:
         parts.insert(-1, f"... and {more} more places.")
     return shown("\n\n".join(parts))
+
+
+def _named(judge: Judge) -> str:
+    """Return the options of the command that name what is brought; nothing if it is an implementation."""
+    return f" {judge.options}" if judge.implementation.shape in BROUGHT else ""
 
 
 def save(judge: Judge, verdict: Verdict) -> str:

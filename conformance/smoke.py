@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from observance.conformance.claims import QUANTIZER
 from observance.conformance.outcomes import Outcome
 from observance.conformance.usage import printable, told
 from observance.strategies.case import Call, Case, Entry, Mapping
@@ -19,7 +21,8 @@ SMALLEST = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Entry("globa
 
 def problem(judge: Judge) -> str | None:
     """Return what is wrong with the result for the smallest model, or None."""
-    outcome = judge.calls.fresh(SMALLEST)
+    exported = judge.profile == QUANTIZER
+    outcome = judge.calls.fresh(replace(SMALLEST, profile=judge.profile, exported=True) if exported else SMALLEST)
     if outcome.error is not None:
         return f"it raised {told(outcome.error)}"
     if outcome.misshapen is None and outcome.prepared is not None:

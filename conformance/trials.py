@@ -15,7 +15,7 @@ from torch.fx import GraphModule, Interpreter, Node
 from observance.conformance import choices
 from observance.conformance.annotated import Annotated
 from observance.conformance.annotated_models import AnnotatedModel
-from observance.conformance.claims import FX, PT2E
+from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E
 from observance.conformance.conversion import calibrated, converted
 from observance.conformance.differences import Difference, describe_callee
 from observance.conformance.observation import Edge, Observation
@@ -55,9 +55,9 @@ class Trial:
     @cached_property
     def _survey(self) -> tuple[Site, list[str], list[str], Configs] | None:
         """Who asks for what, the choices in it and in what is shared, and the configs; None if it is refused."""
-        if self.case.profile == PT2E:  # what annotations ask for is asked for by `annotated`
+        if not self.case.has_qconfigs:  # what annotations ask for is asked for by `annotated`
             return None
-        given = self.expected.arguments
+        given = (self.outcome if self.case.profile == BACKEND_CONFIG else self.expected).arguments
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -73,10 +73,10 @@ class Trial:
     @cached_property
     def annotated(self) -> Annotated | None:
         """What the annotations of the graph ask for; None where there are none, or where they cannot be served."""
-        if not self.case.profile:
-            return None
         if self.case.profile == FX:
             return None if self.site is None else AnnotatedModel.of(self.site)
+        if self.case.profile != PT2E:
+            return None
         try:
             given = self.expected.arguments
             return Annotated.read(given.model, given.is_qat)

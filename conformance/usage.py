@@ -1,8 +1,10 @@
-"""Wrong use of the suite: the error, and the words in which it is told."""
+"""Wrong use of the suite: the error, and the words in which it is told; and what is not told."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -65,3 +67,14 @@ def check_appendable(path: str | None, option: str) -> None:
             f"{option} cannot be written to {printable(path)} ({printable(str(error))}); "
             "name a file in a folder that is there."
         ) from error
+
+
+@contextlib.contextmanager
+def unlogged() -> Iterator[None]:
+    """Keep to errors what libraries log: torchao tells at import which kernels it has not."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)

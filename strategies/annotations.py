@@ -28,6 +28,7 @@ from .features_annotations import annotated_features
 from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
 from .observers import observer
 from .operators import OPERATORS
+from .quantizers import SHIPPED
 from .table_fused import is_aware
 
 MAX_CALLS = 10
@@ -134,6 +135,9 @@ _WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
 _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 """Draws whether the graph is an exported one, in which mode: to export one takes as long as twenty that are traced."""
 
+_QUANTIZERS = st.sampled_from(("",) * 30 * len(SHIPPED) + tuple(SHIPPED))
+"""Draws which shipped quantizer annotates the graph, if one does."""
+
 PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
 _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
@@ -145,7 +149,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated case is made of, as the one element of a list (see `spared`)."""
     graph = st.tuples(descriptors(max_calls), OUTPUTS)
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
-    whole = st.tuples(graph, notes, PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT)
+    whole = st.tuples(graph, notes, PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS)
     return spared(whole)
 
 
@@ -160,12 +164,15 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    (operators, output), notes, picks, with_keywords, is_qat, exporting, opting_out = draw(_drawn(max_calls))[0]
+    (operators, output), notes, picks, with_keywords, is_qat, exporting, opting_out, maker = draw(_drawn(max_calls))[0]
     graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [PLAINEST])
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
-    if exporting:
+    if exporting or maker:
         case = _exported(case)
+    if maker and case.exported and _is_annotated(replace(case, quantizer=maker)):
+        event("shipped quantizer")
+        return replace(case, quantizer=maker)
     nodes = list(build(case).model.graph.nodes)
     table = TRAINED if is_qat else PLAIN
     palette = [table[pick % len(table)] for pick in picks]
@@ -186,6 +193,15 @@ def _exported(case: Case) -> Case:
     except Exception:  # export refuses what it cannot trace with errors of many kinds
         return replace(case, training=False)
     return exported
+
+
+def _is_annotated(case: Case) -> bool:
+    """Whether the quantizer annotates the graph, and finds it valid: some do not with every graph."""
+    try:
+        build(case)
+    except Exception:  # it fails as it likes
+        return False
+    return True
 
 
 def resolve(

@@ -5,8 +5,11 @@ The classes of annotations, their specs and their observers are torchao's, or th
 
 from __future__ import annotations
 
+import inspect
+
 from .case import Annotation, Case, CaseError, Key, Observer, QSpec
 from .configs_source import scalar_source
+from .quantizers import HOME, PARTS, SHIPPED
 
 PT2E = "annotations-pt2e"
 """The profile of annotated graphs."""
@@ -67,20 +70,16 @@ def export(model):
 
 
 def annotation_imports(case: Case) -> str:
-    """Return the imports that the annotations of a case need.
-
-    Raises
-    ------
-    CaseError
-        If there is no such profile.
-    """
-    if case.profile not in _IMPORTS:
-        raise CaseError(f"there is no profile {case.profile!r}; those of annotated graphs are {PT2E} and {FX}")
-    return _IMPORTS[case.profile]
+    """Return the imports that the annotations of a case need."""
+    return _IMPORTS.get(case.profile, "")
 
 
 def annotation_source(case: Case) -> str:
     """Return the functions that export a model and that annotate its graph, as far as the case needs them."""
+    if case.profile not in (PT2E, FX):
+        return _EXPORT
+    if case.quantizer:
+        return _quantized(case) + _EXPORT
     specs = [spec for note in case.annotations for spec in (note.output, *(spec for _, spec in note.inputs)) if spec]
     derive = _DERIVE if any(spec.kind == "derived" for spec in specs) else ""
     lines = [line for note in case.annotations for line in _note_lines(note)]
@@ -94,6 +93,25 @@ def annotation_source(case: Case) -> str:
     ]
     store = _STORE if case.profile == PT2E and case.has_values else ""
     return store + "\n".join([derive, *annotate]) + (_EXPORT if case.exported else "")
+
+
+def _quantized(case: Case) -> str:
+    """Return the function that lets a shipped quantizer annotate the graph, and those that make it."""
+    if case.quantizer not in SHIPPED or not case.exported:
+        raise CaseError(
+            f"no quantizer {case.quantizer!r} annotates this graph; {', '.join(SHIPPED)} annotate exported ones"
+        )
+    makers = [SHIPPED[name] for name in (*PARTS.get(case.quantizer, ()), case.quantizer)]
+    told = f"is_qat={case.is_qat}" if "is_qat" in inspect.signature(makers[-1]).parameters else ""
+    lines = [
+        *("", "", "import importlib", "from typing import Any", f'HOME = "{HOME}"', ""),
+        *("\n\n" + inspect.getsource(maker) for maker in makers),
+        *("", "", "def annotate(model):", '    """Let a quantizer annotate the graph."""'),
+        f"    quantizer = {case.quantizer}({told})",
+        *("    model = quantizer.transform_for_annotation(model)", "    quantizer.annotate(model)"),
+        *("    quantizer.validate(model)", "    return model", ""),
+    ]
+    return "\n".join(lines)
 
 
 def _note_lines(note: Annotation) -> list[str]:

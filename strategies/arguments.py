@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, SimpleNamespace
 from typing import Any
 
@@ -50,10 +51,37 @@ def build(case: Case) -> Arguments:
     CaseError
         If the case names what does not exist.
     """
-    return assemble(_factories(case), case.is_qat, case.is_standalone)
+    exported = _copied(_exported(replace(case, annotations=(), quantizer=""))) if case.exported else None
+    return assemble(_factories(case), case.is_qat, case.is_standalone, exported)
 
 
-def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Arguments:
+@functools.lru_cache(maxsize=256)
+def _exported(case: Case) -> tuple[nn.Module, GraphModule]:
+    """Return the float model of a case and its exported graph: to export one takes as long as to copy fifty."""
+    make = _factories(case)
+    return _export(make, make["make_model"]())
+
+
+def _export(make: Mapping[str, Any], float_model: nn.Module) -> tuple[nn.Module, GraphModule]:
+    """Return a float model and its exported graph."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of recurrent layers, which assign what they have anyway
+        return float_model, make["export"](float_model)
+
+
+def _copied(exported: tuple[nn.Module, GraphModule]) -> tuple[nn.Module, GraphModule]:
+    """Return copies that have nothing in common with what they are of, but for what is stored in the nodes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how torch copies the containers of an exported graph
+        return copy.deepcopy(exported)
+
+
+def assemble(
+    make: Mapping[str, Any],
+    is_qat: bool,
+    is_standalone: bool,
+    exported: tuple[nn.Module, GraphModule] | None = None,
+) -> Arguments:
     """Build arguments, all of them new, with the functions that the definitions of a case define.
 
     Parameters
@@ -62,16 +90,16 @@ def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Argu
         The namespace of an executed script: ``make_model`` and its like, by name.
     is_qat, is_standalone
         What the script says of the call beside them.
+    exported
+        The float model and its exported graph, if they are made already.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what prepares a module that is prepared already
-        float_model = make["make_model"]()
+        float_model = make["make_model"]() if exported is None else exported[0]
     tracer = make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
     tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
     if "export" in make:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of recurrent layers, which assign what they have anyway
-            model, tracer.node_name_to_scope = make["export"](float_model), {}
+        (_, model), tracer.node_name_to_scope = exported or _export(make, float_model), {}
     else:
         model = GraphModule(float_model, tracer.trace(float_model))
     with warnings.catch_warnings():
@@ -81,7 +109,9 @@ def assemble(make: Mapping[str, Any], is_qat: bool, is_standalone: bool) -> Argu
     if "store_values" in make:
         make["store_values"](model)
     if "annotate" in make:
-        make["annotate"](model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of quantizers that are deprecated
+            model = make["annotate"](model) or model
     arguments = Arguments(
         float_model,
         model,

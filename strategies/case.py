@@ -223,6 +223,10 @@ class Annotation:
     reuses: bool | None = None
 
 
+PROFILES = ("", "annotations-pt2e", "annotations-fx", "quantizer", "backend-config")
+"""What can tell how a model is quantized: qconfigs; annotations, alone or beside qconfigs; what is brought."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A recipe for one call of `prepare`.
@@ -244,7 +248,9 @@ class Case:
     ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` is
     ``annotations-pt2e`` for an annotated graph, ``annotations-fx`` for an annotated
     model with qconfigs; ``annotations`` are those on it, and
-    with ``exported``, the graph is an exported one.
+    with ``exported``, the graph is an exported one, which a shipped ``quantizer`` may
+    have annotated in place of them.  It is ``quantizer`` where a
+    quantizer is to annotate the graph, and ``backend-config`` where a config is brought.
     """
 
     inputs: tuple[str, ...]
@@ -268,7 +274,13 @@ class Case:
     profile: str = ""
     annotations: tuple[Annotation, ...] = ()
     exported: bool = False
+    quantizer: str = ""
     seed: int = 0
+
+    @property
+    def has_qconfigs(self) -> bool:
+        """Whether qconfigs say how the model is quantized, and not annotations alone."""
+        return self.profile not in ("annotations-pt2e", "quantizer")
 
     @property
     def digest(self) -> str:

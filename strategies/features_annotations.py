@@ -31,6 +31,7 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "shared with what is not annotated": "in a model with qconfigs, a spec that is shared with a place without one",
     "inputs' observers reused": "an annotation by which the inputs have no observers of their own",
     "nothing said of reuse": "an annotation of a model that lacks the flag by which inputs' observers are reused",
+    "shipped quantizer": "annotations of one of torchao's quantizers",
 }
 """All features of annotated cases, each with what it means."""
 
@@ -44,6 +45,7 @@ def annotated_features(case: Case) -> list[str]:
     asked = {key: spec for key, spec in specs.items() if spec is not None}
     found = {"exported graph"} if case.exported else set()
     found |= {"annotated model"} if case.profile == FX else set()
+    found |= {"shipped quantizer"} if case.quantizer else set()
     found |= {"None for an input"} if None in specs.values() else set()
     for note in case.annotations:
         found |= _of_note(note, case.profile)

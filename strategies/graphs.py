@@ -206,8 +206,6 @@ def _has(call: Call, reuse: str) -> bool:
     return entry.target in TIEABLE if reuse == "tie" else bool(entry.module or entry.parameters)
 
 
-_NAMES = _COMMON * (1 + len(OPERATORS) // len(_COMMON)) + tuple(OPERATORS)
-
 _NEAR = (0, 0, 0, 1, 0, 1, 2, 0, 3, FRESH_INPUT)
 
 _PICKS = tuple((first, second, (first + second) % 3, first) for second in _NEAR for first in _NEAR)
@@ -224,14 +222,22 @@ _MANNERS = tuple(
 DrawnGraph: TypeAlias = "list[tuple[str, tuple[int, ...], Manner]]"
 """The fields of some descriptors."""
 
-_DESCRIPTORS = st.tuples(st.sampled_from(_NAMES), st.sampled_from(_PICKS), st.sampled_from(_MANNERS))
-"""Draws one descriptor: three choices from tables, which is fast and shrinks well."""
-
 
 @functools.cache
-def descriptors(max_calls: int) -> st.SearchStrategy[DrawnGraph]:
-    """Draw the operators of a graph; those that make an operand come on top."""
-    return st.lists(_DESCRIPTORS, min_size=1, max_size=max_calls)
+def descriptors(max_calls: int, common: tuple[str, ...] = _COMMON) -> st.SearchStrategy[DrawnGraph]:
+    """Draw the operators of a graph; those that make an operand come on top.
+
+    Parameters
+    ----------
+    max_calls
+        The most operators to draw.
+    common
+        The operators that are drawn as often as all others together.
+    """
+    names = common * (1 + len(OPERATORS) // len(common)) + tuple(OPERATORS)
+    # Three choices from tables are fast, and shrink well.
+    one = st.tuples(st.sampled_from(names), st.sampled_from(_PICKS), st.sampled_from(_MANNERS))
+    return st.lists(one, min_size=1, max_size=max_calls)
 
 
 def resolve_graph(drawn: DrawnGraph, motifs: Sequence[Placed] = ()) -> Graph:

@@ -9,6 +9,7 @@ from .annotations import annotated_cases
 from .annotations_fx import MAX_CALLS as MOST_OF_MODELS
 from .annotations_fx import annotated_models
 from .annotations_source import FX, PT2E
+from .brought import BACKEND_CONFIG, QUANTIZER, configured_cases, exported_cases
 from .case import Case
 from .cases import MAX_CALLS, cases
 
@@ -27,4 +28,8 @@ def drawn_in(profile: str, max_calls: int | None = None) -> st.SearchStrategy[Ca
         return annotated_cases(MOST_OF_GRAPHS if max_calls is None else max_calls)
     if profile == FX:
         return annotated_models(MOST_OF_MODELS if max_calls is None else max_calls)
+    if profile == QUANTIZER:
+        return exported_cases()
+    if profile == BACKEND_CONFIG:
+        return configured_cases()
     return cases(MAX_CALLS if max_calls is None else max_calls)

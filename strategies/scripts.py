@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .annotations_source import PT2E
+from .annotations_source import FX
+from .brought import BACKEND_CONFIG, QUANTIZER
 from .case import Case
 from .source import definitions
 
@@ -75,6 +76,32 @@ if __name__ == "__main__":
     print(prepared(*make_inputs()))
 """
 
+_BROUGHT_QUANTIZER = """
+is_qat = IS_QAT
+
+if __name__ == "__main__":
+    import inspect
+    import pkgutil
+    import sys
+
+    from torchao.quantization.pt2e.prepare import prepare
+
+    make = pkgutil.resolve_name(sys.argv[1])  # such as mypkg:MyQuantizer
+    quantizer = make(is_qat=is_qat) if "is_qat" in inspect.signature(make).parameters else make()
+    model = quantizer.transform_for_annotation(export(make_model()))
+    quantizer.annotate(model)
+    quantizer.validate(model)
+    prepared = prepare(model, {}, is_qat)
+    print(prepared)
+    print(prepared(*make_inputs()))
+"""
+
+_BROUGHT_CONFIG = {
+    'if __name__ == "__main__":\n': 'if __name__ == "__main__":\n    import pkgutil\n    import sys\n\n',
+    "make_backend(),": "pkgutil.resolve_name(sys.argv[1])(),  # such as mypkg:get_config",
+}
+"""What is replaced in a script by what, where the backend config is one that is brought."""
+
 _EXPORTED = "model = export(float_model)"
 _TRACED = """\
 model = torch.fx.GraphModule(float_model, QuantizationTracer([], []).trace(float_model))
@@ -84,7 +111,7 @@ model = torch.fx.GraphModule(float_model, QuantizationTracer([], []).trace(float
 def _written_on_nodes(case: Case) -> str:
     """Return the calls that write what a case has on the nodes of its graph."""
     values = "\n    store_values(model)" if case.has_values else ""
-    return values + ("\n    annotate(model)" if case.profile else "")
+    return values + ("\n    annotate(model)" if case.profile == FX else "")
 
 
 def script(case: Case) -> str:
@@ -99,11 +126,15 @@ def script(case: Case) -> str:
         If the case cannot be built.
     """
     body = definitions(case)
-    if case.profile == PT2E:
+    if case.profile == QUANTIZER:
+        return f'"""Case {case.digest}."""\n\n{body}\n{_BROUGHT_QUANTIZER.replace("IS_QAT", str(case.is_qat))}'
+    if not case.has_qconfigs:
         main = _ANNOTATED.replace("CAPTURE", _EXPORTED if case.exported else _TRACED)
         main = main.replace("IS_QAT", str(case.is_qat))
         return f'"""Case {case.digest}."""\n\n{body}\n{main}'
     main = _SPOILED if "def spoil(" in body else _MAIN.replace("IS_QAT", str(case.is_qat))
+    for old, new in _BROUGHT_CONFIG.items() if case.profile == BACKEND_CONFIG else ():
+        main = main.replace(old, new)
     main = main.replace("STANDALONE", "\nis_standalone_module = True" if case.is_standalone else "")
     more = "\n        _equalization_config=make_equalization()," if case.equalization else ""
     more += "\n        is_standalone_module=is_standalone_module," if case.is_standalone else ""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from .annotations_source import PT2E, annotation_imports, annotation_source
-from .case import Case, CaseError, Operand, Tree, operand_values, tree_values
+from .annotations_source import FX, annotation_imports, annotation_source
+from .case import PROFILES, Case, CaseError, Operand, Tree, operand_values, tree_values
 from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
 from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
 from .layout import Block, block_tree, check, join, owner, scopes
@@ -78,6 +78,8 @@ _TWO_DEVICES = [
 
 def definitions(case: Case) -> str:
     """Return the part of the script that defines the functions that make the arguments."""
+    if case.profile not in PROFILES:
+        raise CaseError(f"there is no profile {case.profile!r}; the profiles are {', '.join(PROFILES[1:])}, and none")
     if case.written:
         return f"{PREAMBLE}\n\n{written_source(case)}"
     check(case)
@@ -87,14 +89,19 @@ def definitions(case: Case) -> str:
             model_source(case),
             *_function("make_model", [_seeding(case.seed), *_made(case)]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
-            *(_configs(case) if case.profile != PT2E else ()),
+            *(_configs(case) if case.has_qconfigs else ()),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
-    values = _VALUES if case.has_values and case.profile != PT2E else ""
-    notes = annotation_source(case) if case.profile else ""
+    values = _VALUES if case.has_values and case.has_qconfigs else ""
+    notes = annotation_source(case) if _is_annotated(case) else ""
     return "\n".join([*_leading(case, body), fold, *hooks, body]) + values + notes
+
+
+def _is_annotated(case: Case) -> bool:
+    """Whether annotations say how the model is quantized, alone or beside qconfigs."""
+    return case.profile == FX or not case.has_qconfigs
 
 
 def _configs(case: Case) -> list[str]:
@@ -124,7 +131,7 @@ def _function(name: str, body: list[str]) -> list[str]:
 def _leading(case: Case, body: str) -> list[str]:
     """Return the imports, those that a few need included, and the classes that a body names."""
     imports = PREAMBLE + ("from torch._subclasses import FakeTensorMode\n" if case.has_values else "")
-    imports += annotation_imports(case) if case.profile else ""
+    imports += annotation_imports(case) if _is_annotated(case) else ""
     own = own_classes(body)
     return [imports, own] if own else [imports]
 

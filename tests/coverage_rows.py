@@ -322,7 +322,7 @@ ROWS = (
         "annotations.place annotations.place_input annotations.place_output "
         "annotated.input_spec annotated.reuses_input",
         "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
-        "inputs' observers reused, nothing said of reuse",
+        "shipped quantizer, inputs' observers reused, nothing said of reuse",
         "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18",
     ),
     _row(
@@ -334,6 +334,20 @@ ROWS = (
     ),
     _row(
         "I7",
+        "quantizers, which are brought in place of a `prepare`",
+        "annotations.prepare annotations.read",
+        FIXED_CASES,
+        " ".join(f"QUANTIZERS-{number}" for number in range(1, 14)),
+    ),
+    _row(
+        "I8",
+        "backend configs, which are brought in place of a `prepare`",
+        "backends.judge patterns.find",
+        FIXED_CASES,
+        " ".join(f"CONFIGS-{number}" for number in range(1, 7)),
+    ),
+    _row(
+        "I9",
         "annotations in the place of qconfigs, where these are served (torch up to 2.6)",
         "annotated.read annotated.with_output annotated.settle annotated.share annotated.derive",
         "annotated model, shared with what is not annotated",

@@ -24,6 +24,7 @@ from observance.strategies.features_annotations import ANNOTATED_FEATURES, annot
 
 from .coverage_rows import EVERY_CASE, FIXED_CASES, ROWS, Row
 from .saboteurs import SABOTEURS
+from .saboteurs.brought import BROUGHT
 
 CASES, ANNOTATED_CASES = 1000, 250
 """How many cases are counted, and how many annotated ones."""
@@ -42,7 +43,8 @@ of each.
 
 *Reference* names functions of `reference/`; *reach* says in how many of {cases} drawn cases a feature is; *rules* are
 those of the [rule book](rules.md), of which `PLACEMENT-5` compares every case with the reference, edge by edge;
-*saboteurs* names the decisions of the reference that the saboteurs of these rules change (`tests/saboteurs/`).
+*saboteurs* names the decisions of the reference that the saboteurs of these rules change, or the quantizers and
+configs that are broken on purpose (`tests/saboteurs/`), and see exported graphs, and models with qconfigs.
 
 | row | capability | reference | reach | rules | saboteurs |
 |---|---|---|---|---|---|
@@ -66,7 +68,7 @@ def problems(row: Row) -> list[str]:
     """Return what a row names that is not there; nothing if all is."""
     missing = [name for name in row.reference if not _is_function(name)]
     missing += [name for name in row.features if name not in (*FEATURES, *ANNOTATED_FEATURES, EVERY_CASE, FIXED_CASES)]
-    missing += [name for name in row.rules if name not in RULES or name not in SABOTEURS]
+    missing += [name for name in row.rules if name not in RULES or name not in SABOTEURS | BROUGHT]
     empty = [kind for kind in ("reference", "features", "rules") if not getattr(row, kind)]
     return [*(f"{name} is not there" for name in missing), *(f"no {kind}" for kind in empty)]
 
@@ -94,9 +96,13 @@ def _line(row: Row, reached: Counter[str]) -> str:
     reference = ", ".join(f"`{name}`" for name in row.reference)
     reach = ", ".join(name if name == FIXED_CASES else f"{name}: {reached[name]}" for name in row.features)
     rules = ", ".join(f"[{name}](rules.md#{name.lower()})" for name in row.rules)
-    decisions = dict.fromkeys(change.decision for name in row.rules for change in SABOTEURS[name])
-    saboteurs = ", ".join(f"`{decision}`" for decision in decisions)
+    saboteurs = ", ".join(f"`{name}`" for name in dict.fromkeys(name for rule in row.rules for name in _broken(rule)))
     return f"| {row.id} | {row.capability} | {reference} | {reach} | {rules} | {saboteurs} |"
+
+
+def _broken(rule: str) -> list[str]:
+    """Return what the saboteur of a rule breaks: decisions, or, where one is brought, what that is called."""
+    return [BROUGHT[rule].__name__] if rule in BROUGHT else [change.decision for change in SABOTEURS[rule]]
 
 
 if __name__ == "__main__":

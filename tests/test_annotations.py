@@ -115,7 +115,7 @@ def test_a_spec_that_is_none_is_one_sentence(spec: QSpec, words: str) -> None:
 
 
 def test_a_profile_that_is_none_is_one_sentence() -> None:
-    with pytest.raises(CaseError, match="there is no profile 'odd'; those of annotated graphs are"):
+    with pytest.raises(CaseError, match="there is no profile 'odd'; the profiles are annotations-pt2e, "):
         build(replace(SIGMOID, profile="odd"))
 
 

@@ -36,7 +36,8 @@ def pinned(entry: str) -> str:
 
 
 def test_without_an_implementation_the_suite_asks_for_one(suite: Suite) -> None:
-    assert refusal(suite()) == "say what to judge with --impl, such as --impl=torch or --impl=mypkg."
+    text = "say what to judge with --impl, such as --impl=torch or --impl=mypkg, --quantizer, or --backend-config."
+    assert refusal(suite()) == text
 
 
 @pytest.mark.parametrize("files", ["test_smoke.py", "test_deviations.py", "test_sharing.py"])

@@ -3,45 +3,72 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from observance.conformance.claims import FX, PT2E
+from observance.conformance.brought import Configuring, Quantizing
+from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E, QUANTIZER, Claims
 from observance.conformance.deviations.pin import import_rules
-from observance.conformance.implementations import resolve
+from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES, Rule
+from observance.conformance.rules import MUST, RULES, Rule
 from observance.conformance.variants import varied
 from observance.strategies import Case
 
 from .saboteurs import SABOTEURS
+from .saboteurs.brought import BROUGHT, Sound, sound
 
 import_rules()
 
-CASES = {"": 1_500, PT2E: 400, FX: 400}
+SOUND: dict[str, Callable[..., Any]] = {QUANTIZER: Sound, BACKEND_CONFIG: sound}
+"""What is brought, and breaks no rule."""
+
+CASES = {"": 1_500, PT2E: 400, FX: 400, QUANTIZER: 120, BACKEND_CONFIG: 400}
 """How many cases a saboteur of each profile meets at most."""
 
 
 @functools.cache
 def honest(profile: str) -> Judge:
     """Return a judge of the reference, whose corpus all saboteurs of a profile share."""
+    if profile in SOUND:
+        return Judge(brought("sound", profile, SOUND[profile]), CASES[profile], start=1)
     return Judge(resolve("reference", profile), CASES[profile], start=1)
+
+
+def brought(name: str, profile: str, make: Callable[..., Any]) -> Implementation:
+    """Return what is brought in place of a `prepare` as an implementation of that name."""
+    claims = Claims(None, None, name, "1")
+    if profile == QUANTIZER:
+        return Implementation(name, "1", Quantizing(make), "quantizer", claims)
+    return Implementation(name, "1", Configuring(make), "backend_config", claims)
 
 
 def judge_of(rule: str) -> Judge:
     """Return a judge of the saboteur of a rule."""
     profile = next(profile for profile in CASES if profile in RULES[rule].profiles)
-    judge = Judge(varied("saboteur", SABOTEURS[rule], profile), CASES[profile], start=1)
+    made = brought("saboteur", profile, BROUGHT[rule]) if rule in BROUGHT else None
+    judge = Judge(made or varied("saboteur", SABOTEURS[rule], profile), CASES[profile], start=1)
     judge.corpus = honest(profile).corpus
     judge.standard = honest(profile).standard
     return judge
 
 
 def test_every_rule_has_a_saboteur_and_every_saboteur_a_rule() -> None:
-    assert set(SABOTEURS) == set(RULES)
+    assert not set(SABOTEURS) & set(BROUGHT)
+    assert set(SABOTEURS) | set(BROUGHT) == set(RULES)
 
 
-@pytest.mark.parametrize("rule", sorted(SABOTEURS))
+@pytest.mark.parametrize("rule", [rule for rule in sorted(BROUGHT) if RULES[rule].level == MUST])
+def test_the_rule_lets_pass_what_is_sound(rule: str) -> None:
+    judge = honest(next(iter(RULES[rule].profiles)))
+    found = [finding for case in judge.corpus for finding in judge.findings(RULES[rule], case)]
+    assert not [finding for finding in found if finding.broken]
+    assert found, f"{rule} has met nothing that could break it"
+
+
+@pytest.mark.parametrize("rule", sorted({*SABOTEURS, *BROUGHT}))
 def test_the_rule_catches_its_saboteur(rule: str) -> None:
     judge = judge_of(rule)
     cases = RULES[rule].own or judge.corpus
@@ -51,13 +78,13 @@ def test_the_rule_catches_its_saboteur(rule: str) -> None:
 
 def main() -> None:
     """Print, for each rule, its saboteur, after how many cases it is caught, and all rules that catch it there."""
-    for rule in sorted(SABOTEURS):
+    for rule in sorted({*SABOTEURS, *BROUGHT}):
         judge = judge_of(rule)
         cases = RULES[rule].own or judge.corpus
         broken = (any(f.broken for f in judge.findings(RULES[rule], case)) for case in cases)
         tried = 1 + next(number for number, caught in enumerate(broken) if caught)
         others = [name for name, other in RULES.items() if _catches(judge, other, cases[tried - 1])]
-        decisions = ", ".join(change.decision for change in SABOTEURS[rule])
+        decisions = ", ".join(change.decision for change in SABOTEURS.get(rule, ())) or BROUGHT[rule].__name__
         print(f"{rule:15} {decisions:36} caught by case {tried:4} of {len(cases):4}; there by {' '.join(others)}")
 
 

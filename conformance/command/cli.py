@@ -11,19 +11,17 @@ torch is imported when the command line has been read, and found to be new enoug
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observance.conformance.claims import PT2E
 from observance.conformance.command import evidence, recording
 from observance.conformance.implementations import resolve
-from observance.conformance.usage import UsageError, printable, told
+from observance.conformance.usage import UsageError, printable, told, unlogged
 
 if TYPE_CHECKING:
     from observance.conformance.command.diagrams import Diagram
@@ -54,14 +52,22 @@ def parser() -> argparse.ArgumentParser:
     file = "a case (.json) that the suite wrote, or a Python file that defines `model`"
     explaining = commands.add_parser("explain", help="say of every edge why there is an observer on it, or none")
     explaining.add_argument("file", metavar="FILE", help=file)
+    _add_brought(explaining)
     explaining.add_argument("--picture", metavar="OUT.svg", help="draw it, too")
     showing = commands.add_parser("show", help="draw a prepared graph, its observers coloured by what is one object")
     showing.add_argument("file", metavar="FILE", help=file)
     showing.add_argument("--impl", metavar="NAME", default="reference", help="whose prepare; as for the suite")
+    _add_brought(showing)
     showing.add_argument("-o", "--output", metavar="OUT.svg", required=True, help="where it is drawn")
     recording.add_parsers(commands)
     evidence.add_parsers(commands)
     return made
+
+
+def _add_brought(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name what is brought in place of a `prepare`."""
+    parser.add_argument("--quantizer", metavar="WHAT", help="let this quantizer annotate the graph; as for the suite")
+    parser.add_argument("--backend-config", metavar="WHAT", help="prepare for this backend config; as for the suite")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a name may have letters that a terminal has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings(), _unlogged():
+        with warnings.catch_warnings(), unlogged():
             warnings.simplefilter("ignore")  # what prepare says aloud is part of an explanation
             return _done(given)
     except (UsageError, RefusedError) as error:
@@ -82,24 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-@contextlib.contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep to errors what libraries log: torchao tells at import which kernels it has not."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _done(given: argparse.Namespace) -> int:
     """Do what the command line says, and return the exit code."""
     match given.command:
         case "explain":
-            _explain(given.file, given.picture)
+            _explain(_brought(given), given.picture)
         case "show":
-            _show(given.file, given.impl, given.output)
+            _show(_brought(given), given.impl, given.output)
         case "verify" | "merge":
             return evidence.run(given)
         case _:
@@ -107,16 +102,31 @@ def _done(given: argparse.Namespace) -> int:
     return DONE
 
 
-def _explain(path: str, picture: str | None) -> None:
-    """Print the explanation of what a file describes, and draw it if that is asked for."""
+def _brought(given: argparse.Namespace) -> Subject:
+    """Return what the file describes, with the quantizer or the backend config that is named."""
     resolve("reference")  # it is there, and torch is new enough
+    from observance.conformance.brought import RESOLVERS
+    from observance.conformance.command.subjects import Subject, read_subject
+
+    makers = [RESOLVERS[shape](spec) for shape in RESOLVERS if (spec := getattr(given, shape))]
+    subject = read_subject(given.file)
+    for maker in makers:
+        try:
+            subject = Subject(f"{subject.name}, {maker.name}", maker.function(subject.arguments))
+        except Exception as error:  # it is the vendor's
+            raise RefusedError(f"{maker.name} fails on {subject.name} ({told(error)}).") from error
+    if subject.is_to_annotate:
+        raise UsageError(f"{subject.name} is a graph for a quantizer; name one with --quantizer.")
+    return subject
+
+
+def _explain(subject: Subject, picture: str | None) -> None:
+    """Print the explanation of a call, and draw it if that is asked for."""
     from observance.conformance.command.diagrams import of_explanation
-    from observance.conformance.command.subjects import read_subject
     from observance.conformance.command.telling import explanation_text
     from observance.conformance.deviations.pin import import_rules
     from observance.conformance.rules import RULES
 
-    subject = read_subject(path)
     explanation = _explained(subject)
     import_rules()
     if picture is not None:
@@ -160,16 +170,14 @@ def _planned(given: Arguments) -> Site:
     return site
 
 
-def _show(path: str, name: str, output: str) -> None:
-    """Draw what an implementation makes of what a file describes."""
+def _show(subject: Subject, name: str, output: str) -> None:
+    """Draw what an implementation makes of a call."""
     implementation = recording.claiming(resolve(name))
     from torch.fx import GraphModule
 
     from observance.conformance.command.diagrams import of_prepared
-    from observance.conformance.command.subjects import read_subject
     from observance.conformance.outcomes import attempt
 
-    subject = read_subject(path)
     if subject.arguments.is_annotated:
         implementation = resolve(name, PT2E)  # the reference has a `prepare` of its own for annotated graphs
     _check_shape(implementation, subject)

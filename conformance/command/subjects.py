@@ -39,6 +39,7 @@ from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import GraphModule
 
+from observance.conformance.claims import QUANTIZER
 from observance.conformance.usage import UsageError, printable, told
 from observance.reference import RefusalError
 from observance.reference.entry import read_configs
@@ -51,10 +52,14 @@ _NAME = "observance_subject"
 
 @dataclass(frozen=True)
 class Subject:
-    """One call of `prepare`: what it is called in headings, and its arguments, made for that call alone."""
+    """One call of `prepare`: what it is called in headings, and its arguments, made for that call alone.
+
+    ``is_to_annotate`` says that a quantizer is still to annotate the graph.
+    """
 
     name: str
     arguments: Arguments
+    is_to_annotate: bool = False
 
 
 def read_subject(path: str) -> Subject:
@@ -70,7 +75,7 @@ def read_subject(path: str) -> Subject:
         return Subject(name, _described(path, execute(path)))
     case = read_case(path)
     try:
-        return Subject(f"{name}, case {case.digest}", build(case))
+        return Subject(f"{name}, case {case.digest}", build(case), case.profile == QUANTIZER)
     except Exception as error:  # a file that was written by hand may hold anything
         raise _not_built(path, error) from error
 

@@ -97,7 +97,7 @@ def files_of(judged: Implementation) -> list[Plain]:
 
 def _packages(judged: Implementation) -> set[str]:
     """Return the names of the packages, or modules, that an implementation consists of."""
-    function = judged.function
+    function = getattr(judged.function, "make", judged.function)  # of what is brought, what makes it
     home = str(getattr(function, "__module__", None) or type(function).__module__)
     used = {_home_of(value) for value in vars(sys.modules[home]).values()} if home in sys.modules else set()
     own = {home.partition(".")[0]}

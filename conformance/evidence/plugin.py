@@ -93,6 +93,9 @@ class Keeper:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the record of a rule, or of a known deviation, into the report of its test."""
         report = yield
+        if getattr(getattr(item, "function", None), "rule", None) is not None:
+            # What libraries log, torch as it traces by thousands of lines, is no part of a verdict.
+            report.sections = [section for section in report.sections if not section[0].startswith("Captured log")]
         record = self._record(item, report) if report.when == "call" and self._is_wanted() else None
         if record is not None:
             report.observance = json.dumps(record)  # type: ignore[attr-defined]
@@ -202,9 +205,11 @@ class Certifier(Keeper):
 
     def _run(self, session: pytest.Session, exitstatus: int) -> Plain:
         """Return when and how the run went."""
+        from observance.conformance import plugin
+
         option = session.config.getoption
         return {
-            "spec": option("--impl"),
+            "spec": next(option(name) for name in plugin.SUBJECTS if option(name)),
             **({"profile": option("--profile")} if option("--profile") else {}),
             "level": option("--level"),
             "register": register_of(session.config),
@@ -228,8 +233,11 @@ class Certifier(Keeper):
 
 def register_of(config: pytest.Config) -> Plain | None:
     """Return which register excuses failures: a shipped one by its name, or a file with its digest; None if none."""
+    from observance.conformance.plugin import SHIPPED_REGISTERS
+
     option = config.getoption
-    name = option("--deviations") or ("torch" if option("--impl") == "torch" else None)
+    judged = option("--impl")
+    name = option("--deviations") or (judged if judged in SHIPPED_REGISTERS else None)
     return None if option("--no-known-deviations") else _file(name)
 
 

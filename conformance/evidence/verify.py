@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observance.conformance import corpus
+from observance.conformance.brought import option_of, resolve_as
 from observance.conformance.evidence import folder, identity
 from observance.conformance.evidence.document import BLOCKED, MISSING, UNCLAIMED, concluded, verdict_of
 from observance.conformance.evidence.identity import Plain
 from observance.conformance.evidence.split import Tally
-from observance.conformance.implementations import resolve
 from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.usage import UsageError, printable
 from observance.strategies import Case, CaseError
@@ -101,7 +101,8 @@ def problems_here(made: Plain, spec: str) -> Iterator[str]:
         yield f"the suite was observance {printable(made['suite']['version'])} with other files than here"
     if made["cases"]["recorded_digest"] != corpus.digest():
         yield "the recorded corpus was another one than here"
-    found = identity.implementation(resolve(spec, made["run"].get("profile", "")), spec)
+    judged = resolve_as(made["implementation"]["shape"], spec, made["run"].get("profile", ""))
+    found = identity.implementation(judged, spec)
     for name in ("name", "version", "shape", "features", "torch"):
         if found[name] != made["implementation"][name]:
             yield f"the implementation's {name} was {made['implementation'][name]!r}, and is {found[name]!r} here"
@@ -160,7 +161,11 @@ def options_of(made: Plain, how: Rerun) -> list[str]:
         If failures were excused by a file that is not given, or is another one.
     """
     run, cases = made["run"], made["cases"]
-    options = [f"--impl={how.spec}", f"--level={run['level']}", f"--draw-seed={cases['seed']}"]
+    options = [
+        f"{option_of(made['implementation']['shape'])}={how.spec}",
+        f"--level={run['level']}",
+        f"--draw-seed={cases['seed']}",
+    ]
     options.append(f"--cases={cases['fresh_wanted']}")
     if "profile" in run:
         options.append(f"--profile={run['profile']}")

@@ -1,0 +1,54 @@
+"""Small graphs made of some nodes of a larger one: what a quantizer does with operators by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch.fx import Graph, GraphModule, Node
+
+from observance.conformance.brought import Quantizing, annotate
+from observance.reference.annotations import KEY, Place, read
+
+
+def part_of(model: GraphModule, nodes: Sequence[Node], equal: Mapping[Node, Node] | None = None) -> GraphModule:
+    """Return a graph of some nodes alone, under their names, with what is stored in them; the last one is returned.
+
+    Parameters
+    ----------
+    model
+        The graph that they are in; its parameters stay, all else that they read becomes an input.
+    nodes
+        The nodes, in the order of the graph.
+    equal
+        Values in place of which others are read.
+    """
+    graph, made = Graph(), dict[Node, Node]()
+    for value in dict.fromkeys(value for node in nodes for value in node.all_input_nodes):
+        if value not in nodes and value not in (equal or {}):
+            made[value] = graph.get_attr(str(value.target)) if value.op == "get_attr" else graph.placeholder(value.name)
+            made[value].meta = _bare(value)
+    for value, other in (equal or {}).items():
+        made[value] = made[other]
+    for node in nodes:
+        made[node] = graph.node_copy(node, made.__getitem__)
+        made[node].meta = _bare(node)
+    graph.output((made[nodes[-1]],))
+    return GraphModule(model, graph)
+
+
+def _bare(node: Node) -> dict[str, object]:
+    """Return what a node carries, but for an annotation."""
+    return {name: value for name, value in node.meta.items() if name != KEY}
+
+
+def asked_of(quantizing: Any, model: GraphModule, is_qat: bool) -> dict[Place, object]:
+    """Return what a new quantizer asks for, place by place, on a graph on which nothing is written yet."""
+    assert isinstance(quantizing, Quantizing)
+    annotate(quantizing.quantizer(is_qat), model)
+    return read(model.graph)
+
+
+def places_of(asked: Mapping[Place, object]) -> set[tuple[str, ...]]:
+    """Return the names of places."""
+    return {(where.name,) if isinstance(where, Node) else (where[0].name, where[1].name) for where in asked}

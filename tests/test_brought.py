@@ -1,0 +1,166 @@
+"""Quantizers and backend configs in place of a `prepare`: how they are found, judged, explained and certified."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from observance.conformance.brought import Quantizing, option_of, resolve_as, resolve_quantizer
+from observance.conformance.claims import BACKEND_CONFIG as CLAIMED_CONFIG
+from observance.conformance.claims import QUANTIZER as CLAIMED_QUANTIZER
+from observance.conformance.command import cli
+from observance.conformance.probes import asked_of, part_of, places_of
+from observance.strategies import Case, build
+from observance.strategies.brought import BACKEND_CONFIG, QUANTIZER
+from observance.strategies.case import PROFILES, Annotation, Call, Mapping
+from observance.strategies.quantizers import SHIPPED
+
+from .saboteurs.brought import CountsInputs
+from .suites import Suite, refusal, write
+
+SUM = Case(("t", "t"), (Call("operator_add", (-1, -2)),), 0, Mapping(), profile=QUANTIZER, exported=True)
+LINEAR = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(), profile="annotations-pt2e", exported=True)
+SOUND = "tests.saboteurs.brought:Sound"
+
+
+def test_the_profiles_have_the_same_names_everywhere() -> None:
+    assert (QUANTIZER, BACKEND_CONFIG) == (CLAIMED_QUANTIZER, CLAIMED_CONFIG)
+    assert {QUANTIZER, BACKEND_CONFIG} < set(PROFILES)
+
+
+# How they are found
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--quantizer=mine", "`mine` names no object in a module: write it as in `mypkg:MyQuantizer`."),
+        ("--quantizer=absent_package:Mine", "There is no module `absent_package`: "),
+        ("--quantizer=json:JSONDecoder", "`json:JSONDecoder` gives a JSONDecoder without `transform_for_annotation`: "),
+        ("--quantizer=json:dumps", "`json:dumps` cannot be called (TypeError"),
+        ("--quantizer=sys:maxsize", "`sys:maxsize` is of type `int`, which cannot be called: "),
+        ("--backend-config=json:JSONDecoder", "`json:JSONDecoder` gives a JSONDecoder: let it give a BackendConfig."),
+        ("--backend-config=json:dumps", "`json:dumps` cannot be called (TypeError"),
+    ],
+)
+def test_what_is_no_quantizer_and_no_config_is_one_sentence(suite: Suite, option: str, sentence: str) -> None:
+    assert refusal(suite(option)).startswith(sentence)
+
+
+def test_two_things_to_judge_are_one_sentence(suite: Suite) -> None:
+    text = "--impl and --quantizer each say what is judged; leave all out but one."
+    assert refusal(suite("--impl=torch", f"--quantizer={SOUND}")) == text
+
+
+def test_a_quantizer_that_is_not_told_of_training_does_not_claim_it() -> None:
+    assert resolve_quantizer(SOUND).supports("qat")
+    assert not resolve_quantizer("observance.strategies.quantizers:xpu").supports("qat")
+
+
+def test_the_shape_says_which_option_names_it() -> None:
+    assert [option_of(shape) for shape in ("quantizer", "backend_config", "prepare")] == [
+        *("--quantizer", "--backend-config", "--impl"),
+    ]
+    assert resolve_as("quantizer", SOUND).shape == "quantizer"
+    assert resolve_as("prepare", "reference").shape == "prepare"
+
+
+# How they are judged
+
+
+def test_a_sound_quantizer_breaks_no_rule(suite: Suite) -> None:
+    done = suite(f"--quantizer={SOUND}", "--cases=60", "--rule=QUANTIZERS-1", "--rule=QUANTIZERS-5")
+    assert done.code == 0
+    assert "quantizers" in done.output
+
+
+def test_a_quantizer_that_breaks_a_rule_is_told_with_the_command_that_tries_it_again(suite: Suite) -> None:
+    broken = "tests.saboteurs.brought:AsksForReaders"
+    done = suite(f"--quantizer={broken}", "--cases=60", "--rule=QUANTIZERS-1")
+    assert done.code == 1
+    assert "QUANTIZERS-1 (MUST) is broken by tests.saboteurs.brought:AsksForReaders" in done.output
+    (rerun,) = (line for line in done.output.splitlines() if line.startswith("Rerun:"))
+    again = suite(*rerun.split("observance.conformance ")[1].split())
+    assert again.code == 1
+    (explain,) = (line for line in done.output.splitlines() if line.startswith("Explain:"))
+    assert explain.endswith(f" --quantizer={broken}")
+
+
+def test_a_backend_config_that_breaks_a_rule_is_told(suite: Suite) -> None:
+    done = suite("--backend-config=tests.saboteurs.brought:no_dtypes", "--rule=CONFIGS-4")
+    assert done.code == 1
+    assert "CONFIGS-4 (MUST) is broken by tests.saboteurs.brought:no_dtypes" in done.output
+
+
+def test_a_rule_about_quantizers_is_not_held_against_a_prepare(suite: Suite) -> None:
+    assert "does not speak of models with qconfigs" in refusal(suite("--impl=torch", "--rule=QUANTIZERS-1"))
+
+
+def test_the_script_of_a_failing_case_tries_the_quantizer(tmp_path: Path) -> None:
+    from observance.strategies import script
+
+    path = tmp_path / "case.py"
+    path.write_text(script(SUM))
+    command = [sys.executable, str(path), "observance.strategies.quantizers:xnnpack"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("HistogramObserver(") >= 2
+
+
+def test_a_part_of_a_graph_has_the_nodes_and_what_they_read_as_inputs() -> None:
+    model = build(SUM).model
+    (add,) = (node for node in model.graph.nodes if node.name == "add")
+    part = part_of(model, [add])
+    assert [node.op for node in part.graph.nodes] == ["placeholder", "placeholder", "call_function", "output"]
+    both = places_of(asked_of(Quantizing(CountsInputs), part, False))
+    assert both == {("x0", "add"), ("x1", "add"), ("add",)}
+    first, second = add.all_input_nodes
+    assert places_of(asked_of(Quantizing(CountsInputs), part_of(model, [add], {second: first}), False)) == set()
+
+
+# How they are explained and certified
+
+
+def test_a_graph_is_explained_as_a_quantizer_annotates_it(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("sum.json", SUM.to_json())
+    assert cli.main(["explain", path]) == 2
+    assert capsys.readouterr().err.endswith("is a graph for a quantizer; name one with --quantizer.\n")
+    assert cli.main(["explain", path, f"--quantizer={SOUND}"]) == 0
+    assert "ANNOTATIONS-1: add is annotated to read x0 by it" in capsys.readouterr().out
+
+
+def test_a_certificate_of_a_quantizer_is_verified(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite(f"--quantizer={SOUND}", "--cases=12", "--certify=cert")
+    made = json.loads(Path("cert/certificate.json").read_text())
+    assert made["implementation"]["shape"] == "quantizer"
+    assert {rule["id"].partition("-")[0] for rule in made["rules"]} == {"QUANTIZERS"}
+    assert any(file["path"].endswith("brought.py") for file in made["implementation"]["files"])
+    assert cli.main(["verify", "cert", "--no-rerun"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_case_may_have_the_annotations_of_a_shipped_quantizer(name: str) -> None:
+    case = Case(
+        ("t",), (Call("linear", (-1,)),), 0, Mapping(), profile="annotations-pt2e", exported=True, quantizer=name
+    )
+    assert Case.from_json(case.to_json()) == case
+    noted = [node for node in build(case).model.graph.nodes if "quantization_annotation" in node.meta]
+    assert bool(noted) is (name != "embedding")
+
+
+def test_two_builds_of_an_exported_graph_share_no_annotation() -> None:
+    case = replace(LINEAR, annotations=(Annotation("linear", (("x0", None),)),))
+    first, second = build(case), build(case)
+    for given in (first, second):
+        (node,) = (node for node in given.model.graph.nodes if node.name == "linear")
+        assert list(node.meta["quantization_annotation"].input_qspec_map) == node.all_input_nodes[:1]
+    assert first.model is not second.model
