@@ -272,15 +272,15 @@ def _dropped(config: pytest.Config, rules: Mapping[pytest.Item, Any]) -> list[py
     dropped = using("baseline")
     dropped += [] if _demanded(config) else using("deviation")
     dropped += [] if _expected(config) else using("known_failure")
-    return (
-        dropped
-        + [
-            item
-            for item, rule in rules.items()
-            if rule and (rule.id not in wanted if wanted else level == "must" and rule.level != "MUST")
-        ]
-        + [item for item, rule in rules.items() if rule and profile not in rule.profiles]
-    )
+    return dropped + [
+        item
+        for item, rule in rules.items()
+        if rule
+        and (
+            profile not in rule.profiles
+            or (rule.id not in wanted if wanted else level == "must" and rule.level != "MUST")
+        )
+    ]
 
 
 def enter_rule(config: pytest.Config, test: str, rule: str) -> None:

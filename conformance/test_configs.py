@@ -152,15 +152,15 @@ def _observed_edges(seen: Observation) -> set[Edge]:
     profiles=_CONFIG,
 )
 def test_a_layer_that_is_quantized_has_a_class_for_its_training(trial: Trial) -> Iterator[Finding]:
-    """A module whose input is observed is swapped for training if it is with torch's native config."""
-    if not trial.case.is_qat or trial.seen is None or trial.expected.observation is None:
+    """A module that is quantized is swapped for training if it is with torch's native config."""
+    if not trial.case.is_qat or trial.planned is None or trial.seen is None or trial.expected.observation is None:
         return
-    observed = {edge.reader for edge in _observed_edges(trial.seen)}
+    quantized = {node.name for node in trial.planned.quantized}
     native = trial.expected.observation.callees
     for node, callee in trial.seen.callees.items():
         wanted = dict(native.get(node, ())).get("class")
         float_class = _float_class(trial, node)
-        if node in observed and wanted not in (None, float_class):
+        if node in quantized and wanted not in (None, float_class):
             found = dict(callee).get("class")
             because = f"{node} is quantized, and torch's native config has a class for its training"
             yield judged(found != float_class, f"the module of {node}", wanted, found, because)
