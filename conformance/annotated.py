@@ -78,6 +78,11 @@ class Annotated:
         """The places where an observer is to stand: those of tensors that are in the graph, and not written to."""
         return [where for where in self.asked if self._is_observed(where)]
 
+    @property
+    def known(self) -> list[Place]:
+        """The places of whose observers something is known."""
+        return self.observed
+
     def _is_observed(self, where: Place) -> bool:
         there = isinstance(where, Node) or where in self.reads
         return there and notes.is_tensor(notes.value_of(where)) and where not in self.written

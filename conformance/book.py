@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from observance.conformance.claims import FX
 from observance.conformance.deviations import Deviation, Register, load
 from observance.conformance.deviations.harm import by_harm
 from observance.conformance.deviations.pin import import_rules
@@ -183,7 +184,8 @@ def _entry_text(entry: Deviation, register: Register) -> str:
         f"- Rules that its case breaks: {rules}.",
         *(f"- In the reference, {_change_text(change)}" for change in entry.changes),
     ]
-    case = f"{register.name} --case=conformance/deviations/cases/{entry.id}.json --no-known-deviations"
+    profile = f" --profile={FX}" if entry.pinned.profile == FX else ""
+    case = f"{register.name}{profile} --case=conformance/deviations/cases/{entry.id}.json --no-known-deviations"
     listed, code = "\n".join(lines), readable(entry.pinned)
     command = f"pytest conformance/ --impl={case}"
     return f"### {entry.id}\n\n{listed}\n\n```python\n{code}\n```\n\n```sh\n{command}\n```"

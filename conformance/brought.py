@@ -143,6 +143,6 @@ def option_of(shape: str) -> str:
     return f"--{shape.replace('_', '-')}" if shape in RESOLVERS else "--impl"
 
 
-def resolve_as(shape: str, spec: str) -> Implementation:
+def resolve_as(shape: str, spec: str, profile: str = "") -> Implementation:
     """Find what is judged, by its shape; errors are those of `resolve`."""
-    return RESOLVERS.get(shape, resolve)(spec)
+    return RESOLVERS[shape](spec) if shape in RESOLVERS else resolve(spec, profile)

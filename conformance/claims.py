@@ -29,12 +29,16 @@ FEATURES: dict[str, str] = {
     "convert": "The prepared model can be given to PyTorch's convert_fx.",
     "equalization": "Equalization qconfigs are obeyed: the inputs and weights of linear layers and convolutions.",
     "annotations-pt2e": "Annotations on the nodes are obeyed alone, as torchao's `prepare` does.",
+    "annotations-fx": "Annotations beside qconfigs are obeyed, as torch's `prepare` did until torchao took them over.",
     "other-devices": "Models may be on another device than the CPU; the suite uses the meta device.",
 }
 """What an implementation may claim: the name of each feature and one sentence that says what it is."""
 
 PT2E = "annotations-pt2e"
 """The profile of annotated graphs, which is a feature, too."""
+
+FX = "annotations-fx"
+"""The profile of annotated models with qconfigs, which is a feature, too."""
 
 QUANTIZER, BACKEND_CONFIG = "quantizer", "backend-config"
 """The profiles of what is brought in place of a `prepare`."""

@@ -26,11 +26,11 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from observance.conformance.claims import FEATURES, PT2E, QUANTIZER, Claims, read_claims, release
+from observance.conformance.claims import FEATURES, FX, PT2E, QUANTIZER, Claims, read_claims, release
 from observance.conformance.shapes import PROFILES, Shape, shape_of
 from observance.conformance.usage import MISSING, UsageError, attribute, label, names, printable, told
 
@@ -41,6 +41,9 @@ ENTRY_POINTS = "observance.implementations"
 
 OLDEST_TORCH = (2, 5)
 """The oldest torch that the suite runs on."""
+
+_WITHOUT_ANNOTATIONS = (2, 7)
+"""The first torch whose `prepare` raises NotImplementedError where a node of the graph is annotated."""
 
 _WIDEST_NAME = 60
 """A longer name, or version, is cut where it is told."""
@@ -68,6 +71,8 @@ class Implementation:
         Which arguments `function` is called with.
     claims : Claims
         What it says it supports; everything, if it says nothing.
+    is_annotated : bool
+        Whether the models with qconfigs that it is called with are annotated.
     """
 
     name: str
@@ -75,11 +80,12 @@ class Implementation:
     function: Callable[..., Any]
     shape: Shape
     claims: Claims
+    is_annotated: bool = False
 
     @property
     def profile(self) -> str:
         """What tells it how to quantize: annotations, or qconfigs alone; or that it is itself what tells."""
-        return PROFILES.get(self.shape, "")
+        return PROFILES.get(self.shape, FX if self.is_annotated else "")
 
     def supports(self, feature: str) -> bool:
         """Whether the implementation claims `feature`; a feature that is not in `FEATURES` is a `ValueError`.
@@ -118,7 +124,7 @@ def resolve(spec: str, profile: str = "") -> Implementation:
     spec : str
         The value of ``--impl``; the module's docstring lists its forms.
     profile : str
-        What is to tell it how to quantize: the reference has one `prepare` for qconfigs, and one for annotations.
+        What is to tell it how to quantize: the reference has a `prepare` of its own for annotations alone.
 
     Returns
     -------
@@ -133,7 +139,8 @@ def resolve(spec: str, profile: str = "") -> Implementation:
     _require_torch()
     annotated = spec == "reference" and profile in (PT2E, QUANTIZER)
     found = _callable(_find(_ANNOTATED_REFERENCE if annotated else spec))
-    return _implementation(spec, found, found.value, shape_of(found.value, found.place))
+    made = _implementation(spec, found, found.value, shape_of(found.value, found.place))
+    return _obeying(made, spec, profile)
 
 
 def resolve_brought(
@@ -179,6 +186,18 @@ def _implementation(spec: str, found: _Found, function: Callable[..., Any], shap
     claims = _claims(spec, found)
     name, version = (printable(text, _WIDEST_NAME) for text in (claims.name, claims.version))
     return Implementation(name, version, function, shape, claims)
+
+
+def _obeying(found: Implementation, spec: str, profile: str) -> Implementation:
+    """Return an implementation as it is called in a profile; one that obeys no annotations there is a `UsageError`."""
+    if profile != FX or found.shape != "prepare":
+        return found
+    if spec == "torch" and release(_torch_version()) >= _WITHOUT_ANNOTATIONS:
+        reason = f"The `prepare` of torch {_torch_version()} obeys no annotations"
+        raise UsageError(f"{reason}: judge that of torch 2.5 or 2.6, or torchao's with --impl=torchao.")
+    if not found.supports(FX):
+        raise UsageError(f"{found.name} does not claim `{FX}`: leave --profile out, or let it claim that feature.")
+    return replace(found, is_annotated=True)
 
 
 # From a spec to an object.
@@ -309,8 +328,13 @@ def _require_torch() -> None:
     torch = _import("torch")
     if torch is None:
         raise UsageError(f"torch is not installed: install `torch>={oldest}`.")
-    if release(torch.__version__) < OLDEST_TORCH:
-        raise UsageError(f"The suite does not run on torch {torch.__version__}: install `torch>={oldest}`.")
+    if release(_torch_version()) < OLDEST_TORCH:
+        raise UsageError(f"The suite does not run on torch {_torch_version()}: install `torch>={oldest}`.")
+
+
+def _torch_version() -> str:
+    """Return the release of the torch that is installed."""
+    return str(sys.modules["torch"].__version__)
 
 
 # What an implementation claims.

@@ -13,7 +13,6 @@ import torch
 from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import corpus, report
-from observance.conformance.claims import BACKEND_CONFIG, PT2E, QUANTIZER
 from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.efforts import GATE, Effort, RememberedExamples
 from observance.conformance.evidence.split import WHOLE, Split, Tally
@@ -25,9 +24,8 @@ from observance.conformance.progress import Shown, unseen
 from observance.conformance.rules import RULES, Finding, Rule
 from observance.conformance.trials import Trial
 from observance.conformance.variants import varied
-from observance.strategies import Case, cases
-from observance.strategies.annotations import annotated_cases
-from observance.strategies.brought import configured_cases, exported_cases
+from observance.strategies import Case
+from observance.strategies.profiles import drawn_in
 from observance.strategies.steady import steady
 
 SHRINKING_STEPS = 300
@@ -35,10 +33,6 @@ SHRINKING_STEPS = 300
 
 DRAWN = 10**9
 """What ranks a failure of a drawn case: behind those of all recorded ones, which are smaller than that."""
-
-
-_DRAWN_FROM = {"": cases, PT2E: annotated_cases, QUANTIZER: exported_cases, BACKEND_CONFIG: configured_cases}
-"""What draws the cases of each profile."""
 
 
 class BrokenRule(Exception):
@@ -176,7 +170,7 @@ class Judge:
 
         @settings(self.effort.profile, max_examples=self.count, phases=phases, database=examples)
         @seed(self.start)  # below the settings: a seed on top of them takes their database away
-        @given(_DRAWN_FROM[self.profile]())
+        @given(drawn_in(self.profile))
         def draw(case: Case) -> None:
             use(case)
 

@@ -27,7 +27,7 @@ SHIPPED_REGISTERS = ("torch", "torchao")
 SUBJECTS = ("--impl", "--quantizer", "--backend-config")
 """The options of which one says what is judged."""
 
-PROFILES = ("qconfigs", "annotations-pt2e")
+PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 """What can tell an implementation how to quantize."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
@@ -104,11 +104,12 @@ def _judge(config: pytest.Config) -> Judge:
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
     check_appendable(option("--markdown"), "--markdown")
-    only, active = read_case(option("--case")) if option("--case") else None, _register(config)
+    only, active = read_case(option("--case")) if option("--case") else None, _register(config, implementation.profile)
     if only is not None and only.profile != implementation.profile:
         graph = "an annotated graph" if only.profile else "no annotated graph"
         raise UsageError(
-            f"the case has {graph}, and {implementation.name} is called with others; choose another --impl."
+            f"the case has {graph}, and {implementation.name} is called with others; "
+            "choose another --impl or --profile."
         )
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
@@ -140,15 +141,15 @@ def _subject(config: pytest.Config) -> Implementation:
     return implementation
 
 
-def _register(config: pytest.Config) -> Register | None:
-    """Return the register of known deviations that the options ask for, as far as what is installed has them."""
+def _register(config: pytest.Config, profile: str) -> Register | None:
+    """Return the register of known deviations that the options ask for, as far as they matter to what is installed."""
     from observance.conformance.deviations import load
 
     judged = config.getoption("--impl")
     name = config.getoption("--deviations") or (judged if judged in SHIPPED_REGISTERS else None)
     if config.getoption("--no-known-deviations") or not name:
         return None
-    active = load(name).active()
+    active = load(name).active().within(profile)
     _check_register(active)
     return active
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from observance.conformance.claims import PT2E
+from observance.conformance.claims import FX, PT2E
 
 if TYPE_CHECKING:
     from observance.conformance.trials import Trial
@@ -24,7 +24,7 @@ UPSTREAM = "UPSTREAM"
 """What torch does and nothing promises: another implementation may lawfully differ."""
 
 
-EVERY_PROFILE = ("", PT2E)
+EVERY_PROFILE = ("", PT2E, FX)
 """For a rule that speaks of all cases, whatever says how they are quantized."""
 
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from observance.conformance import forward
 from observance.conformance.annotated import Annotated, Place, words
-from observance.conformance.claims import PT2E
+from observance.conformance.claims import FX, PT2E
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import program_of
 from observance.conformance.observation import Observation, Seen, describe
 from observance.conformance.outcomes import arguments_of, attempt
 from observance.conformance.replaying import Exchanged, takes_callback, varying
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial
-from observance.reference.annotations import value_of
+from observance.conformance.trials import Trial, edge_of
+from observance.reference.annotations import KEY, value_of
+from observance.reference.graphs import Operand, operands
 from observance.reference.qspecs import kind_of
 from observance.reference.specs import is_observer
 
-_PT2E = (PT2E,)
+_PT2E, _FX, _BOTH = (PT2E,), (FX,), (PT2E, FX)
 
 
 def _given(trial: Trial) -> tuple[Annotated, Observation] | None:
@@ -48,13 +50,13 @@ def _observed(trial: Trial, of_value: bool) -> Iterator[Finding]:
             yield judged(found is not None and found.settings == wanted, place, describe(wanted), text, because)
 
 
-@rule("ANNOTATIONS-1", MUST, "QuantizationAnnotation.input_qspec_map: how the inputs are quantized", profiles=_PT2E)
+@rule("ANNOTATIONS-1", MUST, "QuantizationAnnotation.input_qspec_map: how the inputs are quantized", profiles=_BOTH)
 def test_an_annotated_edge_is_observed_as_its_spec_says(trial: Trial) -> Iterator[Finding]:
     """A reader reads an annotated input through an observer of the class and with the settings of the spec."""
     yield from _observed(trial, of_value=False)
 
 
-@rule("ANNOTATIONS-2", MUST, "QuantizationAnnotation.output_qspec: how the output is quantized", profiles=_PT2E)
+@rule("ANNOTATIONS-2", MUST, "QuantizationAnnotation.output_qspec: how the output is quantized", profiles=_BOTH)
 def test_an_annotated_output_is_observed_as_its_spec_says(trial: Trial) -> Iterator[Finding]:
     """All that read an annotated output read it through an observer of the class and with the settings of the spec."""
     yield from _observed(trial, of_value=True)
@@ -82,14 +84,14 @@ def test_what_is_not_annotated_is_not_observed(trial: Trial) -> Iterator[Finding
 def _objects(asked: Annotated, seen: Observation) -> dict[Place, Seen]:
     """Return the observer at each place where there is one and the same on all edges."""
     found = {}
-    for where in asked.observed:
+    for where in asked.known:
         objects = {one.group: one for _, one in asked.seen_at(seen, where) if one is not None}
         if len(objects) == 1:
             (found[where],) = objects.values()
     return found
 
 
-@rule("ANNOTATIONS-4", MUST, "SharedQuantizationSpec: the edge or node to share instances with", profiles=_PT2E)
+@rule("ANNOTATIONS-4", MUST, "SharedQuantizationSpec: the edge or node to share instances with", profiles=_BOTH)
 def test_what_says_that_it_shares_has_one_object(trial: Trial) -> Iterator[Finding]:
     """A place that shares with another has the other's observer, and what shares with a member shares with all.
 
@@ -107,7 +109,7 @@ def test_what_says_that_it_shares_has_one_object(trial: Trial) -> Iterator[Findi
             yield judged(one.group == mine.group, words(where), f"#{mine.group}", f"#{one.group}", because)
 
 
-@rule("ANNOTATIONS-5", MUST, "_get_edge_or_node_to_group_id: these are the same tensor", profiles=_PT2E)
+@rule("ANNOTATIONS-5", MUST, "_get_edge_or_node_to_group_id: these are the same tensor", profiles=_BOTH)
 def test_places_of_one_tensor_that_ask_for_the_same_share(trial: Trial) -> Iterator[Finding]:
     """An edge shares one observer with the other edges from its value, and with the value, that have an equal spec.
 
@@ -147,7 +149,7 @@ def test_who_opts_out_of_implicit_sharing_has_its_own_observer(trial: Trial) -> 
             yield judged(one.group != two.group, words(other), "its own", f"#{two.group} on both", because)
 
 
-@rule("ANNOTATIONS-7", MUST, "_get_edge_or_node_to_group_id: the same group, the same instance", profiles=_PT2E)
+@rule("ANNOTATIONS-7", MUST, "_get_edge_or_node_to_group_id: the same group, the same instance", profiles=_BOTH)
 def test_nothing_else_is_one_object(trial: Trial) -> Iterator[Finding]:
     """Two places have one observer only if what is said, and places of one tensor that ask alike, join them."""
     if (given := _given(trial)) is None:
@@ -162,7 +164,7 @@ def test_nothing_else_is_one_object(trial: Trial) -> Iterator[Finding]:
         yield judged(_is_joined(asked, owner, where), words(where), "its own", f"#{one.group} on both", because)
 
 
-@rule("ANNOTATIONS-8", MUST, "FixedQParamsQuantizationSpec: scale and zero_point", profiles=_PT2E)
+@rule("ANNOTATIONS-8", MUST, "FixedQParamsQuantizationSpec: scale and zero_point", profiles=_BOTH)
 def test_fixed_parameters_are_kept(trial: Trial) -> Iterator[Finding]:
     """A place with fixed parameters has an observer with that scale and zero point: a fake quantizer for training."""
     if (given := _given(trial)) is None:
@@ -180,7 +182,7 @@ def test_fixed_parameters_are_kept(trial: Trial) -> Iterator[Finding]:
         yield judged(alike, words(where), wanted, found, because)
 
 
-@rule("ANNOTATIONS-9", MUST, "DerivedQuantizationSpec: parameters are derived from other tensors", profiles=_PT2E)
+@rule("ANNOTATIONS-9", MUST, "DerivedQuantizationSpec: parameters are derived from other tensors", profiles=_BOTH)
 def test_a_derived_observer_knows_those_that_it_is_derived_from(trial: Trial) -> Iterator[Finding]:
     """A derived observer holds the observers of the places that its spec names, in that order."""
     if (given := _given(trial)) is None:
@@ -197,7 +199,7 @@ def test_a_derived_observer_knows_those_that_it_is_derived_from(trial: Trial) ->
             yield judged(one.sources == wanted, words(where), wanted, one.sources, because)
 
 
-@rule("ANNOTATIONS-10", MUST, "QuantizationSpec.ch_axis: how to quantize a tensor", profiles=_PT2E)
+@rule("ANNOTATIONS-10", MUST, "QuantizationSpec.ch_axis: how to quantize a tensor", profiles=_BOTH)
 def test_the_axis_reaches_what_looks_at_channels(trial: Trial) -> Iterator[Finding]:
     """An observer of channels, one inside of a fake quantizer as well, looks along the axis of its spec."""
     if (given := _given(trial)) is None:
@@ -216,7 +218,7 @@ def _axis(settings: dict[str, object]) -> object:
     return _axis(dict(inner)) if isinstance(inner, tuple) else settings.get("ch_axis")
 
 
-@rule("ANNOTATIONS-11", MUST, "QuantizationAnnotation: what it may say", profiles=_PT2E)
+@rule("ANNOTATIONS-11", MUST, "QuantizationAnnotation: what it may say", profiles=_BOTH)
 def test_annotations_that_can_be_served_are_not_refused(trial: Trial) -> Iterator[Finding]:
     """A graph whose annotations say for each place what observes it is prepared."""
     if trial.expected.error is None:
@@ -226,7 +228,7 @@ def test_annotations_that_can_be_served_are_not_refused(trial: Trial) -> Iterato
         yield judged(error is None, "the call", "a prepared model", name, because)
 
 
-@rule("ANNOTATIONS-12", MUST, "_create_obs_or_fq_from_qspec: only refer to what has an observer", profiles=_PT2E)
+@rule("ANNOTATIONS-12", MUST, "_create_obs_or_fq_from_qspec: only refer to what has an observer", profiles=_BOTH)
 def test_annotations_that_cannot_be_served_are_refused(trial: Trial) -> Iterator[Finding]:
     """A place that shares with, or is derived from, what has no observer is refused, and not passed over.
 
@@ -237,7 +239,7 @@ def test_annotations_that_cannot_be_served_are_refused(trial: Trial) -> Iterator
         yield judged(trial.outcome.error is not None, "the call", "an error", "a prepared model", because)
 
 
-@rule("ANNOTATIONS-13", UPSTREAM, "torchao's prepare, where nothing is promised", profiles=_PT2E)
+@rule("ANNOTATIONS-13", UPSTREAM, "torch's or torchao's prepare, where nothing is promised", profiles=_BOTH)
 def test_annotated_graphs_have_the_observers_of_the_reference(trial: Trial) -> Iterator[Finding]:
     """Edge by edge, the observers are those that the reference places, and the same ones are one object."""
     if trial.seen is None or trial.expected.observation is None:
@@ -250,11 +252,13 @@ def test_annotated_graphs_have_the_observers_of_the_reference(trial: Trial) -> I
         yield kept("the graph")
 
 
-@rule("ANNOTATIONS-14", MUST, "prepare: a refused graph is left as it was", profiles=_PT2E)
+@rule("ANNOTATIONS-14", MUST, "prepare: a refused graph is left as it was", profiles=_BOTH)
 def test_a_refused_graph_is_left_as_it_was(trial: Trial) -> Iterator[Finding]:
-    """After a call that is rightly refused, the graph and its modules are what they were."""
+    """After a call that is rightly refused for its annotations, the graph and its modules are what they were."""
     if trial.expected.error is None or trial.outcome.error is None:
         return
+    if trial.case.profile == FX and trial.standard.outcome(replace(trial.case, annotations=())).error is not None:
+        return  # it is the qconfigs that cannot be served
     given = arguments_of(trial.case)
     before = program_of(given)
     attempt(trial.calls.implementation, given)
@@ -306,3 +310,62 @@ def test_the_callback_may_exchange_observers(trial: Trial) -> Iterator[Finding]:
     called = [prepared.get_submodule(str(n.target)) for n in prepared.graph.nodes if n.op == "call_module"]
     others = [module for module in called if is_observer(module) and module not in seen.put]
     yield judged(not others, "the observers", "those of the callback", f"{len(others)} others", because)
+
+
+def _unobserved(trial: Trial, edges: Iterable[Operand], because: str) -> Iterator[Finding]:
+    """Say whether some operands are read as the value is for all its readers."""
+    if (given := trial.surveyed) is None:
+        return
+    site, seen = given
+    for operand in edges:
+        own, edge = operand.value in site.outputs, edge_of(operand)
+        found = len(seen.edges[edge])
+        yield judged(found <= own, edge, f"{int(own)} observers at most", f"{found} observers", because)
+
+
+def _annotated_nodes(trial: Trial, is_quantized: bool) -> list[Node]:
+    """Return the annotated nodes that are, or are not, in a pattern that is quantized."""
+    site = trial.site
+    nodes = [] if site is None else [node for node in site.graph.nodes if KEY in node.meta]
+    return [node for node in nodes if site is not None and (node in site.quantized) is is_quantized]
+
+
+def _unread(trial: Trial, node: Node) -> list[Operand]:
+    """Return the operands that read a value and are to read it as it is."""
+    readers = [operand for reader in node.users for operand in operands(reader) if operand.value is node]
+    return [operand for operand in readers if trial.site is not None and trial.site.plan.read_at(operand) is None]
+
+
+@rule("ANNOTATIONS-17", MUST, "QuantizationAnnotation: how inputs or output are quantized", profiles=_FX)
+def test_what_an_annotation_leaves_out_is_not_observed(trial: Trial) -> Iterator[Finding]:
+    """Where a quantized operator is annotated, an input and an output without a spec have no observer of their own.
+
+    Whatever its qconfig asks for: the annotation takes its place.
+    """
+    for node in _annotated_nodes(trial, is_quantized=True):
+        note, because = node.meta[KEY], f"{node.name} is annotated, and asks for nothing there"
+        silent = [operand for operand in operands(node) if note.input_qspec_map.get(operand.value) is None]
+        yield from _unobserved(trial, silent, because)
+        if note.output_qspec is None:
+            yield from _unobserved(trial, _unread(trial, node), because)
+
+
+@rule("ANNOTATIONS-18", UPSTREAM, "prepare: _reuse_input_obs_or_fq of an annotation", profiles=_FX)
+def test_who_reuses_its_inputs_observers_has_none_for_them(trial: Trial) -> Iterator[Finding]:
+    """An annotated operator that reuses its inputs' observers reads its inputs as they are, unless dynamically."""
+    for node in _annotated_nodes(trial, is_quantized=True):
+        if trial.site is None or not getattr(node.meta[KEY], "_reuse_input_obs_or_fq", False):
+            continue
+        specs = trial.site.notes.specs
+        dynamic = [o for o in operands(node) if (spec := specs.get((o.value, node))) is not None and spec.is_dynamic]
+        others = [operand for operand in operands(node) if operand not in dynamic]
+        yield from _unobserved(trial, others, f"{node.name} is annotated, and reuses the observers of its inputs")
+
+
+@rule("ANNOTATIONS-19", UPSTREAM, "insert_observers_for_model: skip where there is no qconfig", profiles=_FX)
+def test_an_annotation_counts_only_where_a_qconfig_is_served(trial: Trial) -> Iterator[Finding]:
+    """An annotated node that is in no quantized pattern is observed no more than one that has no annotation."""
+    for node in _annotated_nodes(trial, is_quantized=False):
+        because = f"{node.name} is in no pattern that is quantized"
+        yield from _unobserved(trial, operands(node), because)
+        yield from _unobserved(trial, _unread(trial, node), because)

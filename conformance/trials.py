@@ -14,7 +14,8 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance import choices
 from observance.conformance.annotated import Annotated
-from observance.conformance.claims import BACKEND_CONFIG, PT2E
+from observance.conformance.annotated_models import AnnotatedModel
+from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E
 from observance.conformance.conversion import calibrated, converted
 from observance.conformance.differences import Difference, describe_callee
 from observance.conformance.observation import Edge, Observation
@@ -63,15 +64,17 @@ class Trial:
                 mapping, backend = given.qconfig_mapping, given.backend_config
                 configs = read_configs(mapping, given.custom_config, backend, given.is_qat, given.equalization)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
+                asking = choices.of_asking(site, configs.qconfigs, given.scopes)
+                place(site)
             except RefusalError:
                 return None
-        asking = choices.of_asking(site, configs.qconfigs, given.scopes)
-        place(site)
         return site, asking + choices.of_outputs(site), choices.of_sharing(site), configs
 
     @cached_property
     def annotated(self) -> Annotated | None:
         """What the annotations of the graph ask for; None where there are none, or where they cannot be served."""
+        if self.case.profile == FX:
+            return None if self.site is None else AnnotatedModel.of(self.site)
         if self.case.profile != PT2E:
             return None
         try:

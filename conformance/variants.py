@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import observance.reference
-from observance.conformance.claims import PT2E, Claims
+from observance.conformance.claims import FX, PT2E, Claims
 from observance.conformance.implementations import Implementation, Shape
 from observance.reference import annotations as annotated
 
@@ -91,4 +91,5 @@ def varied(name: str, changes: Sequence[Change], profile: str = "") -> Implement
     """Return the reference with some changes as an implementation of that name, which claims everything."""
     version = torch.__version__
     shape: Shape = "prepare_annotated" if profile == PT2E else "prepare"
-    return Implementation(name, version, variant(changes, profile), shape, Claims(None, None, name, version))
+    claims = Claims(None, None, name, version)
+    return Implementation(name, version, variant(changes, profile), shape, claims, is_annotated=profile == FX)

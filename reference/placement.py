@@ -11,7 +11,7 @@ import torch
 from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
-from . import dtypes, sharing
+from . import annotated, dtypes, sharing
 from .dtypes import FLOAT
 from .graphs import Operand, operands
 from .plan import Slot
@@ -21,6 +21,7 @@ from .specs import OBSERVED_DTYPES, Spec
 
 def place(site: Site) -> None:
     """Decide all observers, node by node in the order of the graph."""
+    annotated.read(site, [node for node, quantized in site.quantized.items() if not is_never_observed(quantized)])
     for node in site.graph.nodes:
         for operand in operands(node):
             read = site.outputs.get(operand.value)
@@ -32,8 +33,10 @@ def place(site: Site) -> None:
         if quantized is not None:
             place_around(site, node, quantized)
         site.behind[node] = sharing.behind(site, node)
+    annotated.share(site)
     sharing.separate(site)
     site.plan.shares = {slot: site.groups.leader(slot) for slot in site.plan.slots}
+    site.plan.derived = annotated.derive(site)
 
 
 def place_around(site: Site, node: Node, quantized: Quantized) -> None:
@@ -46,6 +49,7 @@ def place_around(site: Site, node: Node, quantized: Quantized) -> None:
             place_input(site, operand, quantized)
     if node is quantized.match.last:
         place_output(site, quantized)
+        annotated.settle(site, node, site.outputs.get(node))
 
 
 def place_standalone(site: Site, node: Node) -> None:
@@ -68,11 +72,11 @@ def is_never_observed(quantized: Quantized) -> bool:
 
 def place_input(site: Site, operand: Operand, quantized: Quantized) -> None:
     """Decide whether a root's operand is observed on its way in."""
-    spec = dtypes.spec_for(operand, quantized.ask, site.positions)
+    spec, edge = annotated.input_spec(site, operand, quantized), (operand.value, operand.node)
     reason = why_not(site, operand, spec, quantized)
     if reason is not None or spec is None:
-        rule = "DTYPES-1" if not site.values.is_observable(operand.value) else "PLACEMENT-2"
-        site.plan.decide(operand.node, str(operand), rule, reason or "nothing is asked for")
+        site.plan.decide(operand.node, str(operand), _silent(site, operand, spec), reason or "nothing is asked for")
+        annotated.settle(site, edge, None)
         return
     value = site.plan.read_as(operand.value)
     below = site.outputs.get(value)
@@ -80,11 +84,20 @@ def place_input(site: Site, operand: Operand, quantized: Quantized) -> None:
     if slot is None:
         dtype = dtype_of(site, value)
         text = f"{value.name} is {dtype}; {operand.node.name} asks for {spec}"
-        slot = Slot(value, below, spec, "PLACEMENT-1", text)
+        rule = "ANNOTATIONS-1" if annotated.is_annotated(site, operand.node) else "PLACEMENT-1"
+        slot = Slot(value, below, spec, rule, text)
         site.plan.slots.append(slot)
         site.inputs.setdefault(value, {})[spec, below] = slot
     site.plan.decide(operand.node, str(operand), slot.rule, slot.reason)
+    annotated.settle(site, edge, slot)
     site.plan.read(operand, slot)
+
+
+def _silent(site: Site, operand: Operand, spec: Spec | None) -> str:
+    """Return the rule by which an operand is not observed."""
+    if annotated.is_annotated(site, operand.node) and spec is None:
+        return "ANNOTATIONS-17"
+    return "PLACEMENT-2" if site.values.is_observable(operand.value) else "DTYPES-1"
 
 
 def why_not(site: Site, operand: Operand, spec: Spec | None, quantized: Quantized) -> str | None:
@@ -100,7 +113,7 @@ def why_not(site: Site, operand: Operand, spec: Spec | None, quantized: Quantize
     if spec.is_dynamic:
         first = dtypes.is_first_argument(operand, site.positions)
         return None if first else "only the first argument is quantized dynamically"
-    if quantized.ask.reuse:
+    if annotated.reuses_input(site, operand.node, quantized):
         return f"{operand.node.name} reuses its input's observer"
     if dtype_of(site, operand.value) == spec.dtype:
         return f"{operand.value.name} is {spec.dtype} already"
@@ -128,7 +141,8 @@ def place_output(site: Site, quantized: Quantized) -> None:
     """Decide whether a pattern's output is observed, by an observer of its own or a shared one."""
     last, spec = quantized.match.last, quantized.ask.activation
     if spec is None or quantized.ask.output_dtype not in OBSERVED_DTYPES:
-        site.plan.decide(last, "output", "DTYPES-2", "the output is to be float")
+        rule = "ANNOTATIONS-17" if annotated.is_annotated(site, last) and spec is None else "DTYPES-2"
+        site.plan.decide(last, "output", rule, "the output is to be float")
         return
     if last in site.plan.parts:
         site.plan.decide(last, "output", "MODULES-9", "its parts are dequantized")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,8 @@ class Plan:
         For each name of a standalone module that is to be prepared, what is decided inside.
     parts
         For each node that reads or is a custom LSTM's output, the LSTM and the part of its output.
+    derived
+        For each slot whose observer is derived from others, as an annotation says, the slots of those.
     asks
         What the qconfigs ask for.
     device
@@ -100,6 +102,7 @@ class Plan:
     custom: dict[str, nn.Module] = field(default_factory=dict)
     standalone: dict[str, Standalone] = field(default_factory=dict)
     parts: dict[Node, tuple[Node, tuple[int, ...]]] = field(default_factory=dict)
+    derived: Mapping[Slot, Sequence[Slot]] = field(default_factory=dict)
     asks: Asks = field(default_factory=Asks)
     device: torch.device | None = None
 

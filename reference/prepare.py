@@ -118,7 +118,13 @@ def plan(
 
 
 def place(site: Site) -> None:
-    """Give every observer its place: those of quantization, then those of equalization."""
+    """Give every observer its place: those of quantization, then those of equalization.
+
+    Raises
+    ------
+    RefusalError
+        If an annotation asks for what cannot be served.
+    """
     placement.place(site)
     equalization.place(site)
     declared.say_what_is_missing(site)
@@ -164,6 +170,7 @@ def survey(
     return Site(
         *(result, graph, known, quantized, inputs, reader.positions, assigned, matches),
         *(elsewhere, standalone, equalized, outputs),
+        is_qat=configs.is_qat,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -89,12 +89,11 @@ def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[S
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
     names = free_names(prepared, "activation_post_process")
+    for derived, sources in plan.derived.items():
+        _make(derived, plan, made, [_make(source, plan, made) for source in sources])
     for slot in plan.slots:
         leader = plan.shares[slot]
-        if leader not in made:
-            made[leader] = leader.spec.make()
-            if plan.device is not None:
-                made[leader].to(plan.device)
+        _make(leader, plan, made)
         below = nodes[slot.below] if slot.below else read[slot.value]
         equalizes = is_equalizer(leader.spec.instance)
         name = next(free_names(prepared, f"{below.name}_equalization_process") if equalizes else names)
@@ -102,6 +101,15 @@ def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[S
         with prepared.graph.inserting_after(below):
             nodes[slot] = prepared.graph.call_module(name, (below,))
     return nodes
+
+
+def _make(leader: Slot, plan: Plan, made: dict[Slot, nn.Module], sources: Sequence[nn.Module] = ()) -> nn.Module:
+    """Return the observer of a slot that has its own: the one that is made, or a new one on the model's device."""
+    if leader not in made:
+        made[leader] = leader.spec.make(*sources)
+        if plan.device is not None:
+            made[leader].to(plan.device)
+    return made[leader]
 
 
 def free_names(model: nn.Module, prefix: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
-from . import dtypes
+from . import annotated, dtypes
 from .graphs import Operand, operands
 from .patterns import Match
 from .plan import Slot
@@ -33,7 +33,8 @@ def output_slot(site: Site, quantized: Quantized, spec: Spec) -> Slot | None:
         return _joined(site, last, sources(site, match)[: None if shares else 1], "SHARING-4")
     if not shares:
         text = f"{last.name} is observed by {spec}"
-        return Slot(last, None, spec, "PLACEMENT-4", text)
+        rule = "ANNOTATIONS-2" if annotated.is_annotated(site, last) else "PLACEMENT-4"
+        return Slot(last, None, spec, rule, text)
     if is_outside(site, match):
         text = f"the observer of {match.root.name}'s input is outside this graph"
         return Slot(last, None, spec, "SHARING-6", text)
@@ -98,11 +99,12 @@ def separate(site: Site) -> None:
     A consumer may read an observer that was asked for with its own spec, and
     that a sharing operator then made one with an observer of another spec.
     """
+    said = annotated.said(site)
     readers: dict[Slot, list[tuple[Node, tuple[int | str, ...]]]] = {}
     for place, slot in site.plan.reads.items():
         readers.setdefault(slot, []).append(place)
     for slot in [slot for slots in site.inputs.values() for slot in slots.values()]:
-        if site.groups.leader(slot).spec == slot.spec:
+        if site.groups.leader(slot).spec == slot.spec or slot in said:
             continue
         plain = [place for place in readers.get(slot, ()) if not _shares(site, place[0])]
         if not plain:

@@ -104,6 +104,23 @@ class Equalized:
 
 
 @dataclass
+class Notes:
+    """What annotations ask for in the graph, place by place: a value, for an output, or an edge.
+
+    ``asked`` has the quantization spec of each place, or what a qconfig asks for where an
+    annotation names its place, ``specs`` what that means, behind all that a place shares with.
+    While observers are placed, ``slots`` has the slot of each such place that has one, ``settled``
+    those that name others, ``waiting`` those whose others come later.
+    """
+
+    asked: dict[Any, Any] = field(default_factory=dict)
+    specs: dict[Any, Spec] = field(default_factory=dict)
+    slots: dict[Any, Slot] = field(default_factory=dict)
+    settled: list[Any] = field(default_factory=list)
+    waiting: list[Any] = field(default_factory=list)
+
+
+@dataclass
 class Site:
     """The graph being planned, and what is known so far.
 
@@ -112,10 +129,12 @@ class Site:
     has the dtype of each value that is quantized where no observer of this graph
     does it, ``standalone`` the calls of standalone modules, ``equalized`` what is
     asked for in front of each layer that is to be equalized, ``returned`` the outputs
-    that are declared as quantized.  While observers are placed, ``outputs`` has the
-    slot through which each value is read, ``inputs`` all slots that consumers asked
-    for on each value, by what they asked for and above what, ``behind`` the observer
-    that each operator's own output is looked through to, ``groups`` who shares with whom.
+    that are declared as quantized, ``is_qat`` whether the model is prepared for training.
+
+    While observers are placed, ``outputs`` has the slot through which each value is read,
+    ``inputs`` all slots that consumers asked for on each value, by what they asked for and
+    above what, ``behind`` the observer that each operator's own output is looked through to,
+    ``groups`` who shares with whom, ``notes`` what annotations say.
     """
 
     plan: Plan
@@ -134,3 +153,5 @@ class Site:
     inputs: dict[Node, dict[tuple[Spec, Slot | None], Slot]] = field(default_factory=dict)
     behind: dict[Node, Slot | None] = field(default_factory=dict)
     groups: Groups[Slot] = field(default_factory=Groups)
+    notes: Notes = field(default_factory=Notes)
+    is_qat: bool = False

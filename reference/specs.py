@@ -59,13 +59,13 @@ class Spec:
     ``settings`` are the class's name and every plain setting of an instance;
     two specs are equal when these are.  ``dtype`` is what the value is to be
     quantized to, ``is_dynamic`` whether its parameters are chosen at run time,
-    and ``make`` constructs one.
+    and ``make`` constructs one, a derived one from those that it is derived from.
     """
 
     dtype: torch.dtype | None
     is_dynamic: bool
     settings: tuple[tuple[str, Any], ...]
-    make: Callable[[], nn.Module] = field(compare=False, repr=False)
+    make: Callable[..., nn.Module] = field(compare=False, repr=False)
     instance: nn.Module = field(compare=False, repr=False)
 
     @property

@@ -9,6 +9,7 @@ list of choices is a set of annotations, and leaving some out shrinks it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping as Mapped
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -36,6 +37,9 @@ MAX_CALLS = 10
 Choice: TypeAlias = "tuple[str, int]"
 """What a place asks for: a kind of spec, or nothing, and a number that says which."""
 
+Kinds: TypeAlias = "tuple[str, ...]"
+"""Kinds of specs among which one is drawn."""
+
 _TENSOR = ("MinMaxObserver", "HistogramObserver", "MovingAverageMinMaxObserver")
 _CHANNEL = ("PerChannelMinMaxObserver", "MovingAveragePerChannelMinMaxObserver")
 _RANGES = (
@@ -48,32 +52,33 @@ _AFFINE, _SYMMETRIC = "torch.per_tensor_affine", "torch.per_tensor_symmetric"
 _BY_CHANNEL = "torch.per_channel_symmetric"
 
 
-def _spec(constructor: Observer, limits: tuple[str, int, int], scheme: str, axis: int | None = None) -> QSpec:
+def plain_spec(constructor: Observer, limits: tuple[str, int, int], scheme: str, axis: int | None = None) -> QSpec:
     """Return a plain spec with a range."""
     dtype, least, most = limits
     return QSpec("plain", constructor, dtype, least, most, scheme, axis)
 
 
-_PLAIN = (
+PLAIN = (
     *(
-        _spec(Observer(name), limits, scheme)
+        plain_spec(Observer(name), limits, scheme)
         for limits, scheme, name in product(_RANGES, (_AFFINE, _SYMMETRIC), _TENSOR)
     ),
-    *(_spec(observer("MinMaxObserver", eps=2**-12), limits, _AFFINE) for limits in _RANGES[:2]),
-    *(_spec(Observer("MinMaxObserver"), _RANGES[0], _AFFINE, axis) for axis in (0, 1)),
-    *(_spec(Observer(name), _RANGES[2], _BY_CHANNEL, axis) for name, axis in product(_CHANNEL, (0, 1))),
+    *(plain_spec(observer("MinMaxObserver", eps=2**-12), limits, _AFFINE) for limits in _RANGES[:2]),
+    *(plain_spec(Observer("MinMaxObserver"), _RANGES[0], _AFFINE, axis) for axis in (0, 1)),
+    *(plain_spec(Observer(name), _RANGES[2], _BY_CHANNEL, axis) for name, axis in product(_CHANNEL, (0, 1))),
     QSpec("plain", observer("MinMaxObserver", qscheme=_AFFINE), "torch.uint8"),
     QSpec("plain", Observer("HistogramObserver"), "torch.int8", qscheme=_SYMMETRIC),
     QSpec("plain", Observer("PlaceholderObserver"), "torch.float16"),
     QSpec("plain", Observer("PlaceholderObserver"), "torch.int8", -128, 127, _SYMMETRIC, is_dynamic=True),
     replace(
-        _spec(observer("MovingAverageMinMaxObserver", averaging_constant=1), _RANGES[1], _SYMMETRIC), is_dynamic=True
+        plain_spec(observer("MovingAverageMinMaxObserver", averaging_constant=1), _RANGES[1], _SYMMETRIC),
+        is_dynamic=True,
     ),
 )
 """Plain specs for quantization after training; the usual ones first."""
 
 
-def _faked(spec: QSpec, factory: str) -> QSpec:
+def faked(spec: QSpec, factory: str) -> QSpec:
     """Return a spec whose observer is inside of a fake quantizer."""
     assert spec.observer is not None
     return replace(spec, observer=Observer(factory, (("observer", spec.observer),)))
@@ -84,13 +89,13 @@ def _is_moving(spec: QSpec) -> bool:
     return spec.observer is not None and spec.observer.factory.startswith("MovingAverage")
 
 
-_TRAINED = (
+TRAINED = (
     *(
-        _faked(spec, "FakeQuantize")
-        for spec in _PLAIN
+        faked(spec, "FakeQuantize")
+        for spec in PLAIN
         if spec.observer and spec.observer.factory != "PlaceholderObserver"
     ),
-    *(_faked(spec, "FusedMovingAvgObsFakeQuantize") for spec in _PLAIN if _is_moving(spec)),
+    *(faked(spec, "FusedMovingAvgObsFakeQuantize") for spec in PLAIN if _is_moving(spec)),
 )
 """The same for training: fake quantizers."""
 
@@ -125,7 +130,7 @@ _NOTE = st.tuples(
     _CHOICE,
     st.sampled_from((True,) * 6 + (False,)),
 )
-_PALETTE = st.lists(st.integers(0, len(_PLAIN) - 1), min_size=1, max_size=3)
+PALETTE = st.lists(st.integers(0, len(PLAIN) - 1), min_size=1, max_size=3)
 _WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
 _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 """Draws whether the graph is an exported one, in which mode: to export one takes as long as twenty that are traced."""
@@ -133,7 +138,7 @@ _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 _QUANTIZERS = st.sampled_from(("",) * 30 * len(SHIPPED) + tuple(SHIPPED))
 """Draws which shipped quantizer annotates the graph, if one does."""
 
-_PLAINEST = ("linear", (0, 0, 0, 0), Manner())
+PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
 _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 """Draws whether no annotation allows implicit sharing; of those that opt out one by one, two seldom meet."""
@@ -144,7 +149,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated case is made of, as the one element of a list (see `spared`)."""
     graph = st.tuples(descriptors(max_calls), OUTPUTS)
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
-    whole = st.tuples(graph, notes, _PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS)
+    whole = st.tuples(graph, notes, PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS)
     return spared(whole)
 
 
@@ -160,7 +165,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         The most operators to draw; those that an operand needs come on top.
     """
     (operators, output), notes, picks, with_keywords, is_qat, exporting, opting_out, maker = draw(_drawn(max_calls))[0]
-    graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST])
+    graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [PLAINEST])
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
     if exporting or maker:
@@ -169,7 +174,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         event("shipped quantizer")
         return replace(case, quantizer=maker)
     nodes = list(build(case).model.graph.nodes)
-    table = _TRAINED if is_qat else _PLAIN
+    table = TRAINED if is_qat else PLAIN
     palette = [table[pick % len(table)] for pick in picks]
     annotations = resolve(nodes, notes, palette, with_keywords)
     if opting_out:
@@ -220,10 +225,26 @@ def resolve(
     for pick, inputs, output, allows in drawn:
         if able:
             chosen.setdefault(able[pick % len(able)], (inputs, output, allows))
+    return noted(nodes, chosen, palette)
+
+
+def noted(nodes: Sequence[Node], chosen: Mapped[Node, Any], palette: Sequence[QSpec]) -> tuple[Annotation, ...]:
+    """Return the annotations of some nodes, in the order of the graph.
+
+    Parameters
+    ----------
+    nodes
+        The nodes of the graph.
+    chosen
+        For each of those that are annotated, what its inputs and its output ask for, whether it allows
+        implicit sharing, and more.
+    palette
+        The plain specs that are used.
+    """
     places: dict[Key, Choice] = {}
     for node in nodes:
         if node in chosen:
-            inputs, output, _ = chosen[node]
+            inputs, output, *_ = chosen[node]
             for number, value in enumerate(node.all_input_nodes):
                 places[value.name, node.name] = inputs[number % len(inputs)]
             if node.op != "output":

@@ -1,6 +1,6 @@
 """Annotations as Python source: the function that writes on each node how it is to be quantized.
 
-The classes of annotations, their specs and their observers are torchao's.
+The classes of annotations, their specs and their observers are torchao's, or those that torch had, by the profile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,20 @@ from .quantizers import HOME, PARTS, SHIPPED
 PT2E = "annotations-pt2e"
 """The profile of annotated graphs."""
 
-_IMPORTS = "import torchao.quantization.pt2e as pt\nimport torchao.quantization.pt2e.quantizer as qz\n"
+FX = "annotations-fx"
+"""The profile of models that have qconfigs and annotations."""
+
+_IMPORTS = {
+    PT2E: "import torchao.quantization.pt2e as pt\nimport torchao.quantization.pt2e.quantizer as qz\n",
+    FX: """\
+import torch.ao.quantization as pt
+
+try:
+    import torch.ao.quantization.quantizer as qz
+except ImportError:  # newer releases of torch obey no annotations here, and have no classes for them
+    import observance.strategies.quantizer as qz
+""",
+}
 
 OBSERVERS = (
     *("MinMaxObserver", "HistogramObserver", "MovingAverageMinMaxObserver", "PlaceholderObserver"),
@@ -58,12 +71,12 @@ def export(model):
 
 def annotation_imports(case: Case) -> str:
     """Return the imports that the annotations of a case need."""
-    return _IMPORTS if case.profile == PT2E else ""
+    return _IMPORTS.get(case.profile, "")
 
 
 def annotation_source(case: Case) -> str:
     """Return the functions that export a model and that annotate its graph, as far as the case needs them."""
-    if case.profile != PT2E:
+    if case.profile not in (PT2E, FX):
         return _EXPORT
     if case.quantizer:
         return _quantized(case) + _EXPORT
@@ -106,11 +119,13 @@ def _note_lines(note: Annotation) -> list[str]:
     pairs = (f"{_node(name)}: {_spec_source(spec)}" for name, spec in note.inputs)
     flags = "" if note.allows_sharing else ", allow_implicit_sharing=False"
     node = _node(note.node)
+    reuses = f'{node}.meta["quantization_annotation"]._reuse_input_obs_or_fq = {note.reuses}'
     return [
         f'{node}.meta["quantization_annotation"] = qz.QuantizationAnnotation(',
         f"    input_qspec_map={{{', '.join(pairs)}}},",
         f"    output_qspec={_spec_source(note.output)}{flags},",
         ")",
+        *([reuses] if note.reuses is not None else ()),
     ]
 
 

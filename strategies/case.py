@@ -211,16 +211,20 @@ class QSpec:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized."""
+    """What a quantizer has written on a node: how its inputs, by name, and its output are quantized.
+
+    ``reuses`` says whether its inputs have no observers of their own; None leaves that unsaid.
+    """
 
     node: str
     inputs: tuple[tuple[str, QSpec | None], ...] = ()
     output: QSpec | None = None
     allows_sharing: bool = True
+    reuses: bool | None = None
 
 
-PROFILES = ("", "annotations-pt2e", "quantizer", "backend-config")
-"""What can tell how a model is quantized: qconfigs alone; annotations; what is brought to annotate, or to configure."""
+PROFILES = ("", "annotations-pt2e", "annotations-fx", "quantizer", "backend-config")
+"""What can tell how a model is quantized: qconfigs; annotations, alone or beside qconfigs; what is brought."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +246,8 @@ class Case:
     torch has, or a pair of equalization observers; ``has_values`` stores in each
     node what it gives; ``device`` is where the model is: ``cpu``, ``meta``, or
     ``mixed`` (on the CPU, with one more parameter that is not).  ``profile`` is
-    ``annotations-pt2e`` for an annotated graph; ``annotations`` are those on it, and
+    ``annotations-pt2e`` for an annotated graph, ``annotations-fx`` for an annotated
+    model with qconfigs; ``annotations`` are those on it, and
     with ``exported``, the graph is an exported one, which a shipped ``quantizer`` may
     have annotated in place of them.  It is ``quantizer`` where a
     quantizer is to annotate the graph, and ``backend-config`` where a config is brought.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .annotations_source import FX
 from .case import Annotation, Case, Key, QSpec
 
 ANNOTATED_FEATURES: dict[str, str] = {
@@ -26,6 +27,10 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "open spec": "a spec without a range or a scheme",
     "read by keyword": "an annotated call that is spelled with keywords",
     "exported graph": "a graph of torch.export",
+    "annotated model": "annotations beside qconfigs",
+    "shared with what is not annotated": "in a model with qconfigs, a spec that is shared with a place without one",
+    "inputs' observers reused": "an annotation by which the inputs have no observers of their own",
+    "nothing said of reuse": "an annotation of a model that lacks the flag by which inputs' observers are reused",
     "shipped quantizer": "annotations of one of torchao's quantizers",
 }
 """All features of annotated cases, each with what it means."""
@@ -39,13 +44,14 @@ def annotated_features(case: Case) -> list[str]:
         specs |= {(note.node,): note.output} if note.output else {}
     asked = {key: spec for key, spec in specs.items() if spec is not None}
     found = {"exported graph"} if case.exported else set()
+    found |= {"annotated model"} if case.profile == FX else set()
     found |= {"shipped quantizer"} if case.quantizer else set()
     found |= {"None for an input"} if None in specs.values() else set()
     for note in case.annotations:
-        found |= _of_note(note)
+        found |= _of_note(note, case.profile)
     for key, spec in asked.items():
         found |= {"annotated edge" if len(key) > 1 else "annotated output"}
-        found |= _of_spec(spec) | _of_keys(key, spec, asked)
+        found |= _of_spec(spec) | _of_keys(key, spec, asked, case.profile)
     tensors = [(key[0], spec) for key, spec in asked.items() if spec.kind == "plain"]
     found |= {"same spec on one value"} if len(set(tensors)) < len(tensors) else set()
     if any(call.spelling == "keyword" for call in case.calls):
@@ -53,9 +59,14 @@ def annotated_features(case: Case) -> list[str]:
     return [name for name in ANNOTATED_FEATURES if name in found]
 
 
-def _of_note(note: Annotation) -> set[str]:
+def _of_note(note: Annotation, profile: str) -> set[str]:
     """Return the features of one annotation as a whole."""
-    told = {"annotated return": note.node == "output", "no sharing allowed": not note.allows_sharing}
+    told = {
+        "annotated return": note.node == "output",
+        "no sharing allowed": not note.allows_sharing,
+        "inputs' observers reused": note.reuses is True,
+        "nothing said of reuse": profile == FX and note.reuses is None,
+    }
     return {name for name, has in told.items() if has}
 
 
@@ -72,7 +83,7 @@ def _of_spec(spec: QSpec) -> set[str]:
     return {name for name, has in told.items() if has}
 
 
-def _of_keys(key: Key, spec: QSpec, asked: dict[Key, QSpec]) -> set[str]:
+def _of_keys(key: Key, spec: QSpec, asked: dict[Key, QSpec], profile: str) -> set[str]:
     """Return the features of what a spec is shared with, or derived from."""
     order = list(asked)
     found = set()
@@ -83,7 +94,8 @@ def _of_keys(key: Key, spec: QSpec, asked: dict[Key, QSpec]) -> set[str]:
             continue
         found.add("shared with an edge" if len(other) > 1 else "shared with a value")
         found |= {"shared with what comes later"} if later else set()
-        found |= {"shared with nothing"} if other not in asked else set()
+        unspoken = "shared with what is not annotated" if profile == FX else "shared with nothing"
+        found |= {unspoken} if other not in asked else set()
         found |= {"shared in a circle"} if other == key else set()
         found |= {"chain of sharing"} if other in asked and asked[other].kind == "shared" else set()
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .annotations_source import FX
 from .brought import BACKEND_CONFIG, QUANTIZER
 from .case import Case
 from .source import definitions
@@ -107,10 +108,17 @@ model = torch.fx.GraphModule(float_model, QuantizationTracer([], []).trace(float
     store_values(model)"""
 
 
+def _written_on_nodes(case: Case) -> str:
+    """Return the calls that write what a case has on the nodes of its graph."""
+    values = "\n    store_values(model)" if case.has_values else ""
+    return values + ("\n    annotate(model)" if case.profile == FX else "")
+
+
 def script(case: Case) -> str:
     """Return a Python file that builds the case's model and calls torch's `prepare` on it, or torchao's.
 
-    It imports torch and, for an annotated graph, torchao, and nothing else.
+    It imports torch and, for an annotated graph, torchao, and nothing else; for an annotated model with qconfigs
+    this package, where torch has no classes of annotations.
 
     Raises
     ------
@@ -131,5 +139,5 @@ def script(case: Case) -> str:
     more = "\n        _equalization_config=make_equalization()," if case.equalization else ""
     more += "\n        is_standalone_module=is_standalone_module," if case.is_standalone else ""
     main = main.replace("TRACER", "make_tracer()" if case.declared else "QuantizationTracer([], [])")
-    main = main.replace("MORE", more).replace("VALUES", "\n    store_values(model)" if case.has_values else "")
+    main = main.replace("MORE", more).replace("VALUES", _written_on_nodes(case))
     return f'"""Case {case.digest}."""\n\n{body}\n{main}'

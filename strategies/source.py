@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .annotations_source import annotation_imports, annotation_source
+from .annotations_source import FX, annotation_imports, annotation_source
 from .case import PROFILES, Case, CaseError, Operand, Tree, operand_values, tree_values
 from .configs_source import backend_lines, custom_config_source, equalization_lines, mapping_lines
 from .declared_source import check_declared, config_lines, own_classes, own_functions, preparations
@@ -95,8 +95,13 @@ def definitions(case: Case) -> str:
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
     values = _VALUES if case.has_values and case.has_qconfigs else ""
-    notes = "" if case.has_qconfigs else annotation_source(case)
+    notes = annotation_source(case) if _is_annotated(case) else ""
     return "\n".join([*_leading(case, body), fold, *hooks, body]) + values + notes
+
+
+def _is_annotated(case: Case) -> bool:
+    """Whether annotations say how the model is quantized, alone or beside qconfigs."""
+    return case.profile == FX or not case.has_qconfigs
 
 
 def _configs(case: Case) -> list[str]:
@@ -126,7 +131,7 @@ def _function(name: str, body: list[str]) -> list[str]:
 def _leading(case: Case, body: str) -> list[str]:
     """Return the imports, those that a few need included, and the classes that a body names."""
     imports = PREAMBLE + ("from torch._subclasses import FakeTensorMode\n" if case.has_values else "")
-    imports += "" if case.has_qconfigs else annotation_imports(case)
+    imports += annotation_imports(case) if _is_annotated(case) else ""
     own = own_classes(body)
     return [imports, own] if own else [imports]
 

@@ -26,7 +26,7 @@ from dataclasses import replace
 import torch
 
 from observance.conformance import corpus
-from observance.conformance.claims import PT2E, Claims
+from observance.conformance.claims import FX, PT2E, Claims
 from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
 from observance.conformance.deviations.pin import import_rules
@@ -43,8 +43,11 @@ from .history import REPORTS
 from .saboteurs import SABOTEURS
 from .test_saboteurs import honest, judge_of
 
-SIZE, PLAIN, ANNOTATED = 1_500, 400, 300
-"""How many cases with qconfigs the corpus has, how many of them at least everybody claims; how many are annotated."""
+SIZE, PLAIN = 1_500, 400
+"""How many cases with qconfigs alone the corpus has, and how many of them at least everybody claims."""
+
+ANNOTATED = {PT2E: 300, FX: 200}
+"""How many annotated cases it has, by profile."""
 
 LEAST = 40
 """How often each feature and each operator is met, if what is drawn has it as often."""
@@ -65,7 +68,11 @@ SEEN = {name for name in SABOTEURS if not RULES[name].own}
 def pool() -> list[Case]:
     """Return the cases to choose from, each once, in the order of drawing."""
     plain = [*honest("").corpus, *Judge(resolve("reference"), DRAWN, start=SEED).corpus]
-    annotated = [*honest(PT2E).corpus, *Judge(resolve("reference", PT2E), ANNOTATED_DRAWN, start=SEED).corpus]
+    annotated = [
+        case
+        for profile in ANNOTATED
+        for case in (*honest(profile).corpus, *Judge(resolve("reference", profile), ANNOTATED_DRAWN, start=SEED).corpus)
+    ]
     return list(dict.fromkeys([*plain, *annotated]))
 
 
@@ -74,9 +81,9 @@ def is_plain(case: Case) -> bool:
     return is_claimed(case, replace(resolve("reference"), claims=NARROW))
 
 
-def is_annotated(case: Case) -> bool:
-    """Whether a case has an annotated graph."""
-    return bool(case.profile)
+def of_profile(profile: str, cases: Iterable[Case]) -> Iterator[Case]:
+    """Yield those of some cases that are of a profile."""
+    return (case for case in cases if case.profile == profile)
 
 
 def telling(cases: Sequence[Case], rules: Iterable[str]) -> dict[Case, list[str]]:
@@ -162,8 +169,9 @@ def made() -> list[Entry]:
     told = telling([*known(), *drawn], SEEN)
     cases = list(dict.fromkeys([*told, *known()]))
     cases += chosen(plain, cases, len(cases) + PLAIN)
-    cases += chosen(filter(is_annotated, drawn), cases, len(cases) + ANNOTATED)
-    cases += chosen(itertools.filterfalse(is_annotated, drawn), cases, SIZE + ANNOTATED)
+    for profile, size in ANNOTATED.items():
+        cases += chosen(of_profile(profile, drawn), cases, len(cases) + size)
+    cases += chosen(of_profile("", drawn), cases, SIZE + sum(ANNOTATED.values()))
     return [Entry(case, tuple(told.get(case, ()))) for case in cases]
 
 
@@ -174,8 +182,10 @@ def extended(entries: Sequence[Entry]) -> list[Entry]:
     told = telling([*recorded, *known(), *drawn], lacking) if lacking else {}
     kept = [replace(entry, tells=(*entry.tells, *told.pop(entry.case, ()))) for entry in entries]
     new = [*(Entry(case, tuple(rules)) for case, rules in told.items()), *kept]
-    annotated = [entry.case for entry in new if entry.case.profile]
-    return [*new, *(Entry(case, ()) for case in chosen(filter(is_annotated, drawn), annotated, ANNOTATED))]
+    for profile, size in ANNOTATED.items():
+        annotated = [entry.case for entry in new if entry.case.profile == profile]
+        new += [Entry(case, ()) for case in chosen(of_profile(profile, drawn), annotated, size)]
+    return new
 
 
 def main(arguments: Sequence[str]) -> None:

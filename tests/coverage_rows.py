@@ -319,10 +319,11 @@ ROWS = (
     _row(
         "I5",
         "inputs and outputs where they are annotated, and nowhere else",
-        "annotations.place annotations.place_input annotations.place_output",
+        "annotations.place annotations.place_input annotations.place_output "
+        "annotated.input_spec annotated.reuses_input",
         "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
-        "shipped quantizer",
-        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16",
+        "shipped quantizer, inputs' observers reused, nothing said of reuse",
+        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18",
     ),
     _row(
         "I6",
@@ -344,6 +345,13 @@ ROWS = (
         "backends.judge patterns.find",
         FIXED_CASES,
         " ".join(f"CONFIGS-{number}" for number in range(1, 8)),
+    ),
+    _row(
+        "I9",
+        "annotations in the place of qconfigs, where these are served (torch up to 2.6)",
+        "annotated.read annotated.with_output annotated.settle annotated.share annotated.derive",
+        "annotated model, shared with what is not annotated",
+        "ANNOTATIONS-17 ANNOTATIONS-19",
     ),
     # J. What must hold whatever the input
     _row(

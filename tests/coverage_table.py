@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import observance.reference
-from observance.conformance.claims import PT2E
+from observance.conformance.claims import FX, PT2E
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
@@ -38,7 +38,8 @@ _HEAD = """\
 
 Each row is one capability of `prepare`. It is covered when the reference implements it, the strategies reach it, a rule
 states it, and a saboteur (the reference with one decision made wrongly) is caught by that rule. The rows of chapter I
-are about annotated graphs, which are drawn by themselves: their reach is counted in {annotated} cases.
+are about annotated graphs, which are drawn by themselves, in two profiles: their reach is counted in {annotated} cases
+of each.
 
 *Reference* names functions of `reference/`; *reach* says in how many of {cases} drawn cases a feature is; *rules* are
 those of the [rule book](rules.md), of which `PLACEMENT-5` compares every case with the reference, edge by edge;
@@ -57,8 +58,10 @@ def counts() -> Counter[str]:
     drawn = Judge(resolve("reference"), CASES).corpus
     found = Counter(name for case in drawn for name in features(case))
     found[EVERY_CASE] = len(drawn)
-    annotated = Judge(resolve("reference", PT2E), ANNOTATED_CASES).corpus
-    return found + Counter(name for case in annotated for name in annotated_features(case))
+    for profile in (PT2E, FX):
+        annotated = Judge(resolve("reference", profile), ANNOTATED_CASES).corpus
+        found.update(name for case in annotated for name in annotated_features(case))
+    return found
 
 
 def problems(row: Row) -> list[str]:

@@ -120,8 +120,19 @@ def test_a_file_that_holds_no_case_is_one_sentence(suite: Suite, text: str) -> N
 
 def test_a_case_that_the_implementation_is_not_called_with_is_one_sentence(suite: Suite) -> None:
     write("case.json", load("torchao").entry("dicts-passed-by").pinned.to_json())
-    said = "the case has an annotated graph, and reference is called with others; choose another --impl."
+    said = "the case has an annotated graph, and reference is called with others; choose another --impl or --profile."
     assert refusal(suite("--impl=reference", "--case=case.json")) == said
+
+
+def test_a_torch_that_obeys_no_annotations_is_one_sentence(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.__version__", "2.7.0")
+    said = "The `prepare` of torch 2.7.0 obeys no annotations: judge that of torch 2.5 or 2.6, or torchao's with"
+    assert refusal(suite("--impl=torch", "--profile=annotations-fx")) == f"{said} --impl=torchao."
+
+
+def test_annotated_models_are_judged_in_their_profile(suite: Suite) -> None:
+    run = suite("--impl=reference", "--profile=annotations-fx", "--rule=ANNOTATIONS-13")
+    assert run.code == 0, run.output
 
 
 def test_a_case_file_in_another_encoding_is_one_sentence(suite: Suite) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from observance.conformance.brought import Configuring, Quantizing
-from observance.conformance.claims import BACKEND_CONFIG, PT2E, QUANTIZER, Claims
+from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E, QUANTIZER, Claims
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.judge import Judge
@@ -25,7 +25,7 @@ import_rules()
 SOUND: dict[str, Callable[..., Any]] = {QUANTIZER: Sound, BACKEND_CONFIG: sound}
 """What is brought, and breaks no rule."""
 
-CASES = {"": 1_500, PT2E: 400, QUANTIZER: 120, BACKEND_CONFIG: 400}
+CASES = {"": 1_500, PT2E: 400, FX: 400, QUANTIZER: 120, BACKEND_CONFIG: 400}
 """How many cases a saboteur of each profile meets at most."""
 
 
@@ -47,7 +47,7 @@ def brought(name: str, profile: str, make: Callable[..., Any]) -> Implementation
 
 def judge_of(rule: str) -> Judge:
     """Return a judge of the saboteur of a rule."""
-    profile = next(iter(RULES[rule].profiles))
+    profile = next(profile for profile in CASES if profile in RULES[rule].profiles)
     made = brought("saboteur", profile, BROUGHT[rule]) if rule in BROUGHT else None
     judge = Judge(made or varied("saboteur", SABOTEURS[rule], profile), CASES[profile], start=1)
     judge.corpus = honest(profile).corpus

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from observance.conformance.claims import FX
 from observance.conformance.command import cli
 from observance.conformance.evidence import folder, verify
 from observance.conformance.evidence.document import concluded
@@ -317,3 +318,12 @@ def test_a_status_is_what_the_verdicts_amount_to() -> None:
     void = copy.deepcopy(CERTIFIED)
     void["waivers"][0]["state"] = "no longer holds"
     assert concluded(void)["reasons"] == ["the known deviation nothing-dynamic no longer holds"]
+
+
+def test_what_was_run_in_a_profile_is_run_again_in_it() -> None:
+    plain = copy.deepcopy(CERTIFIED)
+    plain["run"] |= {"register": None, "known_failures": None}
+    made = plain | {"run": plain["run"] | {"profile": FX}}
+    jsonschema.validate(made, folder.schema_text("certificate.schema.json"))
+    how = verify.Rerun("acme")
+    assert set(verify.options_of(made, how)) - set(verify.options_of(plain, how)) == {f"--profile={FX}"}

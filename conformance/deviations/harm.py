@@ -41,6 +41,9 @@ HARMS = (
                 "unobserved-outputs-in-silence",
             ),
             *("absent-observer-shared", "dicts-passed-by", "axis-of-fake-quantizers-lost"),
+            *("replaced-observers-shared", "shared-edges-merged", "shared-observers-believed-as-asked"),
+            *("annotated-outputs-believed", "annotated-float-outputs-never-observed"),
+            "annotated-axis-of-fake-quantizers-lost",
         ),
     ),
     Harm(
@@ -55,7 +58,8 @@ HARMS = (
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
             *("constraints-on-meta-fail", "swapped-modules-on-two-devices"),
             *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
-            "tuples-observed",
+            *("tuples-observed", "annotations-without-a-flag-fail", "annotated-models-look-back-alone"),
+            *("observed-values-have-no-edges", "annotated-open-settings-override", "annotated-sizes-observed"),
         ),
     ),
     Harm(
@@ -66,6 +70,7 @@ HARMS = (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
             *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
             *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
+            "annotated-returns-observed-by-qconfig",
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),
             *(
                 "branches-of-what-has-a-qconfig",
@@ -82,7 +87,7 @@ HARMS = (
         (
             *("indexes-of-nothing-ignored", "training-by-truth", "meta-beside-cpu", "refused-half-way"),
             *("custom-modules-refused-late", "configs-not-looked-at", "qconfigs-not-looked-at"),
-            *("assertion-without-words", "annotations-refused-half-way"),
+            *("assertion-without-words", "annotations-refused-half-way", "annotated-models-refused-half-way"),
         ),
     ),
     Harm(

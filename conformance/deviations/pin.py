@@ -1,6 +1,6 @@
 """Find the smallest case of each known deviation and pin it: a maintainer's tool.
 
-    python -m observance.conformance.deviations.pin torch [ID ...]
+    python -m observance.conformance.deviations.pin torch [ID ...] [--profile=annotations-fx]
 
 For every entry (or those named) it draws cases until one shows the deviation,
 shrinks it, writes it to the entry's folder, and prints the rules that it breaks.
@@ -12,6 +12,7 @@ import importlib
 import pkgutil
 import sys
 import warnings
+from collections.abc import Sequence
 
 import torch
 from hypothesis import HealthCheck, Phase, find, settings
@@ -25,8 +26,8 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge, reference_with
 from observance.conformance.outcomes import run
 from observance.conformance.rules import RULES
-from observance.strategies import Case, cases
-from observance.strategies.annotations import annotated_cases
+from observance.strategies import Case
+from observance.strategies.profiles import drawn_in
 
 _EXAMPLES = 6000
 
@@ -34,7 +35,7 @@ _TELLING = {
     "": ("PLACEMENT-5", "PLACEMENT-13", "ENTRY-1"),
     PT2E: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
 }
-"""The rules that tell most of what can differ, by profile."""
+"""The rules that tell most of what can differ, by profile; where there are none, those that the entry names."""
 
 
 def import_rules() -> None:
@@ -47,9 +48,9 @@ def import_rules() -> None:
 class Pinner:
     """Looks for the smallest case of one deviation of an implementation."""
 
-    def __init__(self, register: Register, entry: Deviation, implementation: str) -> None:
-        self.judge = Judge(resolve(implementation), 1, register.without(entry))
-        self.profile = self.judge.profile
+    def __init__(self, register: Register, entry: Deviation, implementation: str, profile: str) -> None:
+        self.judge = Judge(resolve(implementation, profile), 1, register.without(entry))
+        self.profile, self.entry = self.judge.profile, entry
         self.full = reference_with(register, self.profile)
         self.others = reference_with(register.without(entry), self.profile)
 
@@ -61,22 +62,22 @@ class Pinner:
                 return False
         elif not differences(narrow, wide):
             return False
-        return any(self.judge.unexplained(RULES[name], case) for name in _TELLING[self.profile])
+        return any(self.judge.unexplained(RULES[name], case) for name in _TELLING.get(self.profile, self.entry.rules))
 
     def broken_rules(self, case: Case) -> list[str]:
         """Return the rules that the case breaks for want of this entry."""
         return [name for name, rule in RULES.items() if rule.is_for(case) and self.judge.unexplained(rule, case)]
 
 
-def pin(register: Register, entry: Deviation, implementation: str) -> None:
+def pin(register: Register, entry: Deviation, implementation: str, profile: str) -> None:
     """Find, write and print the smallest case of one entry."""
-    pinner = Pinner(register, entry, implementation)
+    pinner = Pinner(register, entry, implementation, profile)
     if (entry.folder / f"{entry.id}.json").exists() and entry.pinned.written:
         print(f"{entry.id}: written by hand, breaks {pinner.broken_rules(entry.pinned)}", flush=True)
         return
     try:
         case = find(
-            annotated_cases(max_calls=3) if pinner.profile else cases(max_calls=4),
+            drawn_in(pinner.profile, max_calls=3 if pinner.profile else 4),
             pinner.shows,
             settings=settings(
                 max_examples=_EXAMPLES,
@@ -94,16 +95,22 @@ def pin(register: Register, entry: Deviation, implementation: str) -> None:
     print(f"{entry.id}: {len(case.calls)} calls, breaks {pinner.broken_rules(case)}", flush=True)
 
 
+def read_profile(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the profile that the arguments of a tool name, or the usual one, and the other arguments."""
+    given = [text.removeprefix("--profile=") for text in arguments if text.startswith("--profile=")]
+    return "".join(given[:1]), [text for text in arguments if not text.startswith("--profile=")]
+
+
 def main(arguments: list[str]) -> None:
     """Pin the entries of a register, all or those that are named."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     import_rules()
-    name, *wanted = arguments
-    register = load(name).active()
+    profile, (name, *wanted) = read_profile(arguments)
+    register = load(name).active().within(profile)
     for entry in register.entries:
         if not wanted or entry.id in wanted:
-            pin(register, entry, name)
+            pin(register, entry, name, profile)
 
 
 if __name__ == "__main__":

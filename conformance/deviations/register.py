@@ -94,6 +94,10 @@ class Register:
         """Return the register with the entries that the installed release of its library has."""
         return self.at(importlib.metadata.version(self.library))
 
+    def within(self, profile: str) -> Register:
+        """Return the register with the entries that matter in a profile: those of qconfigs alone, and its own."""
+        return replace(self, entries=tuple(e for e in self.entries if e.pinned.profile in ("", profile)))
+
     def entry(self, name: str) -> Deviation:
         """Return the entry with an id."""
         return next(entry for entry in self.entries if entry.id == name)

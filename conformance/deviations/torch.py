@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import torch_annotations as annotated
 from . import torch_declared as declared
 from . import torch_devices as devices
 from . import torch_equalization as equalization
@@ -332,5 +333,6 @@ REGISTER = Register(
         *equalization.ENTRIES,
         *declared.ENTRIES,
         *devices.ENTRIES,
+        *annotated.ENTRIES,
     ),
 )

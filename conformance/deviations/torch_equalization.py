@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.ao.quantization import ObserverBase, PlaceholderObserver, QConfig
+from torch.ao.quantization.backend_config import ObservationType
 from torch.fx import Node
 
 from observance.conformance.variants import Change
-from observance.reference import backends, dtypes, equalization, patterns
+from observance.reference import backends, dtypes, equalization
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan, Slot
@@ -100,7 +101,8 @@ def _looks_again(
     nodes = [node for node in match.nodes if assigned.get(node) is not None]
     if not backends.judge(match, ask, reader).supported:
         return chosen
-    return dict.fromkeys(nodes, Quantized(match, ask, patterns.observation_type(match, known)))
+    # That it shares with its inputs is forgotten with its qconfig.
+    return dict.fromkeys(nodes, Quantized(match, ask, ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT))
 
 
 SECOND_LOOK = (Change("prepare.select", _looks_again),)

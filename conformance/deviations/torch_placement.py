@@ -10,6 +10,7 @@ from torch.fx import Node
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
+from observance.reference.annotations import KEY
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Extra, Match
 from observance.reference.plan import Plan
@@ -158,7 +159,7 @@ def _stumbles(original: Decision, graph: Any, passes_on: Any) -> Any:
 
 def _resets_inputs(original: Decision, site: Site) -> None:
     """Forget that a graph input is quantized if a pattern that stays float has swallowed it."""
-    floating = [match for match in site.matches.values() if match.last not in site.quantized and not _is_open(match)]
+    floating = [match for match in site.matches.values() if match.last not in site.quantized and not is_open(match)]
     lost = site.quantized_inputs.intersection(node for match in floating for node in match.nodes)
     site.quantized_inputs -= lost
     site.elsewhere = {value: dtype for value, dtype in site.elsewhere.items() if value not in lost}
@@ -182,7 +183,7 @@ def _flattens(original: Decision, tree: Any) -> Any:
 def _forgets_masks(original: Decision, graph: Any, matches: Mapping[Node, Match], shapes: Any) -> Any:
     """Forget what is known of a mask where its own operator stays float."""
     values = original(graph, matches, shapes)
-    lost = {node for node in values.never if node in matches and not _is_open(matches[node])}
+    lost = {node for node in values.never if node in matches and not is_open(matches[node])}
     return _Forgetful(shapes, values.never - lost, frozenset(lost))
 
 
@@ -204,12 +205,14 @@ def _asks_nothing_where_marked(
     original: Decision, site: Site, operand: Operand, spec: Spec | None, quantized: Quantized
 ) -> Any:
     """Leave the activations of an operator float whose own output is known to be a mask or a size."""
-    if operand.node in site.values.never and dtypes.role(operand, site.positions) == "activation":
+    annotated = KEY in operand.node.meta  # which takes the place of all that its operator asks for
+    marked = operand.node in site.values.never and not annotated
+    if marked and dtypes.role(operand, site.positions) == "activation":
         return f"{operand.node.name} gives a mask or a size"
     return original(site, operand, spec, quantized)
 
 
-def _is_open(match: Match) -> bool:
+def is_open(match: Match) -> bool:
     """Whether a backend takes any dtype for input and output of a pattern."""
     return any(c.input_dtype is None and c.output_dtype is None for c in match.config.dtype_configs)
 

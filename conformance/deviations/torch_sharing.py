@@ -92,13 +92,17 @@ def _source(site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_
 def _outside_directly(original: Decision, site: Site, match: Match) -> bool:
     """Know a quantized graph input only where it is the first argument, and then share nothing."""
     first = _first_input(site, match)
-    return first is not None and first in site.quantized_inputs
+    return first is not None and first in site.quantized_inputs and _gives_bytes(site, match)
 
 
 def _outside_unless_observed(original: Decision, site: Site, match: Match) -> bool:
     """Take every graph input that is the first argument, and is not observed, for one that is quantized already."""
-    gives_bytes = site.quantized[match.last].ask.output_dtype in (torch.quint8, torch.uint8)
-    return bool(original(site, match)) or (gives_bytes and _first_input(site, match) is not None)
+    return bool(original(site, match)) or (_gives_bytes(site, match) and _first_input(site, match) is not None)
+
+
+def _gives_bytes(site: Site, match: Match) -> bool:
+    """Whether a pattern's output is to be unsigned bytes: of others, torch never thinks that they are outside."""
+    return site.quantized[match.last].ask.output_dtype in (torch.quint8, torch.uint8)
 
 
 def _first_input(site: Site, match: Match) -> Node | None:

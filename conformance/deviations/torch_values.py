@@ -9,6 +9,7 @@ from typing import Any
 from torch.fx import Graph, Node
 
 from observance.conformance.variants import Change
+from observance.reference.annotations import KEY
 from observance.reference.dtypes import Values
 from observance.reference.graphs import Operand
 from observance.reference.patterns import Match
@@ -108,9 +109,16 @@ def _travels_by_position(original: Decision, graph: Graph, passes_on: Any) -> An
 
 
 def _asks_for_nothing(original: Decision, site: Site, operand: Operand, *rest: Any) -> Any:
-    """Leave the inputs of a pattern float whose root counts as no tensor, though the pattern gives one."""
+    """Leave the inputs of a pattern float whose root counts as no tensor, though the pattern gives one.
+
+    An annotation takes the place of that as well.
+    """
     node = operand.node
-    if not site.values.is_tensor(node) and holds_no_tensor_or_input(node, known_in_order(node.graph)):
+    if (
+        KEY not in node.meta
+        and not site.values.is_tensor(node)
+        and holds_no_tensor_or_input(node, known_in_order(node.graph))
+    ):
         return f"{node.name} reads no tensor"
     return original(site, operand, *rest)
 

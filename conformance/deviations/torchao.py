@@ -143,14 +143,14 @@ def _passes_dicts_by(original: Decision, placing: Placing, operand: Operand) -> 
     original(placing, operand)
 
 
-def _knows_channels_by_name(original: Decision, constructor: Any) -> bool:
+def knows_channels_by_name(original: Decision, constructor: Any) -> bool:
     """Pass the axis on to a class whose own name says that it looks at channels."""
     while hasattr(constructor, "p"):
         constructor = constructor.p.func
     return "PerChannel" in getattr(constructor, "__name__", "")
 
 
-def _gives_none(original: Decision, spec: Any) -> dict[str, Any]:
+def gives_none(original: Decision, spec: Any) -> dict[str, Any]:
     """Pass what a spec leaves open as None, over what its constructor has."""
     return {name: getattr(spec, name) for name in type(spec).__dataclass_fields__}
 
@@ -258,7 +258,7 @@ REGISTER = Register(
             "the axis is passed on if the name of the class has PerChannel in it, so a fake quantizer with an observer "
             "of channels looks along axis 0 whatever the spec says",
             "QuantizationSpec.ch_axis: how to quantize a tensor",
-            (Change("qspecs.looks_at_channels", _knows_channels_by_name),),
+            (Change("qspecs.looks_at_channels", knows_channels_by_name),),
             first="0.18",
         ),
         Deviation(
@@ -267,7 +267,7 @@ REGISTER = Register(
             "what a spec leaves open is passed as None over what its constructor has, so a qscheme that this was given "
             "is lost, and most observers refuse None",
             "QuantizationSpec: qscheme: Optional[torch.qscheme] = None; 'we can attach some custom args'",
-            (Change("qspecs.given", _gives_none),),
+            (Change("qspecs.given", gives_none),),
             first="0.18",
         ),
         Deviation(

@@ -124,7 +124,11 @@ def document(
     speaking = (rule for rule in in_order(RULES.values()) if judge.profile in rule.profiles)
     asked = [rule for rule in speaking if rule.level == MUST or run["level"] != "must"]
     untested = {DEVIATION: LENT if is_lent else MISSING, KNOWN: MISSING}
-    states = {(w["kind"], w["id"]): untested[w["kind"]] for w in waivers_of(judge)} | dict(waivers)
+    states = {(w["kind"], w["id"]): untested[w["kind"]] for w in waivers_of(judge)}
+    # What is known of another profile excuses here, and is not demanded.
+    entries = judge.register.entries if judge.register else ()
+    states |= {(DEVIATION, entry.id): LENT for entry in entries if entry.pinned.profile != judge.profile}
+    states |= dict(waivers)
     made = {
         "format": FORMAT,
         "version": VERSION,

@@ -87,6 +87,7 @@ def _identity(shard: Plain) -> Plain:
         "the suite": shard["suite"],
         "the implementation": shard["implementation"],
         "the releases": environment,
+        "the profile": shard["run"].get("profile"),
         "the level": shard["run"]["level"],
         "the register": shard["run"]["register"],
         "the cases": shard["cases"],

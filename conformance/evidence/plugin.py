@@ -210,6 +210,7 @@ class Certifier(Keeper):
         option = session.config.getoption
         return {
             "spec": next(option(name) for name in plugin.SUBJECTS if option(name)),
+            **({"profile": option("--profile")} if option("--profile") else {}),
             "level": option("--level"),
             "register": register_of(session.config),
             "known_failures": _file(option("--known-failures")),

@@ -101,7 +101,8 @@ def problems_here(made: Plain, spec: str) -> Iterator[str]:
         yield f"the suite was observance {printable(made['suite']['version'])} with other files than here"
     if made["cases"]["recorded_digest"] != corpus.digest():
         yield "the recorded corpus was another one than here"
-    found = identity.implementation(resolve_as(made["implementation"]["shape"], spec), spec)
+    judged = resolve_as(made["implementation"]["shape"], spec, made["run"].get("profile", ""))
+    found = identity.implementation(judged, spec)
     for name in ("name", "version", "shape", "features", "torch"):
         if found[name] != made["implementation"][name]:
             yield f"the implementation's {name} was {made['implementation'][name]!r}, and is {found[name]!r} here"
@@ -166,6 +167,8 @@ def options_of(made: Plain, how: Rerun) -> list[str]:
         f"--draw-seed={cases['seed']}",
     ]
     options.append(f"--cases={cases['fresh_wanted']}")
+    if "profile" in run:
+        options.append(f"--profile={run['profile']}")
     if run["shard"]:
         options.append(f"--shard={run['shard']['number']}/{run['shard']['of']}")
     options += _excuses("--known-failures", run["known_failures"], how.known_failures)

@@ -7,8 +7,10 @@ from typing import Any
 from torch.fx import Node
 
 from observance.conformance.deviations import torchao
-from observance.reference import annotations
+from observance.reference import annotations, dtypes, patterns
+from observance.reference.annotations import KEY
 from observance.reference.qspecs import kind_of
+from observance.reference.site import Quantized
 
 from .registry import SABOTEURS, Saboteur, breaks
 
@@ -122,3 +124,25 @@ def the_callback_comes_too_late(original: Saboteur, *args: Any, obs_or_fq_callba
     if obs_or_fq_callback is not None:
         obs_or_fq_callback(model, annotations.make(asked, annotations.share(asked), is_qat))
     return prepared
+
+
+@breaks("ANNOTATIONS-17", "annotated.input_spec")
+def what_is_left_out_is_asked_of_the_qconfig(original: Saboteur, site: Any, operand: Any, quantized: Any) -> Any:
+    """Ask a node's qconfig for the inputs of which its annotation says nothing."""
+    return original(site, operand, quantized) or dtypes.spec_for(operand, quantized.ask, site.positions)
+
+
+@breaks("ANNOTATIONS-18", "annotated.reuses_input")
+def nothing_is_reused(original: Saboteur, site: Any, node: Any, quantized: Any) -> bool:
+    """Give every input an observer of its own, whatever the annotation says."""
+    return bool(quantized.ask.reuse)
+
+
+@breaks("ANNOTATIONS-19", "prepare.select")
+def what_is_annotated_is_quantized(original: Saboteur, result: Any, match: Any, assigned: Any, *rest: Any) -> Any:
+    """Quantize an annotated pattern that the backend does not support with its qconfig."""
+    chosen = original(result, match, assigned, *rest)
+    if chosen or KEY not in match.last.meta or any(assigned[node] is None for node in match.nodes):
+        return chosen
+    observation = patterns.observation_type(match, rest[0])
+    return dict.fromkeys(match.nodes, Quantized(match, dtypes.ask_of(assigned[match.last]), observation))
