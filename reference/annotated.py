@@ -186,7 +186,10 @@ def derive(site: Site) -> dict[Slot, list[Slot]]:
         If one is derived from itself (ANNOTATIONS-12).
     """
     leader, notes = site.groups.leader, site.notes
-    derived = {slot: where for where, slot in notes.slots.items() if kind_of(notes.asked[where]) == "derived"}
+    derived: dict[Slot, Place] = {}
+    for where, slot in notes.slots.items():
+        if kind_of(notes.asked[where]) == "derived":
+            derived.setdefault(slot, where)  # of several places the first decides, as everywhere
     sources = {
         slot: [leader(slot_at(site, other)) for other in notes.asked[where].derived_from]
         for slot, where in derived.items()
