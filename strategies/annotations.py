@@ -25,7 +25,7 @@ from .arguments import build
 from .case import Annotation, Case, Key, Mapping, Observer, QSpec
 from .cases import spared
 from .features_annotations import annotated_features
-from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
+from .graphs import OUTPUTS, DrawnGraph, Manner, descriptors, resolve_graph, resolve_output
 from .observers import observer
 from .operators import OPERATORS
 from .quantizers import SHIPPED
@@ -138,7 +138,7 @@ _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 _QUANTIZERS = st.sampled_from(("",) * 30 * len(SHIPPED) + tuple(SHIPPED))
 """Draws which shipped quantizer annotates the graph, if one does."""
 
-PLAINEST = ("linear", (0, 0, 0, 0), Manner())
+_PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
 _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 """Draws whether no annotation allows implicit sharing; of those that opt out one by one, two seldom meet."""
@@ -165,12 +165,12 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         The most operators to draw; those that an operand needs come on top.
     """
     (operators, output), notes, picks, with_keywords, is_qat, exporting, opting_out, maker = draw(_drawn(max_calls))[0]
-    graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [PLAINEST])
+    graph = resolve_graph(usual(operators))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
     if exporting or maker:
         case = _exported(case)
-    if maker and case.exported and _is_annotated(replace(case, quantizer=maker)):
+    if maker and case.exported and is_buildable(replace(case, quantizer=maker)):
         event("shipped quantizer")
         return replace(case, quantizer=maker)
     nodes = list(build(case).model.graph.nodes)
@@ -185,21 +185,23 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     return case
 
 
+def usual(operators: DrawnGraph) -> DrawnGraph:
+    """Return those of some drawn operators that are none of training's own; a linear layer if there are none."""
+    return [drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST]
+
+
 def _exported(case: Case) -> Case:
     """Return a case with an exported graph in place of the traced one, if its model can be exported."""
     exported = replace(case, exported=True, has_values=False)
-    try:
-        build(exported)
-    except Exception:  # export refuses what it cannot trace with errors of many kinds
-        return replace(case, training=False)
-    return exported
+    return exported if is_buildable(exported) else replace(case, training=False)
 
 
-def _is_annotated(case: Case) -> bool:
-    """Whether the quantizer annotates the graph, and finds it valid: some do not with every graph."""
+@functools.lru_cache(maxsize=4096)
+def is_buildable(case: Case) -> bool:
+    """Whether a case can be built: export refuses what it cannot trace, and a quantizer what it likes."""
     try:
         build(case)
-    except Exception:  # it fails as it likes
+    except Exception:  # with errors of many kinds
         return False
     return True
 

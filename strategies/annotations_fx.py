@@ -16,7 +16,7 @@ from hypothesis import event
 from hypothesis import strategies as st
 from torch.fx import Node
 
-from .annotations import PALETTE, PLAIN, PLAINEST, TRAINED, Kinds, faked, noted, plain_spec
+from .annotations import PALETTE, PLAIN, TRAINED, Kinds, faked, noted, plain_spec, usual
 from .annotations_source import FX
 from .arguments import build
 from .backends import BACKENDS, resolve_backend, shipped, suited
@@ -29,7 +29,6 @@ from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 from .motifs import MOTIFS, resolve_motifs, suiting_motifs
 from .operators import OPERATORS
 from .qconfigs import CHOICES, PALETTES, resolve_mapping, resolve_palette
-from .table_fused import is_aware
 from .training import MANNERS, in_manner, trained
 
 MAX_CALLS = 8
@@ -86,8 +85,7 @@ def annotated_models(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     """
     graph, qconfigs, mapping, backend, (manner, quantized), (notes, picks, alike) = draw(_drawn(max_calls))[0]
     operators, motifs, output = graph[0], resolve_motifs(graph[1], shipped(backend)), graph[2]
-    usual = [drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)]
-    made = resolve_graph(usual or [PLAINEST], motifs)
+    made = resolve_graph(usual(operators), motifs)
     case = Case(tuple(made.inputs), tuple(made.calls), resolve_output(made, output), Mapping(), profile=FX)
     palette = in_manner(manner, [*suiting_motifs(motifs), *suited(backend, resolve_palette(qconfigs))])
     nested = forms(case) if isinstance(backend, list) else ()

@@ -13,12 +13,10 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from .arguments import build
+from .annotations import is_buildable, usual
 from .case import Case, Mapping
 from .cases import cases, spared
-from .graphs import OUTPUTS, Manner, descriptors, resolve_graph, resolve_output
-from .operators import OPERATORS
-from .table_fused import is_aware
+from .graphs import OUTPUTS, descriptors, resolve_graph, resolve_output
 
 QUANTIZER, BACKEND_CONFIG = "quantizer", "backend-config"
 """The profiles of such cases."""
@@ -34,7 +32,6 @@ _COMMON = (
 )
 """The operators that quantizers know, and what meets them in patterns."""
 
-_PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
 
 
@@ -56,21 +53,11 @@ def exported_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         The most operators to draw; those that an operand needs come on top.
     """
     operators, output, is_qat = draw(_drawn(max_calls))[0]
-    graph = resolve_graph([drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST])
+    graph = resolve_graph(usual(operators))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=QUANTIZER)
     case = replace(case, is_qat=is_qat, training=is_qat, exported=True)
-    assume(_is_exportable(case))
+    assume(is_buildable(case))
     return case
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_exportable(case: Case) -> bool:
-    """Whether the model of a case can be exported."""
-    try:
-        build(case)
-    except Exception:  # export refuses what it cannot trace with errors of many kinds
-        return False
-    return True
 
 
 def configured_cases() -> st.SearchStrategy[Case]:
