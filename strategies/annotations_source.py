@@ -25,7 +25,7 @@ import torch.ao.quantization as pt
 try:
     import torch.ao.quantization.quantizer as qz
 except ImportError:  # newer releases of torch obey no annotations here, and have no classes for them
-    import observance.strategies.quantizer as qz
+    import observance.strategies.annotation_classes as qz
 """,
 }
 

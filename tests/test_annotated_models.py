@@ -30,16 +30,16 @@ from observance.reference.annotations import KEY
 from observance.reference.entry import read_configs
 from observance.reference.specs import is_observer
 from observance.strategies import Case, build, quantizer, script
-from observance.strategies.annotations_fx import annotated_models
-from observance.strategies.annotations_source import FX as DRAWN_FX
-from observance.strategies.case import Annotation, Call, Entry, Mapping, Observer, QSpec
-from observance.strategies.features_annotations import ANNOTATED_FEATURES, annotated_features
-from observance.strategies.quantizer import (
+from observance.strategies.annotation_classes import (
     DerivedQuantizationSpec,
     QuantizationAnnotation,
     QuantizationSpec,
     SharedQuantizationSpec,
 )
+from observance.strategies.annotations_fx import annotated_models
+from observance.strategies.annotations_source import FX as DRAWN_FX
+from observance.strategies.case import Annotation, Call, Entry, Mapping, Observer, QSpec
+from observance.strategies.features_annotations import ANNOTATED_FEATURES, annotated_features
 
 BYTES: dict[str, Any] = {"quant_min": 0, "quant_max": 255, "qscheme": torch.per_tensor_affine}
 BYTE = QuantizationSpec(torch.uint8, MinMaxObserver, **BYTES)
