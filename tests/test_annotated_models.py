@@ -29,7 +29,7 @@ from observance.reference import RefusalError, plan, prepare
 from observance.reference.annotations import KEY
 from observance.reference.entry import read_configs
 from observance.reference.specs import is_observer
-from observance.strategies import Case, build, quantizer, script
+from observance.strategies import Case, build, script
 from observance.strategies.annotation_classes import (
     DerivedQuantizationSpec,
     QuantizationAnnotation,
@@ -145,7 +145,7 @@ def test_the_classes_that_stand_in_for_those_of_torch_have_their_fields(name: st
     # torchao's are torch's, which have moved there, with some fields more.
     mine, theirs = (
         [(field.name, field.default) for field in dataclasses.fields(getattr(library, name))]
-        for library in (quantizer, torchao_classes)
+        for library in (annotation_classes, torchao_classes)
     )
     assert [field for field in theirs if field in mine] == mine
 
