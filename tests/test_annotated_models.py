@@ -29,7 +29,7 @@ from observance.reference import RefusalError, plan, prepare
 from observance.reference.annotations import KEY
 from observance.reference.entry import read_configs
 from observance.reference.specs import is_observer
-from observance.strategies import Case, build, script
+from observance.strategies import Case, annotation_classes, build, script
 from observance.strategies.annotation_classes import (
     DerivedQuantizationSpec,
     QuantizationAnnotation,
