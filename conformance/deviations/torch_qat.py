@@ -96,6 +96,20 @@ def _as_left_behind(original: Decision, modules: Any, assigned: Any) -> Any:
     return original(modules, stale)
 
 
+def _leaves_selected(original: Decision, graph: Any, modules: Any, assigned: Any, configs: Any) -> Any:
+    """Leave on a module that is not swapped what it is selected by, which the next preparation will believe.
+
+    What a module has brought is not touched: what is inside of it has its qconfig by then.
+    """
+    calls = [node for node in assigned if node.op == "call_module" and configs.is_qat]
+    silent = [node for node in calls if getattr(modules[node.target], "qconfig", None) is None]
+    swapped = original(graph, modules, assigned, configs)
+    for node in silent:
+        if str(node.target) not in swapped:
+            modules[node.target].qconfig = assigned[node]
+    return swapped
+
+
 def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) -> None:
     """Leave a new module in training mode."""
     original(module, made)
@@ -168,7 +182,7 @@ SELECTED_ANEW = (
     Change("qconfigs.assign", _remembers_mapping),
     Change("qat.swaps", _selected_anew),
 )
-LEFT_BEHIND = (Change("qat.chosen", _as_left_behind),)
+LEFT_BEHIND = (Change("qat.chosen", _as_left_behind), Change("qat.swaps", _leaves_selected))
 LEFT_ON_CPU = (
     Change("prepare.plan", _with_nothing_swapped),
     Change("qat.swapped", _by_factory),

@@ -15,13 +15,14 @@ from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
-from observance.reference.entry import RefusalError
+from observance.reference.entry import Configs, RefusalError
 from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import is_per_channel_transposed
 from observance.reference.specs import is_observer
 
 from .register import Deviation
+from .torch_qconfigs import propagated
 from .torch_values import holds_no_tensor_or_input, known_in_order
 
 Decision = Callable[..., Any]
@@ -136,10 +137,27 @@ def _marks_all_weights(original: Decision, prepared: GraphModule, observed: Any,
     original(prepared, {node.name for node in prepared.graph.nodes}, positions)
 
 
+def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs: Configs, decided: Plan) -> None:
+    """Let the parts of a module that is switched off where it is called have what propagation gives them by name."""
+    modules = dict(prepared.named_modules(remove_duplicate=False))
+    called = {str(node.target) for node in prepared.graph.nodes if node.op == "call_module"}
+    off = [modules[name] for name in called if name in modules and not is_observer(modules[name])]
+    parts = {part for module in off for part in module.modules() if part is not module}
+    given = [(part, qconfig) for part, qconfig in propagated(prepared, configs.qconfigs) if part in parts]
+    original(prepared, names, configs, decided)
+    for part, qconfig in given:
+        if qconfig is not None and getattr(part, "qconfig", None) is None and not is_observer(part):
+            part.qconfig = with_device(qconfig, None)  # type: ignore[assignment]
+
+
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
 FLOAT_WEIGHTS = (Change("state.mark_weights", _marks_all_weights),)
 KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
-LOCAL_FUNCTIONS = (Change("state.node_qconfigs", _with_devices), Change("state.mark_modules", _marks_inside))
+LOCAL_FUNCTIONS = (
+    Change("state.node_qconfigs", _with_devices),
+    Change("state.mark_modules", _marks_inside),
+    Change("state.mark_modules", _marks_parts),
+)
 REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)
 
 ENTRIES = (
