@@ -144,7 +144,7 @@ def graph_text(judge: Judge, case: Case, findings: Sequence[Finding] = ()) -> st
     lines = []
     for edge in trial.seen.edges:
         chain = trial.seen.chain(edge)
-        mark = ">" if str(edge) in places else " "
+        mark = ">" if places & {str(edge), f"{edge.value} -> {edge.reader}"} else " "
         lines.append(f"{mark} {edge}: {chain_text(chain)}")
     for value, chain in trial.seen.unread():
         mark = ">" if places & {value, f"on {value}"} else " "

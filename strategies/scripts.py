@@ -86,6 +86,7 @@ if __name__ == "__main__":
 
     from torchao.quantization.pt2e.prepare import prepare
 
+    sys.path.insert(0, "")  # what lies in the current folder may be named
     make = pkgutil.resolve_name(sys.argv[1])  # such as mypkg:MyQuantizer
     quantizer = make(is_qat=is_qat) if "is_qat" in inspect.signature(make).parameters else make()
     model = quantizer.transform_for_annotation(export(make_model()))
@@ -96,8 +97,10 @@ if __name__ == "__main__":
     print(prepared(*make_inputs()))
 """
 
+_MAIN_LINE = 'if __name__ == "__main__":\n'
+
 _BROUGHT_CONFIG = {
-    'if __name__ == "__main__":\n': 'if __name__ == "__main__":\n    import pkgutil\n    import sys\n\n',
+    _MAIN_LINE: f'{_MAIN_LINE}    import pkgutil\n    import sys\n\n    sys.path.insert(0, "")\n',
     "make_backend(),": "pkgutil.resolve_name(sys.argv[1])(),  # such as mypkg:get_config",
 }
 """What is replaced in a script by what, where the backend config is one that is brought."""

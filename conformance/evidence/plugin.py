@@ -28,6 +28,10 @@ _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTE
 """How a run ends that leaves a certificate; in all others nothing was tested."""
 
 
+_TOLD = 8
+"""How many reasons against a certificate are told on the terminal; all of them are in it."""
+
+
 def add_options(group: pytest.OptionGroup) -> None:
     """Add the options of certificates."""
     add = group.addoption
@@ -175,7 +179,7 @@ class Certifier(Keeper):
         option = config.getoption
         if option("--case") or option("--rule") or option("--against"):
             raise UsageError("--certify speaks of all rules and cases: leave --rule, --case and --against out.")
-        self.folder, self.start, self.said = Path(option("--certify")), _now(), ""
+        self.folder, self.start, self.said = Path(option("--certify")), _now(), list[str]()
         self.is_worker = hasattr(config, "workerinput")
         if not self.is_worker:
             check_new(self.folder)
@@ -199,7 +203,7 @@ class Certifier(Keeper):
         run, is_lent = self._run(session, exitstatus), plugin.is_lent(session.config)
         made = document.document(self.judge, run, self.rules, self.waivers, is_lent)
         folder.write(made, self.folder)
-        self.said = f"{made['status']}: {(self.folder / folder.PAGE).as_posix()}"
+        self.said = [f"{made['status']}: {(self.folder / folder.PAGE).as_posix()}", *made["reasons"][:_TOLD]]
         if made["status"] == document.REFUSED and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -228,7 +232,8 @@ class Certifier(Keeper):
         """Say what was written, and where."""
         if self.said:
             terminalreporter.section("certificate")
-            terminalreporter.write_line(self.said)
+            for line in self.said:
+                terminalreporter.write_line(line)
 
 
 def register_of(config: pytest.Config) -> Plain | None:
