@@ -10,10 +10,9 @@ from torch.fx import Node
 
 from observance.conformance.annotated import Annotated, Place
 from observance.conformance.observation import Settings
-from observance.reference.annotations import followed
+from observance.reference.annotations import followed, said
 from observance.reference.graphs import Operand, operands
 from observance.reference.plan import Slot
-from observance.reference.qspecs import kind_of
 from observance.reference.site import Groups, Site
 from observance.reference.specs import settings_of
 
@@ -51,11 +50,8 @@ class AnnotatedModel(Annotated):
         first: dict[Slot, Place] = {}
         for where, slot in slots.items():
             groups.join(first.setdefault(plan.shares[slot], where), where)
-        said: Groups[Place] = Groups()
-        for where in slots:
-            if kind_of(asked[where]) == "shared":
-                said.join(asked[where].edge_or_node, where)
-        return AnnotatedModel(asked, followed(asked), said, groups, reads, frozenset(), site.is_qat, slots, site)
+        shared = said({where: asked[where] for where in slots})
+        return AnnotatedModel(asked, followed(asked), shared, groups, reads, frozenset(), site.is_qat, slots, site)
 
     @functools.cached_property
     def observed(self) -> list[Place]:

@@ -95,7 +95,11 @@ def _brought(implementation: Implementation, case: Case, arguments: Arguments) -
             asked = implementation.function(arguments)
     except Exception as raised:  # whatever it raises is an outcome
         return Outcome(case, copy_graph(arguments.model.graph), arguments, None, raised, [])
-    return _prepared(resolve("reference", implementation.profile), case, asked, {})
+    return _prepared(_found("reference", implementation.profile), case, asked, {})
+
+
+_found = functools.cache(resolve)
+"""What obeys that which is brought: it is the same for every case, and to find it takes longer than most of them."""
 
 
 def _prepared(implementation: Implementation, case: Case, arguments: Arguments, before: dict[str, str]) -> Outcome:

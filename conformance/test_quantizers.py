@@ -24,6 +24,7 @@ from observance.conformance.usage import told
 from observance.reference import RefusalError
 from observance.reference.annotations import KEY, read, words
 from observance.reference.graphs import operands
+from observance.strategies import Arguments
 
 _QUANTIZER = (QUANTIZER,)
 
@@ -268,11 +269,10 @@ def test_production_makes_of_the_annotations_what_they_say(trial: Trial) -> Iter
         yield kept("the graph")
 
 
-def _as_annotated(trial: Trial) -> GraphModule:
-    """Return a new graph with the quantizer's annotations: production changes what it is given."""
-    model = _unannotated(trial)
-    asked_of(trial.calls.implementation.function, model, trial.case.is_qat)
-    return model
+def _as_annotated(trial: Trial) -> Arguments:
+    """Return new arguments with the quantizer's annotations: production changes what it is given."""
+    annotated: Arguments = trial.calls.implementation.function(arguments_of(trial.case))
+    return annotated
 
 
 @rule(
@@ -289,12 +289,11 @@ def test_what_is_annotated_converts_and_runs(trial: Trial) -> Iterator[Finding]:
         return
     if not read(model.graph) or _has_batch_norm(model.graph):
         return
-    inputs, is_qat = trial.outcome.arguments.example_inputs, trial.case.is_qat
-    found = production.quantized(_as_annotated(trial), inputs, is_qat)
+    found = production.quantized(_as_annotated(trial))
     if isinstance(found, GraphModule):
         yield kept("the quantized model")
     elif not isinstance(found, production.NotPreparedError):
-        control = production.quantized(_unannotated(trial), inputs, is_qat)
+        control = production.quantized(replace(trial.outcome.arguments, model=_unannotated(trial)))
         because = "without annotations it converts and runs"
         if isinstance(control, GraphModule):
             yield broken("the quantized model", "it runs", told(found), because)
