@@ -7,7 +7,7 @@ nothing heavy until a rule is collected or ``--impl`` is given.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ SUBJECTS = ("--impl", "--quantizer", "--backend-config")
 
 PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 """What can tell an implementation how to quantize."""
+
+HERE = Path(__file__).resolve().parent
+"""The folder of the rules."""
 
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
 _BASELINE: pytest.StashKey[Any] = pytest.StashKey()
@@ -234,8 +237,7 @@ def _expected(config: pytest.Config) -> tuple[KnownFailure, ...]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rules that are asked for, and put the smoke tests first."""
-    here = Path(__file__).resolve().parent
-    ours = [item for item in items if item.path.resolve().parent == here]
+    ours = [item for item in items if item.path.resolve().parent == HERE]
     if not ours:
         return
     rules = {item: getattr(getattr(item, "function", None), "rule", None) for item in ours}
@@ -298,6 +300,21 @@ def judge(request: pytest.FixtureRequest) -> Any:
 def baseline(request: pytest.FixtureRequest) -> Any:
     """What the implementation of this run is held against."""
     return request.config.stash[_BASELINE]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what is no part of the verdict out of the report of a test, and the whole report out of the list of failures."""
+    report = yield
+    if item.config.stash.get(_JUDGE, None) is None or item.path.resolve().parent != HERE:
+        return report
+    # What libraries log, torch as it traces by thousands of lines, is no part of a verdict.
+    report.sections = [section for section in report.sections if not section[0].startswith("Captured log")]
+    # Where CI is set, pytest lists failures with their whole message, which has just been shown.
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = crash.message.partition("\n")[0]
+    return report
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

@@ -244,6 +244,16 @@ def test_a_rule_that_is_broken_fails_with_its_text_and_without_a_traceback(suite
     assert "Traceback" not in run.output
 
 
+def test_a_failure_is_told_once_in_continuous_integration_too(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    write("blind.py", BLIND)
+    done = suite("--impl=blind", "--rule=PLACEMENT-1")
+    assert done.output.count("Rerun:") == 1
+    listed = done.output.split("short test summary info")[1].splitlines()
+    assert [line for line in listed if line.startswith("FAILED")] == [listed[1]]
+    assert listed[1].endswith("PLACEMENT-1 (MUST) is broken by blind unknown.")
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [(BROKEN, "prepare returned a NoneType, not a GraphModule"), (REFUSING, "it raised ValueError: not today")],

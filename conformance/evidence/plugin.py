@@ -97,9 +97,6 @@ class Keeper:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the record of a rule, or of a known deviation, into the report of its test."""
         report = yield
-        if getattr(getattr(item, "function", None), "rule", None) is not None:
-            # What libraries log, torch as it traces by thousands of lines, is no part of a verdict.
-            report.sections = [section for section in report.sections if not section[0].startswith("Captured log")]
         record = self._record(item, report) if report.when == "call" and self._is_wanted() else None
         if record is not None:
             report.observance = json.dumps(record)  # type: ignore[attr-defined]
