@@ -304,7 +304,7 @@ def baseline(request: pytest.FixtureRequest) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what is no part of the verdict out of the report of a test, and the whole report out of the list of failures."""
+    """Keep what is no part of the verdict out of a report, and the whole report out of the list of failures."""
     report = yield
     if item.config.stash.get(_JUDGE, None) is None or item.path.resolve().parent != HERE:
         return report
