@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch.fx import GraphModule, Node
@@ -95,29 +96,41 @@ def _shares_by_roots(original: Decision, asked: Mapping[Place, Any]) -> Any:
 
 
 def _reads_none(original: Decision, graph: Any) -> Any:
-    """Leave a place without an observer, and say nothing, that shares with an edge annotated with None."""
-    absent = _absent(graph)
-    return {where: spec for where, spec in original(graph).items() if where not in absent}
+    """Leave a place without an observer, and say nothing, that shares with an edge annotated with None.
+
+    What is derived from such a place, or from such an edge, is derived from the rest of its sources.
+    """
+    absent, silent = _passed_over(graph)
+    asked = {where: spec for where, spec in original(graph).items() if where not in absent}
+    for where, sources in silent.items():
+        if where in asked:
+            left = [source for source in asked[where].derived_from if source not in sources]
+            asked[where] = replace(asked[where], derived_from=left)
+    return asked
 
 
-def _absent(graph: Any) -> set[Place]:
-    """Return the places that share with an edge that is annotated with None, by way of others or not.
+def _passed_over(graph: Any) -> tuple[set[Place], dict[Place, set[Place]]]:
+    """Return the places that share with an edge that is annotated with None, and what is derived from such.
 
-    Those that come before what they share with are not among them: they fail.
+    The places do so by way of others or not; of what is derived, the sources that come to nothing are told.
+    Those that come before what they share with, or are derived from, are not among them: they fail.
     """
     noted = [node for node in graph.nodes if KEY in node.meta]
     specs: dict[Place, Any] = {}
     for node in noted:
         specs |= {(value, node): spec for value, spec in node.meta[KEY].input_qspec_map.items()}
         specs[node] = node.meta[KEY].output_qspec
-    nothing = {where for where, spec in specs.items() if spec is None and isinstance(where, tuple)}
-    found: set[Place] = set()
-    seen: set[Place] = set()
+    absent: set[Place] = set()
+    nothing: set[Place] = set()
+    silent: dict[Place, set[Place]] = {}
     for where, spec in specs.items():
-        if kind_of(spec) == "shared" and spec.edge_or_node in (found | nothing) & seen:
-            found.add(where)
-        seen.add(where)
-    return found
+        if kind_of(spec) == "shared" and spec.edge_or_node in nothing:
+            absent.add(where)
+        if kind_of(spec) == "derived" and nothing.intersection(spec.derived_from):
+            silent[where] = nothing.intersection(spec.derived_from)
+        if where in absent or (spec is None and isinstance(where, tuple)):
+            nothing.add(where)
+    return absent, silent
 
 
 def observes_tuples(original: Decision, placing: Placing, operand: Operand) -> None:
@@ -160,7 +173,7 @@ def _refuses_half_way(original: Decision, model: GraphModule, scopes: Any, is_qa
 
     This is a node that reads a value by keyword, and an output that shares with what is annotated with None.
     """
-    absent = _absent(model.graph)
+    absent, _ = _passed_over(model.graph)
     noted = [node for node in model.graph.nodes if KEY in node.meta]
     offender = next(
         (node for node in noted if _reads_by_keyword(node) or (node in absent and node.op != "output")), None
@@ -231,7 +244,8 @@ REGISTER = Register(
         Deviation(
             "absent-observer-shared",
             ("ANNOTATIONS-12",),
-            "an edge that shares with an edge annotated with None is left without an observer, and nothing is said",
+            "an edge that shares with an edge annotated with None is left without an observer, and what is derived from "
+            "one gets an observer that has none to derive from; nothing is said",
             "_create_obs_or_fq_from_qspec: only refer to edge or node that has observer/fake_quant inserted",
             (Change("annotations.read", _reads_none),),
             first="0.18",
