@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.isolation import Apart
 from observance.conformance.judge import Judge
 from observance.conformance.needs import is_claimed
 from observance.conformance.records.changes import changes
@@ -37,10 +38,12 @@ def compared(judge: Judge, baseline: Record | Implementation) -> Comparison:
     With a record its cases are tried, and with an implementation drawn ones, of which smaller ones are looked for.
     """
     if isinstance(baseline, Record):
-        found = compare(baseline, record(judge.implementation, list(baseline.entries), progress=judge.progress))
+        tried = list(baseline.entries)
+        found = compare(baseline, record(judge.implementation, tried, "", judge.progress, judge.apart.limits))
     else:
         drawn = [case for case in judge.corpus if is_claimed(case, baseline)]
-        theirs, mine = (record(one, drawn, progress=judge.progress) for one in (baseline, judge.implementation))
+        both = (baseline, judge.implementation)
+        theirs, mine = (record(one, drawn, "", judge.progress, judge.apart.limits) for one in both)
         found = _shrunk(judge, baseline, compare(theirs, mine))
     if found.causes:
         save_smallest(found, judge.folder)
@@ -57,14 +60,17 @@ def _shrunk(judge: Judge, baseline: Implementation, found: Comparison) -> Compar
 
 def _smaller(judge: Judge, baseline: Implementation, cause: Cause) -> Cause:
     """Return a cause with the smallest case that could be found to show it."""
+    theirs, mine = (Apart(one, judge.apart.limits) for one in (baseline, judge.implementation))
 
     def told(case: Case) -> list[object]:
-        return [change.cause for change in changes(entry(baseline, case), entry(judge.implementation, case))]
+        return [change.cause for change in changes(theirs.ask(entry, case), mine.ask(entry, case))]
 
     key = cause.kind, cause.what, cause.around
     first = min(cause.seen, key=judge.corpus.index)
     best = judge.smaller(first, lambda case: is_claimed(case, baseline) and key in told(case), "differs")
     if best in cause.seen:
         return cause
-    all_changes = changes(entry(baseline, best), entry(judge.implementation, best))
+    all_changes = changes(theirs.ask(entry, best), mine.ask(entry, best))
+    theirs.close()
+    mine.close()
     return replace(cause, seen={best: [c for c in all_changes if c.cause == key], **cause.seen})

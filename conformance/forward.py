@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from observance.conformance.raised import as_exceptions
+
 
 def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
     """Return what a model computes, or the exception that it raises; the same random numbers each time."""
@@ -18,7 +20,7 @@ def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
     copies = [value.clone() for value in inputs]
     try:
         # A graph module tells the world where it failed; here it is told by whoever asked.
-        with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+        with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()), as_exceptions():
             warnings.simplefilter("ignore")  # of observers that have seen nothing, and of deprecated dtypes
             return model(*copies)
     except Exception as error:  # a model that does not run is a result, too

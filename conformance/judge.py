@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import corpus, report
-from observance.conformance.deviations.register import Deviation, Register
+from observance.conformance.deviations.register import Register
 from observance.conformance.efforts import GATE, Effort, RememberedExamples
 from observance.conformance.evidence.split import WHOLE, Split, Tally
-from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.hearing import Hearing
+from observance.conformance.implementations import Implementation
+from observance.conformance.isolation import HERE_ONLY, DiedError, Limits
 from observance.conformance.known import KnownFailures
 from observance.conformance.needs import is_claimed
-from observance.conformance.outcomes import Calls
 from observance.conformance.progress import Shown, unseen
-from observance.conformance.rules import RULES, Finding, Rule
-from observance.conformance.trials import Trial
-from observance.conformance.variants import varied
+from observance.conformance.rules import RULES, Finding, Rule, broken
+from observance.conformance.verdict import Verdict
 from observance.strategies import Case
 from observance.strategies.profiles import drawn_in
 from observance.strategies.steady import steady
 
 SHRINKING_STEPS = 300
 """The most cases that are tried to make a failing one smaller."""
+
+SHRINKING_SECONDS = 60
+"""For so long further cases are tried."""
+
+UNSTEADY = [
+    broken(
+        "the case",
+        "the same each time",
+        "another result when it is tried again",
+        "a call is a function of its arguments",
+    )
+]
+"""What is found where a failure does not come again."""
 
 DRAWN = 10**9
 """What ranks a failure of a drawn case: behind those of all recorded ones, which are smaller than that."""
@@ -39,47 +51,7 @@ class BrokenRule(Exception):
     """A case breaks a rule and nothing explains it; raised while looking for a smaller one."""
 
 
-@dataclass
-class Verdict:
-    """What came of holding one rule against all cases.
-
-    ``tally`` counts; ``case`` and ``findings`` are the smallest unexplained
-    failure; ``error`` is what the rule itself raised, if it did.
-    """
-
-    rule: Rule
-    tally: Tally = field(default_factory=Tally)
-    case: Case | None = None
-    findings: list[Finding] = field(default_factory=list)
-    error: Exception | None = None
-
-    @property
-    def cases(self) -> int:
-        """How many cases the rule has seen."""
-        return self.tally.cases
-
-    @property
-    def places(self) -> int:
-        """Of how many places it spoke."""
-        return self.tally.places
-
-    @property
-    def excused(self) -> int:
-        """How many of them known deviations explain."""
-        return self.tally.excused
-
-    @property
-    def known(self) -> int:
-        """How many of them are known to fail."""
-        return self.tally.known
-
-    @property
-    def is_vacuous(self) -> bool:
-        """Whether no case could have broken the rule."""
-        return self.places == 0
-
-
-class Judge:
+class Judge(Hearing):
     """One implementation before all rules.
 
     Parameters
@@ -106,6 +78,8 @@ class Judge:
         Cases that are tried before the drawn ones.
     split
         Which cases this process judges; all of them, unless it is told otherwise.
+    limits
+        Whether the implementation is called in a process of its own, and for how long it may do one thing.
     """
 
     def __init__(
@@ -121,35 +95,25 @@ class Judge:
         known_failures: KnownFailures | None = None,
         recorded: Sequence[Case] = (),
         split: Split = WHOLE,
+        limits: Limits = HERE_ONLY,
     ) -> None:
-        torch.set_num_threads(1)  # the models are tiny: threads only get in each other's way
-        self.implementation, self.count, self.start = implementation, count, start
-        self.register, self.only, self.folder = register, only, folder
+        super().__init__(implementation, register, known_failures, limits)
+        self.count, self.start, self.only, self.folder = count, start, only, folder
         self.options, self.effort = options or f"--impl={implementation.name}", effort
         self.recorded, self.split = recorded, split
-        self.profile = implementation.profile
-        self.prefused = implementation.shape == "prepare_fx"
-        self.calls = Calls(implementation, self.prefused, watched=True)
-        self.standard = Calls(resolve("reference", self.profile), self.prefused)
-        self.known = self._known(register) if register else None
-        self.known_failures = known_failures or KnownFailures()
         self.blocked: str | None = None
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
         self.rules: list[Rule] = []
         self.progress: Shown = unseen
         self.notes: list[str] = []
-        self.trial = functools.lru_cache(maxsize=16)(self._trial)
-
-    def _known(self, register: Register) -> Calls:
-        """Return the calls of the reference with the deviations of a register."""
-        return Calls(reference_with(register, self.profile), self.prefused)
 
     @cached_property
     def corpus(self) -> list[Case]:
         """The recorded and the drawn cases that the implementation claims to support."""
         if self.only is not None:
             return [self.only]
+        self.apart.close()  # who was asked something before knows no cases
         drawn = dict.fromkeys(case for case in self.recorded if is_claimed(case, self.implementation))
         with self.progress("drawing cases", self.count) as step:
 
@@ -191,11 +155,12 @@ class Judge:
             others = [other for other in self.rules if other is not rule and not self.unclaimed_needs(other)]
             self.examine([rule, *others])
         verdict = self.verdicts[rule.id]
-        if verdict.error is not None:
+        if verdict.error is not None and not self.apart.limits.is_forking:
             raise verdict.error
         if verdict.case is not None:
             first = report.save(self, verdict)  # at once: who waits for no smaller case has this one
-            verdict.case, verdict.findings = self.smallest(rule, verdict.case)
+            if verdict.error is None:
+                verdict.case, verdict.findings = self.smallest(rule, verdict.case)
             report.replace(first, report.save(self, verdict))
         report.conclude(self, verdict)
 
@@ -213,45 +178,39 @@ class Judge:
         """Hold rules against the cases whose numbers are ours, case by case, and count."""
         found = {rule.id: Tally() for rule in rules}
         share = 1 if self.only else self.effort.share(len(self.corpus))
+        self.known_failures.learn(self)
+        self.apart.close()  # who comes next knows what was learned
         for rule in rules:
             for number, case in enumerate(self.cases_of(rule)):
                 if is_ours(number):
-                    self._try(rule, found[rule.id], number, case)
+                    self._hear([rule.id], number, case, found)
         ours = [(number, case) for number, case in enumerate(self.corpus) if is_ours(number)]
         with self.progress("judging cases", len(ours)) as step:
             for number, case in ours:
-                for rule in rules:
-                    spared = rule.costly and number % share and not self._is_recorded_for(rule, case)
-                    if not spared and rule.is_for(case):
-                        self._try(rule, found[rule.id], number, case)
+                told = corpus.tells(case) if case in self._fixed else ()
+                held = [rule for rule in rules if rule.is_for(case)]
+                names = [rule.id for rule in held if not (rule.costly and number % share) or rule.id in told]
+                self._hear(names, number, case, found)
                 step()
         return found
+
+    def _hear(self, names: list[str], number: int, case: Case, found: dict[str, Tally]) -> None:
+        """Hold rules against one case, in as many processes as that takes, and add what is counted."""
+        left, rank = names, self._rank(number, case)
+        while left:
+            done = 0
+            try:
+                for tally in self.apart.ask_each(Hearing.hear, left, case, rank):
+                    found[left[done]] += tally
+                    done += 1
+            except DiedError:  # it does so before it can say of what
+                found[left[done]].fail(rank)
+                done += 1
+            left = left[done:]
 
     def cases_of(self, rule: Rule) -> tuple[Case, ...]:
         """Return the cases that a rule brings, unless one case is to be tried in place of all."""
         return () if self.only else rule.own[:1] if self.effort.is_brief else rule.own
-
-    def _try(self, rule: Rule, tally: Tally, number: int, case: Case) -> None:
-        """Hold a rule against one case, and count what it says, or that it fails itself."""
-        tally.cases += 1
-        try:
-            findings = self.findings(rule, case)
-            unexplained = self.unexplained(rule, case, findings)
-        except Exception:  # told by this rule's own test, and by no other's
-            tally.fail(self._rank(number, case))
-            return
-        tally.telling += bool(findings)
-        tally.places += len(findings)
-        broken = [finding for finding in findings if finding.broken]
-        known = len(self.known_failures.among(self, rule.id, broken))
-        tally.known += known
-        tally.excused += len(broken) - known - len(unexplained)
-        if unexplained:
-            tally.break_(self._rank(number, case))
-
-    def _is_recorded_for(self, rule: Rule, case: Case) -> bool:
-        """Whether a case is recorded because it gives the rule's saboteur away."""
-        return case in self._fixed and rule.id in corpus.tells(case)
 
     def _rank(self, number: int, case: Case) -> tuple[int, int]:
         """Return what is told first of a rule's failures: a small recorded case, or else the first one drawn."""
@@ -265,62 +224,24 @@ class Judge:
     def _verdict(self, rule: Rule, tally: Tally) -> Verdict:
         """Return the verdict to which a count amounts, with the case that fails."""
         verdict, cases = Verdict(rule, tally), rule.own if rule.own and not self.only else self.corpus
-        if tally.failed is not None:
+        rank = tally.failed or tally.broken
+        if rank is not None:
+            verdict.case = cases[rank[1]]
             try:
-                self.unexplained(rule, cases[tally.failed[1]])
-                verdict.error = RuntimeError(f"{rule.id} failed on a case, and does not when it sees it again")
-            except Exception as error:
+                verdict.findings = self._told(rule, verdict.case) or UNSTEADY
+            except Exception as error:  # of the rule, or of what it was given to look at
                 verdict.error = error
-        elif tally.broken is not None:
-            verdict.case = cases[tally.broken[1]]
-            verdict.findings = self.unexplained(rule, verdict.case)
-            if not verdict.findings:
-                verdict.error = RuntimeError(f"{rule.id} is broken by a case, and is not when the case is tried again")
         return verdict
 
-    def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
-        """Return what a rule says of one case."""
-        return list(rule.check(self.trial(case, calls or self.calls)))
-
-    def _trial(self, case: Case, calls: Calls) -> Trial:
-        return Trial(case, calls, self.standard)
-
-    def unexplained(self, rule: Rule, case: Case, findings: Iterable[Finding] | None = None) -> list[Finding]:
-        """Return the broken findings that are not known, and that the known deviations do not have as well."""
-        found = self.findings(rule, case) if findings is None else findings
-        broken = [finding for finding in found if finding.broken]
-        known = self.known_failures.among(self, rule.id, broken)
-        return self.undeviating(rule, case, [finding for finding in broken if finding not in known])
-
-    def undeviating(self, rule: Rule, case: Case, broken: list[Finding]) -> list[Finding]:
-        """Return those of some broken findings that the known deviations do not have as well."""
-        if not broken or self.known is None:
-            return broken
-        known = self._broken(rule, case, self.known)
-        left = [finding for finding in broken if finding.key not in known]
-        if left and self.known.outcome(case).error is not None:
-            left = [finding for finding in left if finding.key not in self._known_alone(rule, case)]
-        return left
-
-    def _broken(self, rule: Rule, case: Case, calls: Calls) -> set[tuple[str, str, str]]:
-        """Return what a rule finds broken in the calls of another implementation."""
-        return {finding.key for finding in self.findings(rule, case, calls) if finding.broken}
-
-    def _known_alone(self, rule: Rule, case: Case) -> set[tuple[str, str, str]]:
-        """Return what a rule finds broken where one known deviation is there without the others.
-
-        A call that is refused shows the deviation that refuses it first, and nothing says which one that is.
-        """
-        assert self.register is not None
-        entries = [entry for entry in self.register.entries if rule.id in entry.rules]
-        registers = [Register(self.register.name, (entry,)) for entry in entries]
-        return set().union(*(self._broken(rule, case, self._known(register)) for register in registers))
+    def _told(self, rule: Rule, case: Case) -> list[Finding]:
+        """Return how a case breaks a rule, but for what is known or explained."""
+        return self.apart.ask(Hearing.told, rule.id, case)
 
     def smallest(self, rule: Rule, case: Case) -> tuple[Case, list[Finding]]:
         """Return the smallest case that could be found to break a rule, and how it does."""
         if self.only is None and not rule.own and case not in self._fixed:
-            case = self.smaller(case, lambda tried: bool(self.unexplained(rule, tried)), f"breaks {rule.id}", rule)
-        return case, self.unexplained(rule, case)
+            case = self.smaller(case, lambda tried: bool(self._told(rule, tried)), f"breaks {rule.id}", rule)
+        return case, self._told(rule, case) or UNSTEADY
 
     def smaller(self, case: Case, shows: Callable[[Case], bool], what: str, rule: Rule | None = None) -> Case:
         """Return the smallest case that could be found to show what a drawn case shows.
@@ -336,7 +257,7 @@ class Judge:
         rule
             The rule that such a case breaks, for which it is remembered; None if it is no rule.
         """
-        best, steps = case, 0
+        best, steps, began = case, 0, time.monotonic()
         fine = set(self.corpus[: self.corpus.index(case)])
 
         def hunt(tried: Case) -> None:
@@ -345,7 +266,8 @@ class Judge:
                 return
             steps += tried != best
             step()
-            if steps <= SHRINKING_STEPS and shows(tried):
+            in_time = time.monotonic() < began + SHRINKING_SECONDS
+            if steps <= SHRINKING_STEPS and in_time and shows(tried):
                 best = tried
                 raise BrokenRule
             fine.add(tried)
@@ -354,25 +276,3 @@ class Judge:
         with suppress(Exception), shown as step:  # `hunt` raises; Hypothesis may wrap that, or find it flaky
             self._draw(hunt, shrink=True, rule=rule)
         return best
-
-    def still_deviates(self, entry: Deviation) -> list[str]:
-        """Return the rules of a known deviation that its pinned case no longer breaks.
-
-        What breaks them must be this entry: the register without it explains
-        less of the pinned case than with it.
-        """
-        assert self.register is not None
-        others = self._known(self.register.without(entry))
-        holding = []
-        for name in entry.rules:
-            rule = RULES[name]
-            found = [f for f in self.findings(rule, entry.pinned) if f.broken]
-            without = self._broken(rule, entry.pinned, others)
-            if not [finding for finding in found if finding.key not in without]:
-                holding.append(name)
-        return holding
-
-
-def reference_with(register: Register, profile: str = "") -> Implementation:
-    """Return the reference with all deviations of a register, as an implementation."""
-    return varied(f"the reference with the deviations of {register.name}", register.changes, profile)

@@ -28,7 +28,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from observance.conformance.judge import Judge
+    from observance.conformance.hearing import Hearing
 
 FORMAT, VERSION = "observance-known-failures", 1
 """What such a file says of itself."""
@@ -76,29 +76,39 @@ class KnownFailures:
         self.entries = tuple(entries)
         self._pattern = functools.cache(self._find)
 
-    def among(self, judge: Judge, rule: str, findings: Iterable[Finding]) -> list[Finding]:
+    def among(self, judge: Hearing, rule: str, findings: Iterable[Finding]) -> list[Finding]:
         """Return those of some broken findings of a rule that are known."""
         patterns = [self.pattern(judge, entry) for entry in self.entries if entry.rule == rule]
         known = frozenset[tuple[str, str]]().union(*patterns)
         return [finding for finding in findings if seen_as(finding) in known]
 
-    def pattern(self, judge: Judge, entry: KnownFailure) -> Pattern:
+    def pattern(self, judge: Hearing, entry: KnownFailure) -> Pattern:
         """Return how the pinned case of an entry fails, but for what known deviations explain; empty if it does not."""
         return self._pattern(judge, entry)
 
-    @staticmethod
-    def _find(judge: Judge, entry: KnownFailure) -> Pattern:
-        rule = RULES[entry.rule]
-        broken = [finding for finding in judge.findings(rule, entry.case) if finding.broken]
-        return frozenset(map(seen_as, judge.undeviating(rule, entry.case, broken)))
+    def learn(self, judge: Hearing) -> None:
+        """Find out how all pinned cases fail, once and for all."""
+        for entry in self.entries:
+            self.pattern(judge, entry)
 
-    def complaint(self, judge: Judge, entry: KnownFailure, today: datetime.date) -> str | None:
+    @staticmethod
+    def _find(judge: Hearing, entry: KnownFailure) -> Pattern:
+        return judge.apart.ask(_failing, entry.rule, entry.case)
+
+    def complaint(self, judge: Hearing, entry: KnownFailure, today: datetime.date) -> str | None:
         """Return what is wrong with an entry that is not needed, or no longer allowed; None if nothing is."""
         if not self.pattern(judge, entry):
             return f"{entry.id}: its pinned case breaks {entry.rule} no longer; take the entry out of the file."
         if entry.is_over(today):
             return f"{entry.id}: its last date, {entry.until}, has passed; mend the failure, or agree on another date."
         return None
+
+
+def _failing(judge: Hearing, name: str, case: Case) -> Pattern:
+    """Return how a case breaks the rule of a name, but for what known deviations explain."""
+    rule = RULES[name]
+    broken = [finding for finding in judge.findings(rule, case) if finding.broken]
+    return frozenset(map(seen_as, judge.undeviating(rule, case, broken)))
 
 
 def seen_as(finding: Finding) -> tuple[str, str]:

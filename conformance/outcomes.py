@@ -16,8 +16,11 @@ from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.ao.quantization.fx.utils import assert_and_get_unique_device
 from torch.fx import Graph, GraphModule
 
+from observance.conformance import process
 from observance.conformance.implementations import Implementation, resolve
+from observance.conformance.isolation import HERE, DiedError
 from observance.conformance.observation import Inner, Observation, ObservationError, callee_of, observe
+from observance.conformance.raised import as_exceptions
 from observance.conformance.replaying import Replaying
 from observance.reference import modules
 from observance.reference.entry import Configs, read_configs
@@ -46,6 +49,12 @@ class Outcome:
     observation
         The result seen without names; None if there is none, or if it is not the
         float model plus observers, which ``misshapen`` then says.
+    before
+        What the caller's objects looked like before the call, if they were looked at.
+    inner
+        The float graphs of the standalone modules that are called, by their targets.
+    settings
+        What the call left set otherwise for the whole process: what it was, and what it is.
     """
 
     case: Case
@@ -58,6 +67,7 @@ class Outcome:
     misshapen: str | None = None
     before: dict[str, str] = field(default_factory=dict)
     inner: Mapping[str, Inner] = field(default_factory=dict)
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def names_aloud(self, name: str) -> bool:
         """Whether a warning of the call names a node."""
@@ -81,10 +91,16 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         Whether the caller's objects are looked at before the call.
     """
     arguments = arguments_of(case, prefused)
-    before = fingerprints(arguments) if watched else {}
-    if implementation.shape in BROUGHT:
-        return _brought(implementation, case, arguments)
-    return _prepared(implementation, case, arguments, before)
+    before, settings = (fingerprints(arguments), process.settings()) if watched else ({}, {})
+    with HERE.doing(case, implementation.name) as death:
+        if death is not None:
+            graph = copy_graph(arguments.model.graph)
+            return Outcome(case, graph, arguments, None, DiedError(f"the process {death}"), [], before=before)
+        if implementation.shape in BROUGHT:
+            outcome = _brought(implementation, case, arguments)
+        else:
+            outcome = _prepared(implementation, case, arguments, before)
+    return replace(outcome, settings=process.changes(settings, process.settings())) if watched else outcome
 
 
 def _brought(implementation: Implementation, case: Case, arguments: Arguments) -> Outcome:
@@ -168,8 +184,16 @@ def run_with_dict(calls: Calls, case: Case, config: str) -> Outcome | None:
 
 
 def call(implementation: Implementation, arguments: Arguments) -> Any:
-    """Call an implementation in the shape that it has."""
+    """Call an implementation in the shape that it has.
+
+    What it raises is an `Exception` that can be told (see `as_exceptions`).
+    """
     _let_models_go()
+    with as_exceptions():
+        return _call(implementation, arguments)
+
+
+def _call(implementation: Implementation, arguments: Arguments) -> Any:
     if implementation.shape == "prepare_annotated":
         return implementation.function(arguments.model, arguments.scopes, arguments.is_qat)
     if implementation.shape == "prepare_pt2e":
@@ -316,11 +340,15 @@ _KEPT = 64
 
 
 class Calls:
-    """The outcomes of one implementation, each computed once while it is among the newest."""
+    """The outcomes of one implementation, each computed once while it is among the newest.
+
+    ``definitions`` are those of the process before the first call, if calls are watched.
+    """
 
     def __init__(self, implementation: Implementation, prefused: bool = False, watched: bool = False) -> None:
         self.implementation = implementation
         self.prefused, self.watched = prefused, watched
+        self.definitions = process.Definitions() if watched else None
         self._run = functools.lru_cache(maxsize=_KEPT)(self._call)
 
     def outcome(self, case: Case) -> Outcome:

@@ -58,6 +58,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--against", metavar="WHAT", help="compare with a record (.jsonl) or an implementation, in place of the rules")
     add("--known-failures", metavar="FILE", help="failures that are expected, each with a pinned case: a TOML file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")
+    add("--time-limit", type=float, metavar="S", default=120.0, help="one call may take S seconds; a longer one hangs")
+    add("--in-process", action="store_true", help="call the implementation in the process of pytest, for debuggers")
     add_options(group)
     add("--failures-in", default=".observance", metavar="DIR", help="where failing cases are written")
     add("--markdown", metavar="FILE", help="add the summary to this file, as Markdown")
@@ -67,6 +69,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Resolve the implementation, so that a wrong option is told before any test runs."""
     if any(config.getoption(option, default=None) for option in SUBJECTS):
         config.stash[_JUDGE] = _make_judge(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process in which the implementation was called."""
+    judge = config.stash.get(_JUDGE, None)
+    if judge is not None:
+        judge.apart.close()
 
 
 def _make_judge(config: pytest.Config) -> Judge:
@@ -87,6 +96,7 @@ def _judge(config: pytest.Config) -> Judge:
     from observance.conformance.against import baseline_of
     from observance.conformance.command.subjects import read_case
     from observance.conformance.efforts import EFFORTS
+    from observance.conformance.isolation import Limits
     from observance.conformance.judge import Judge
     from observance.conformance.known import load as known_failures
     from observance.conformance.usage import UsageError, check_appendable
@@ -106,6 +116,8 @@ def _judge(config: pytest.Config) -> Judge:
     count = option("--cases") if option("--cases") is not None else effort.cases
     if count < 1:
         raise UsageError("--cases must be 1 or more.")
+    if not option("--time-limit") > 0:
+        raise UsageError("--time-limit must be a number of seconds above 0.")
     check_appendable(option("--markdown"), "--markdown")
     only, active = read_case(option("--case")) if option("--case") else None, _register(config, implementation.profile)
     if only is not None and only.profile != implementation.profile:
@@ -116,7 +128,10 @@ def _judge(config: pytest.Config) -> Judge:
         )
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
-    judge = Judge(implementation, count, active, start, only, folder, options, effort=effort, known_failures=known)
+    limits = Limits(not (option("--in-process") or option("usepdb")), option("--time-limit"))
+    judge = Judge(
+        implementation, count, active, start, only, folder, options, effort, known_failures=known, limits=limits
+    )
     return equip(config, judge)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
@@ -12,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 Step: TypeAlias = Callable[[], None]
 """Called when one more part of the work is done."""
+
+_EVERY = 0.1
+"""After so many seconds a bar is drawn anew."""
 
 Shown: TypeAlias = Callable[[str, int], AbstractContextManager[Step]]
 """Opens work with a name and so many parts; gives what is to be called after each."""
@@ -29,9 +33,20 @@ def bar_on(console: Console) -> Shown:
     @contextmanager
     def seen(what: str, total: int) -> Iterator[Step]:
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-            task = progress.add_task(what, total=total)
-            yield lambda: progress.advance(task)
+        # It draws itself when something is done, and not by a thread: a process that is forked would have half of one.
+        bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, auto_refresh=False)
+        with bar as progress:
+            task, drawn = progress.add_task(what, total=total), time.monotonic()
+
+            def step() -> None:
+                nonlocal drawn
+                progress.advance(task)
+                if time.monotonic() > drawn + _EVERY:
+                    progress.refresh()
+                    drawn = time.monotonic()
+
+            progress.refresh()
+            yield step
 
     return seen if console.is_terminal else unseen
 

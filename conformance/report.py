@@ -17,12 +17,14 @@ from observance.conformance.outcomes import BROUGHT
 from observance.conformance.rules import Finding, Rule
 from observance.conformance.tables import side_by_side
 from observance.conformance.trials import Trial
-from observance.conformance.usage import printable
+from observance.conformance.usage import printable, told
 from observance.strategies import Case, script
 from observance.strategies.source import definitions
 
 if TYPE_CHECKING:
-    from observance.conformance.judge import Judge, Verdict
+    from observance.conformance.hearing import Hearing
+    from observance.conformance.judge import Judge
+    from observance.conformance.verdict import Verdict
 
 VACUOUS, UNCLAIMED, BLOCKED, KNOWN = "vacuous", "not claimed", "blocked", "known"
 """How the reason of a skipped rule begins, where it is not simply skipped."""
@@ -51,11 +53,27 @@ def stop_unless_judged(judge: Judge, rule: Rule) -> None:
 def conclude(judge: Judge, verdict: Verdict) -> None:
     """Fail, skip as known or as vacuous, or let pass."""
     if verdict.case is not None:
-        pytest.fail(failure(judge, verdict), pytrace=False)
+        text = failure(judge, verdict) if verdict.error is None else failed_itself(judge, verdict)
+        pytest.fail(text, pytrace=False)
     if verdict.known:
         pytest.skip(f"{KNOWN}: {verdict.rule.id} fails at {verdict.known} of {verdict.places} places as it is known to")
     if verdict.is_vacuous:
         pytest.skip(f"{VACUOUS}: none of {verdict.cases} cases could break {verdict.rule.id}")
+
+
+def failed_itself(judge: Judge, verdict: Verdict) -> str:
+    """Return what is told of a rule that raised an exception where it looked at what was returned."""
+    case, rule = verdict.case, verdict.rule
+    assert case is not None
+    assert verdict.error is not None
+    who = f"{judge.implementation.name} {judge.implementation.version}"
+    parts = [
+        f"{rule.id} ({rule.level}) could not be held against {who}: it raised {told(verdict.error)}.\n"
+        "Look at what prepare returned for this case; run it with --in-process for the traceback.",
+        f"Case {case.digest}, {heading(case)}:\n" + _indented(readable(case)),
+        _ways_on(judge, verdict),
+    ]
+    return shown("\n\n".join(parts))
 
 
 def failure(judge: Judge, verdict: Verdict) -> str:
@@ -63,23 +81,30 @@ def failure(judge: Judge, verdict: Verdict) -> str:
     case, rule = verdict.case, verdict.rule
     assert case is not None
     pair = verdict.findings[0].cases
-    saved = save(judge, verdict)
     parts = [
         f"{rule.id} ({rule.level}) is broken by {judge.implementation.name} {judge.implementation.version}.",
         f"{rule.sentence}\nOrigin: {rule.origin}",
         f"Case {case.digest}, {heading(case)}:\n" + _indented(readable(case)),
         "The graph, with what was found on its edges:\n"
-        + _indented(graph_text(judge, pair[0] if pair else case, verdict.findings)),
+        + _indented(judge.apart.ask(graph_text, pair[0] if pair else case, verdict.findings)),
         *(finding_text(finding) for finding in verdict.findings[:_SHOWN]),
         *pair_texts(verdict.findings),
-        f"Script:  {saved}.py\n"
-        f"Rerun:   {rerun(judge, rule, f'{saved}.json')}\n"
-        f"Explain: observance explain {shlex.quote(f'{saved}.json')}{_named(judge)}",
+        _ways_on(judge, verdict),
     ]
     more = len(verdict.findings) - _SHOWN
     if more > 0:
         parts.insert(-1, f"... and {more} more places.")
     return shown("\n\n".join(parts))
+
+
+def _ways_on(judge: Judge, verdict: Verdict) -> str:
+    """Write the failing case, and return what can be done with it."""
+    saved = save(judge, verdict)
+    return (
+        f"Script:  {saved}.py\n"
+        f"Rerun:   {rerun(judge, verdict.rule, f'{saved}.json')}\n"
+        f"Explain: observance explain {shlex.quote(f'{saved}.json')}{_named(judge)}"
+    )
 
 
 def _named(judge: Judge) -> str:
@@ -129,7 +154,7 @@ def readable(case: Case) -> str:
     return "\n\n\n".join(part for part in parts if not _OBVIOUS.fullmatch(part))
 
 
-def graph_text(judge: Judge, case: Case, findings: Sequence[Finding] = ()) -> str:
+def graph_text(judge: Hearing, case: Case, findings: Sequence[Finding] = ()) -> str:
     """Return the prepared graph as text: a line for each edge, with the observers on it.
 
     An edge at which there is a finding is marked.  Observers that nothing reads come last.

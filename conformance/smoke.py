@@ -9,17 +9,18 @@ import torch
 
 from observance.conformance.claims import QUANTIZER
 from observance.conformance.outcomes import Outcome
+from observance.conformance.raised import as_exceptions
 from observance.conformance.usage import printable, told
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 if TYPE_CHECKING:
-    from observance.conformance.judge import Judge
+    from observance.conformance.hearing import Hearing
 
 SMALLEST = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Entry("global", None),)))
 """One linear layer, and nothing to quantize."""
 
 
-def problem(judge: Judge) -> str | None:
+def problem(judge: Hearing) -> str | None:
     """Return what is wrong with the result for the smallest model, or None."""
     exported = judge.profile == QUANTIZER
     outcome = judge.calls.fresh(replace(SMALLEST, profile=judge.profile, exported=True) if exported else SMALLEST)
@@ -37,7 +38,8 @@ def _forward_problem(outcome: Outcome) -> str | None:
     with torch.no_grad():
         wanted = outcome.arguments.float_model(*inputs)
         try:
-            found = outcome.prepared(*inputs)
+            with as_exceptions():
+                found = outcome.prepared(*inputs)
         except Exception as error:  # whatever it raises, it does not run
             return f"the prepared model does not run: {told(error)}"
     same = isinstance(found, torch.Tensor) and torch.equal(wanted, found)

@@ -68,6 +68,7 @@ def summarize(judge: Judge, outcomes: Mapping[str, str], reasons: Iterable[str],
     """
     columns, rows = by_chapter(judge, outcomes)
     notes = [f"not claimed: {judge.unclaimed} cases"] if judge.unclaimed else []
+    notes += replaced_lines(judge)
     notes += excused_lines(judge) if verbose else []
     return Summary(heading(judge), columns, rows, failures_of(judge), (*notes, *reasons))
 
@@ -116,6 +117,14 @@ def _row(
     excused = places.total() if chapter is None else places[chapter]
     numbers = (count.total(), *(count[word] for word in words), excused)
     return (name, *(str(number or "") for number in numbers))
+
+
+def replaced_lines(judge: Judge) -> list[str]:
+    """Return how often the process in which the implementation is called had to be replaced, and why."""
+    return [
+        f"the process of {judge.implementation.name} {why}, and was replaced: {count} time{'s' * (count > 1)}"
+        for why, count in judge.apart.replaced.items()
+    ]
 
 
 def excused_lines(judge: Judge) -> list[str]:

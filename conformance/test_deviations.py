@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from observance.conformance.hearing import Hearing
+
 
 def test_a_known_deviation_still_breaks_its_rules(judge: Any, deviation: Any) -> None:
     """The pinned case of a known deviation still breaks its rules, and does so because of it."""
     if judge.blocked:
         pytest.skip(f"blocked: {judge.blocked}")
-    holding = judge.still_deviates(deviation)
+    holding = judge.apart.ask(Hearing.still_deviates, deviation.id)
     if holding:
         pytest.fail(
             f"{deviation.id}: its pinned case breaks {', '.join(holding)} no longer. If the cause is "

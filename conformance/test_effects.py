@@ -22,6 +22,7 @@ from observance.conformance.differences import differences
 from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
 from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
+from observance.conformance.process import FREE
 from observance.conformance.rules import EVERY_PROFILE, MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
@@ -330,3 +331,20 @@ def test_nothing_keeps_a_dropped_model_alive(trial: Trial) -> Iterator[Finding]:
         count, alive = found
         because = "nobody can reach them any more, and a service that prepares models would fill its memory"
         yield judged(not alive, "the observers", "none", f"{len(alive)} of {count}", because)
+
+
+@rule("EFFECTS-15", MUST, "prepare: a function of its arguments", costly=True, profiles=EVERY_PROFILE)
+def test_a_call_leaves_the_process_as_it_was(trial: Trial) -> Iterator[Finding]:
+    """A call changes nothing that is set for the whole process, and replaces no function and no class of torch.
+
+    The states of random generators may change: the weights of a module that is swapped are drawn first.
+    """
+    because = "what else runs in this process would be computed otherwise"
+    for name, (was, now) in trial.outcome.settings.items():
+        if name not in FREE:
+            yield broken(name, was, now, because)
+    replaced = trial.calls.definitions.replaced() if trial.calls.definitions else []
+    for name in replaced:
+        yield broken(name, "what torch defines", "something else", because)
+    if trial.outcome.error is None:
+        yield kept("the process")

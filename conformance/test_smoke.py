@@ -15,7 +15,7 @@ from observance.conformance.smoke import problem
 
 def test_smoke_the_smallest_model_is_prepared_and_runs(judge: Any) -> None:
     """One linear layer without a qconfig comes back as a GraphModule that computes the same."""
-    found = problem(judge)
+    found = judge.apart.ask(problem)
     if found:
         judge.blocked = f"the smoke tier failed: {found}"
         pytest.fail(

@@ -42,8 +42,16 @@ def names(things: Iterable[Any]) -> str:
 
 def told(error: BaseException) -> str:
     """Tell an exception in one short line, that cannot harm a terminal."""
-    name, message = printable(type(error).__name__, 60), printable(" ".join(str(error).split()))
+    name, message = printable(type(error).__name__, 60), printable(" ".join(message_of(error).split()))
     return f"{name}: {message}" if message else name
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an exception says; that it says nothing, if asking it raises another one."""
+    try:
+        return str(error)
+    except BaseException:  # it is an implementation's, and does what it likes
+        return "(its message cannot be read)"
 
 
 def printable(text: str, width: int = 200) -> str:

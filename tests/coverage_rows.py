@@ -366,7 +366,7 @@ ROWS = (
         "the same call twice; the caller's objects",
         "prepare.plan rewrite.twin",
         EVERY_CASE,
-        "EFFECTS-3 EFFECTS-4 EFFECTS-9 EFFECTS-11 EFFECTS-14 ENTRY-7",
+        "EFFECTS-3 EFFECTS-4 EFFECTS-9 EFFECTS-11 EFFECTS-14 EFFECTS-15 ENTRY-7",
     ),
     _row(
         "J3",

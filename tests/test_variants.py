@@ -11,8 +11,8 @@ import pytest
 
 from observance.conformance.deviations import load, torch_qat
 from observance.conformance.differences import differences
+from observance.conformance.hearing import reference_with
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import reference_with
 from observance.conformance.outcomes import run
 from observance.conformance.variants import Change, changed, variant
 from observance.reference import placement, site

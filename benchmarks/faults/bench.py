@@ -169,7 +169,7 @@ class Bench:
     def _mended(self, judge: Judge) -> list[str]:
         """Return the known deviations that are no longer there with a fault."""
         told = (e for e in self.entries if look(judge.calls.outcome(e.pinned)).differs(self.pinned[e.id]))
-        return [entry.id for entry in told if judge.still_deviates(entry)]
+        return [entry.id for entry in told if judge.still_deviates(entry.id)]
 
     def _catches(self, judge: Judge, rule: Rule, number: int) -> bool:
         """Whether a rule is held against a case, as the judge does, and catches the fault there."""

@@ -96,10 +96,11 @@ def claiming(implementation: Implementation) -> Implementation:
 
 def _recorded(implementation: Implementation, progress: Shown) -> Record:
     """Return the record of an implementation on the corpus."""
+    from observance.conformance.isolation import Limits
     from observance.conformance.records.files import record
 
     cases, digest = _corpus()
-    return record(implementation, cases, digest, progress)
+    return record(implementation, cases, digest, progress, Limits(is_forking=True))
 
 
 def _corpus() -> tuple[Sequence[Case], str]:

@@ -19,8 +19,9 @@ import torch
 from observance.conformance.deviations.pin import read_profile
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
+from observance.conformance.hearing import reference_with
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import Judge, reference_with
+from observance.conformance.judge import Judge
 from observance.conformance.observation import Observation
 from observance.conformance.outcomes import run
 from observance.strategies import Case
@@ -64,4 +65,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     wanted, (library, *cases) = read_profile(sys.argv[1:])
-    measure(load(library).at(torch.__version__).within(wanted), int(cases[0]) if cases else 500, wanted)
+    measure(load(library).active().within(wanted), int(cases[0]) if cases else 500, wanted)

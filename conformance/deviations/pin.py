@@ -22,8 +22,9 @@ import observance.conformance
 from observance.conformance.claims import PT2E
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
+from observance.conformance.hearing import reference_with
 from observance.conformance.implementations import resolve
-from observance.conformance.judge import Judge, reference_with
+from observance.conformance.judge import Judge
 from observance.conformance.outcomes import run
 from observance.conformance.rules import RULES
 from observance.strategies import Case
@@ -96,9 +97,10 @@ def pin(register: Register, entry: Deviation, implementation: str, profile: str)
 
 
 def read_profile(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the profile that the arguments of a tool name, or the usual one, and the other arguments."""
+    """Return the profile that the arguments of a tool name, or that of its register, and the other arguments."""
     given = [text.removeprefix("--profile=") for text in arguments if text.startswith("--profile=")]
-    return "".join(given[:1]), [text for text in arguments if not text.startswith("--profile=")]
+    others = [text for text in arguments if not text.startswith("--profile=")]
+    return "".join(given[:1]) or (PT2E if others[:1] == ["torchao"] else ""), others
 
 
 def main(arguments: list[str]) -> None:

@@ -244,8 +244,8 @@ REGISTER = Register(
         Deviation(
             "absent-observer-shared",
             ("ANNOTATIONS-12",),
-            "an edge that shares with an edge annotated with None is left without an observer, and what is derived from "
-            "one gets an observer that has none to derive from; nothing is said",
+            "an edge that shares with an edge annotated with None is left without an observer, and what is derived "
+            "from one gets an observer that has none to derive from; nothing is said",
             "_create_obs_or_fq_from_qspec: only refer to edge or node that has observer/fake_quant inserted",
             (Change("annotations.read", _reads_none),),
             first="0.18",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from observance.conformance import report
@@ -10,11 +11,14 @@ from observance.conformance.command.diagrams import of_prepared
 from observance.conformance.command.drawing import svg
 from observance.conformance.evidence.identity import Plain
 from observance.conformance.outcomes import Calls
+from observance.conformance.rules import Finding
 from observance.conformance.usage import printable, told
 from observance.strategies import Case
 
 if TYPE_CHECKING:
-    from observance.conformance.judge import Judge, Verdict
+    from observance.conformance.hearing import Hearing
+    from observance.conformance.judge import Judge
+    from observance.conformance.verdict import Verdict
 
 SHOWN = 20
 """The most places of one failure that are written down."""
@@ -30,25 +34,25 @@ def failure_of(judge: Judge, verdict: Verdict) -> Plain | None:
     if verdict.case is None:
         return None
     try:
-        return _described(judge, verdict, verdict.case)
+        return judge.apart.ask(_described, verdict.case, verdict.findings)
     except Exception as error:  # what an implementation returns may fail on being looked at
         return {"error": told(error)}
 
 
-def _described(judge: Judge, verdict: Verdict, case: Case) -> Plain:
+def _described(judge: Hearing, case: Case, findings: Sequence[Finding]) -> Plain:
     """Return a failure with its case, its places, and its pictures."""
-    pair = verdict.findings[0].cases
+    pair = findings[0].cases
     shown = pair[0] if pair else case
     found = [
         {name: printable(getattr(f, name), _WIDTH) for name in ("place", "expected", "found", "because")}
-        for f in verdict.findings
+        for f in findings
     ]
     return {
         "case": json.loads(case.to_json()),
         "digest": case.digest,
         "heading": report.heading(case),
         "code": _lines(report.readable(case)),
-        "graph": _lines(report.graph_text(judge, shown, verdict.findings)),
+        "graph": _lines(report.graph_text(judge, shown, findings)),
         "findings": found[:SHOWN],
         "places": len(found),
         "pictures": {

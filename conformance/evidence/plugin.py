@@ -88,7 +88,7 @@ class Keeper:
         from observance.conformance.smoke import problem
 
         if self.judge.split.folder is not None and self.judge.blocked is None and not self.judge.verdicts:
-            found = problem(self.judge)
+            found = self.judge.apart.ask(problem)
             self.judge.blocked = found and f"the smoke tier failed: {found}"
 
     @pytest.hookimpl(wrapper=True)
@@ -149,8 +149,8 @@ class Keeper:
         from observance.conformance.deviations.pin import import_rules
         from observance.conformance.evidence.document import BLOCKED
         from observance.conformance.evidence.split import Tally
-        from observance.conformance.judge import Verdict
         from observance.conformance.rules import RULES
+        from observance.conformance.verdict import Verdict
         from observance.strategies import Case
 
         plugin.enter_rule(self.config, test, found["id"])

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import torch
 
 from observance.conformance.implementations import Implementation
+from observance.conformance.isolation import HERE_ONLY, Apart, Limits
 from observance.conformance.needs import is_claimed
 from observance.conformance.outcomes import run
 from observance.conformance.progress import Shown, unseen
@@ -50,14 +51,22 @@ class Record:
     corpus: str = ""
 
 
-def record(implementation: Implementation, cases: Sequence[Case], corpus: str = "", progress: Shown = unseen) -> Record:
+def record(
+    implementation: Implementation,
+    cases: Sequence[Case],
+    corpus: str = "",
+    progress: Shown = unseen,
+    limits: Limits = HERE_ONLY,
+) -> Record:
     """Let an implementation prepare some cases, and return what it did."""
     name = f"{implementation.name} {implementation.version}"
     entries: dict[Case, Plain] = {}
+    apart = Apart(implementation, limits)
     with progress(f"recording {name}", len(cases)) as step:
         for case in cases:
-            entries[case] = entry(implementation, case)
+            entries[case] = apart.ask(entry, case)
             step()
+    apart.close()
     return Record(name, entries, corpus)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -156,3 +157,10 @@ def names_of_its_own(original: Saboteur, model: Any, plan: Any) -> GraphModule:
 
 
 SABOTEURS["EFFECTS-14"] = torch_state.KEPT_ALIVE
+
+
+@breaks("EFFECTS-15", "prepare.survey")
+def counts_in_the_environment(original: Saboteur, *args: Any) -> Any:
+    """Count the calls in a variable of the environment."""
+    os.environ["CALLS_OF_PREPARE"] = str(int(os.environ.get("CALLS_OF_PREPARE", "0")) + 1)
+    return original(*args)
