@@ -43,10 +43,16 @@ def _bare(node: Node) -> dict[str, object]:
 
 
 def asked_of(quantizing: Any, model: GraphModule, is_qat: bool) -> dict[Place, object]:
-    """Return what a new quantizer asks for, place by place, on a graph on which nothing is written yet."""
+    """Return what a new quantizer asks for, place by place, on a graph on which nothing is written yet.
+
+    Where it fails, or nobody can read what it wrote, that is nothing: whether it may fail is another rule's affair.
+    """
     assert isinstance(quantizing, Quantizing)
-    annotate(quantizing.quantizer(is_qat), model)
-    return read(model.graph)
+    try:
+        annotate(quantizing.quantizer(is_qat), model)
+        return read(model.graph)
+    except Exception:  # it is the vendor's
+        return {}
 
 
 def places_of(asked: Mapping[Place, object]) -> set[tuple[str, ...]]:

@@ -97,6 +97,25 @@ def test_a_backend_config_that_breaks_a_rule_is_told(suite: Suite) -> None:
     assert "CONFIGS-4 (MUST) is broken by tests.saboteurs.brought:no_dtypes" in done.output
 
 
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("SoundWithInputs", ["QUANTIZERS-10"]),  # an input that is no longer there has no observer of its own
+        ("FailsBetween", ["QUANTIZERS-6", "QUANTIZERS-9", "QUANTIZERS-10"]),
+        ("AsksForNumbers", ["QUANTIZERS-3", "QUANTIZERS-9", "QUANTIZERS-11"]),
+    ],
+)
+def test_a_rule_finds_nothing_in_what_another_one_is_about(suite: Suite, name: str, rules: list[str]) -> None:
+    done = suite(f"--quantizer=tests.saboteurs.brought:{name}", "--cases=60", *(f"--rule={rule}" for rule in rules))
+    assert done.code == 0, done.output
+
+
+@pytest.mark.parametrize(("name", "rule"), [("FailsBetween", "QUANTIZERS-1"), ("AsksForNumbers", "QUANTIZERS-4")])
+def test_the_other_rule_finds_it(suite: Suite, name: str, rule: str) -> None:
+    done = suite(f"--quantizer=tests.saboteurs.brought:{name}", "--cases=60", f"--rule={rule}")
+    assert f"{rule} (MUST) is broken" in done.output
+
+
 def test_a_rule_about_quantizers_is_not_held_against_a_prepare(suite: Suite) -> None:
     assert "does not speak of models with qconfigs" in refusal(suite("--impl=torch", "--rule=QUANTIZERS-1"))
 
