@@ -130,6 +130,13 @@ class SoundWithInputs(Sound):
         super().visit(node, name)
 
 
+class AlwaysFake(Sound):
+    """Asks for fake quantizers, whether they are to be trained or not."""
+
+    def __init__(self, is_qat: bool = False) -> None:
+        super().__init__(is_qat=True)
+
+
 class FailsBetween(Sound):
     """Fails on small graphs, and not before it has annotated them."""
 
