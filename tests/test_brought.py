@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +19,10 @@ from observance.conformance.claims import BACKEND_CONFIG as CLAIMED_CONFIG
 from observance.conformance.claims import QUANTIZER as CLAIMED_QUANTIZER
 from observance.conformance.command import cli
 from observance.conformance.probes import asked_of, part_of, places_of
-from observance.strategies import Case, build
+from observance.strategies import Case, build, executorch, script
+from observance.strategies.annotations_source import annotation_source
 from observance.strategies.brought import BACKEND_CONFIG, QUANTIZER
-from observance.strategies.case import PROFILES, Annotation, Call, Mapping
+from observance.strategies.case import PROFILES, Annotation, Call, CaseError, Mapping
 from observance.strategies.quantizers import SHIPPED
 
 from .saboteurs.brought import CountsInputs
@@ -122,8 +127,6 @@ def test_a_rule_about_quantizers_is_not_held_against_a_prepare(suite: Suite) -> 
 
 
 def test_the_script_of_a_failing_case_tries_the_quantizer(tmp_path: Path) -> None:
-    from observance.strategies import script
-
     path = tmp_path / "case.py"
     path.write_text(script(SUM))
     command = [sys.executable, str(path), "observance.strategies.quantizers:xnnpack"]
@@ -167,14 +170,73 @@ def test_a_certificate_of_a_quantizer_is_verified(
     assert cli.main(["verify", "cert", "--no-rerun"]) == 0, capsys.readouterr().out
 
 
+# Those that are shipped
+
+
+def of_shipped(name: str, operator: str = "linear") -> Case:
+    """Return a case of one operator, with the annotations of a shipped quantizer."""
+    return replace(LINEAR, calls=(Call(operator, (-1,)),), quantizer=name)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_case_may_have_the_annotations_of_a_shipped_quantizer(name: str) -> None:
-    case = Case(
-        ("t",), (Call("linear", (-1,)),), 0, Mapping(), profile="annotations-pt2e", exported=True, quantizer=name
-    )
+    case = of_shipped(name)
     assert Case.from_json(case.to_json()) == case
     noted = [node for node in build(case).model.graph.nodes if "quantization_annotation" in node.meta]
     assert bool(noted) is (name != "embedding")
+
+
+@pytest.mark.parametrize("name", executorch.drawn())
+def test_a_case_may_have_the_annotations_of_a_quantizer_of_executorch(name: str) -> None:
+    noted = [node for node in build(of_shipped(name)).model.graph.nodes if "quantization_annotation" in node.meta]
+    assert noted
+
+
+@pytest.mark.parametrize("name", executorch.drawn())
+def test_a_script_has_all_that_makes_a_quantizer_of_executorch(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.py"
+    path.write_text(script(of_shipped(name)))
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_quantizers_of_executorch_have_names_of_their_own() -> None:
+    assert not set(SHIPPED) & set(executorch.SHIPPED)
+    assert all(name == f"executorch.{made.__name__}" for name, made in executorch.SHIPPED.items())
+    assert {made.__name__ for made in executorch.SHIPPED.values()} > set(executorch.NOT_DRAWN)
+    assert set(executorch.drawn()) <= set(executorch.SHIPPED)
+
+
+@pytest.mark.parametrize("made", [*SHIPPED.values(), *executorch.SHIPPED.values()])
+def test_what_makes_a_shipped_quantizer_is_told_of_training_or_of_nothing(made: Callable[..., Any]) -> None:
+    assert made.__doc__
+    told = inspect.signature(made).parameters.values()
+    assert [(one.name, one.default) for one in told] in ([], [("is_qat", False)])
+
+
+@pytest.mark.parametrize("name", executorch.SHIPPED)
+def test_the_source_of_a_case_makes_a_quantizer_of_executorch_without_this_package(name: str) -> None:
+    source = annotation_source(of_shipped(name))
+    compile(source, name, "exec")
+    assert "observance" not in source
+    assert 'HOME = "executorch.backends"' in source
+    assert f"quantizer = {name.partition('.')[2]}(" in source
+
+
+def test_a_quantizer_that_nobody_ships_is_an_error_that_names_those_of_executorch() -> None:
+    with pytest.raises(CaseError, match=r"no quantizer 'absent' .* executorch\.xnnpack, "):
+        annotation_source(of_shipped("absent"))
+
+
+def test_without_executorch_none_of_its_quantizers_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert executorch.drawn() == ()
+
+
+def test_a_quantizer_of_executorch_is_judged(suite: Suite) -> None:
+    pytest.importorskip("executorch")
+    done = suite("--quantizer=observance.strategies.executorch:vulkan", "--cases=12", "--rule=QUANTIZERS-4")
+    assert done.code == 0
 
 
 def test_two_builds_of_an_exported_graph_share_no_annotation() -> None:
