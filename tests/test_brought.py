@@ -146,6 +146,15 @@ def test_a_part_of_a_graph_has_the_nodes_and_what_they_read_as_inputs() -> None:
     assert places_of(asked_of(Quantizing(CountsInputs), part_of(model, [add], {second: first}), False)) == set()
 
 
+def test_an_input_of_a_part_does_not_say_what_has_computed_it() -> None:
+    model = build(replace(SUM, calls=(*SUM.calls, Call("relu", (0,))), output=1)).model
+    add, relu = (node for node in model.graph.nodes if node.op == "call_function")
+    value, node, _ = part_of(model, [relu]).graph.nodes
+    assert set(node.meta) == set(relu.meta)
+    assert "val" in value.meta
+    assert set(value.meta) <= {"val", "tensor_meta"} < set(add.meta)
+
+
 # How they are explained and certified
 
 
