@@ -129,7 +129,7 @@ def test_nothing_is_observed_inside_what_is_fused(trial: Trial) -> Iterator[Find
     It takes them as one if both are annotated, the inputs of the first with specs, and what is between them with none.
     The second reads nothing else that is computed, and nobody else reads the first.
     """
-    model = _annotated(trial)
+    model = _annotated(trial) if trial.outcome.error is None else None
     for first in model.graph.nodes if model is not None else ():
         second = next(iter(first.users), None)
         if second is None or not _is_pair(first, second) or not _is_annotated(first):
@@ -139,7 +139,7 @@ def test_nothing_is_observed_inside_what_is_fused(trial: Trial) -> Iterator[Find
         asked = asked_of(trial.calls.implementation.function, part, trial.case.is_qat)
         one, other = (next(n for n in part.graph.nodes if n.name == node.name) for node in (first, second))
         fused = all(KEY in node.meta for node in (one, other)) and _is_annotated(one)
-        if fused and one not in asked and (one, other) not in asked:
+        if asked and fused and one not in asked and (one, other) not in asked:
             found = read(model.graph)
             between = [words(where) for where in (first, (first, second)) if where in found]
             because = f"{first.name} and {second.name} are annotated as one where they stand alone"
@@ -197,7 +197,10 @@ def test_training_and_calibration_have_observers_at_the_same_places(trial: Trial
     function = trial.calls.implementation.function
     case = replace(trial.case, is_qat=False, training=False)
     given = [replace(arguments_of(case), is_qat=is_qat) for is_qat in (False, True)]
-    calibrated, trained = (places_of(read(function(arguments).model.graph)) for arguments in given)
+    try:
+        calibrated, trained = (places_of(read(function(arguments).model.graph)) for arguments in given)
+    except Exception:  # it is the vendor's; whether it may fail is QUANTIZERS-1's affair, and QUANTIZERS-2's
+        return
     because = "what is trained is what will be quantized"
     living = {node.name for node in _alive(model.graph).nodes}
     for place in sorted(place for place in calibrated | trained if living.issuperset(place)):
@@ -228,7 +231,7 @@ def test_an_operator_may_read_one_value_twice(trial: Trial) -> Iterator[Finding]
             continue
         part = part_of(model, [node], {values[1]: values[0]})
         one = places_of(asked_of(function, part, is_qat))
-        wanted = {place for place in two if place != (values[1].name, node.name)}
+        wanted = {place for place in two if values[1].name not in place}  # the value itself, too, is gone
         because = f"{node.name} reads one value twice; where it reads two, both are annotated"
         yield judged(wanted == one, f"{node.name} of one value", _listed(wanted), _listed(one), because)
 

@@ -106,6 +106,8 @@ def tell_sharing(decided: Plan, where: Place, spec: Any, leader: Place) -> None:
 def read(graph: Graph) -> dict[Place, Any]:
     """Return what each place asks for, in the order of the graph; inputs before the output.
 
+    What is no node is no place: a number, say, that an annotation names as an input.
+
     Raises
     ------
     RefusalError
@@ -119,7 +121,8 @@ def read(graph: Graph) -> dict[Place, Any]:
             continue
         refuse_keywords(node)
         for value, spec in note.input_qspec_map.items():
-            asked[value, node] = spec
+            if isinstance(value, Node):
+                asked[value, node] = spec
         asked[node] = note.output_qspec
     for where, spec in asked.items():
         if spec is not None and kind_of(spec) is None:

@@ -20,6 +20,7 @@ from hypothesis import event
 from hypothesis import strategies as st
 from torch.fx import Node
 
+from . import executorch
 from .annotations_source import PT2E
 from .arguments import build
 from .case import Annotation, Case, Key, Mapping, Observer, QSpec
@@ -135,7 +136,8 @@ _WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
 _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 """Draws whether the graph is an exported one, in which mode: to export one takes as long as twenty that are traced."""
 
-_QUANTIZERS = st.sampled_from(("",) * 30 * len(SHIPPED) + tuple(SHIPPED))
+_MAKERS = (*SHIPPED, *executorch.drawn())
+_QUANTIZERS = st.sampled_from(("",) * 30 * len(_MAKERS) + _MAKERS)
 """Draws which shipped quantizer annotates the graph, if one does."""
 
 _PLAINEST = ("linear", (0, 0, 0, 0), Manner())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 
+from . import executorch
 from .case import Annotation, Case, CaseError, Key, Observer, QSpec
 from .configs_source import scalar_source
 from .quantizers import HOME, PARTS, SHIPPED
@@ -97,17 +98,20 @@ def annotation_source(case: Case) -> str:
 
 def _quantized(case: Case) -> str:
     """Return the function that lets a shipped quantizer annotate the graph, and those that make it."""
-    if case.quantizer not in SHIPPED or not case.exported:
+    shipped = SHIPPED | executorch.SHIPPED
+    if case.quantizer not in shipped or not case.exported:
         raise CaseError(
-            f"no quantizer {case.quantizer!r} annotates this graph; {', '.join(SHIPPED)} annotate exported ones"
+            f"no quantizer {case.quantizer!r} annotates this graph; {', '.join(shipped)} annotate exported ones"
         )
-    makers = [SHIPPED[name] for name in (*PARTS.get(case.quantizer, ()), case.quantizer)]
+    is_of_executorch = case.quantizer in executorch.SHIPPED
+    home, helpers = (executorch.HOME, (executorch.without_guards,)) if is_of_executorch else (HOME, ())
+    makers = [*helpers, *(shipped[name] for name in (*PARTS.get(case.quantizer, ()), case.quantizer))]
     told = f"is_qat={case.is_qat}" if "is_qat" in inspect.signature(makers[-1]).parameters else ""
     lines = [
-        *("", "", "import importlib", "from typing import Any", f'HOME = "{HOME}"', ""),
+        *("", "", "import importlib", "from typing import Any", f'HOME = "{home}"', ""),
         *("\n\n" + inspect.getsource(maker) for maker in makers),
         *("", "", "def annotate(model):", '    """Let a quantizer annotate the graph."""'),
-        f"    quantizer = {case.quantizer}({told})",
+        f"    quantizer = {makers[-1].__name__}({told})",
         *("    model = quantizer.transform_for_annotation(model)", "    quantizer.annotate(model)"),
         *("    quantizer.validate(model)", "    return model", ""),
     ]

@@ -31,7 +31,7 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "shared with what is not annotated": "in a model with qconfigs, a spec that is shared with a place without one",
     "inputs' observers reused": "an annotation by which the inputs have no observers of their own",
     "nothing said of reuse": "an annotation of a model that lacks the flag by which inputs' observers are reused",
-    "shipped quantizer": "annotations of one of torchao's quantizers",
+    "shipped quantizer": "annotations of one of the quantizers that torchao or executorch ships",
 }
 """All features of annotated cases, each with what it means."""
 

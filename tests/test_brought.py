@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +19,10 @@ from observance.conformance.claims import BACKEND_CONFIG as CLAIMED_CONFIG
 from observance.conformance.claims import QUANTIZER as CLAIMED_QUANTIZER
 from observance.conformance.command import cli
 from observance.conformance.probes import asked_of, part_of, places_of
-from observance.strategies import Case, build
+from observance.strategies import Case, build, executorch, script
+from observance.strategies.annotations_source import annotation_source
 from observance.strategies.brought import BACKEND_CONFIG, QUANTIZER
-from observance.strategies.case import PROFILES, Annotation, Call, Mapping
+from observance.strategies.case import PROFILES, Annotation, Call, CaseError, Mapping
 from observance.strategies.quantizers import SHIPPED
 
 from .saboteurs.brought import CountsInputs
@@ -97,13 +102,31 @@ def test_a_backend_config_that_breaks_a_rule_is_told(suite: Suite) -> None:
     assert "CONFIGS-4 (MUST) is broken by tests.saboteurs.brought:no_dtypes" in done.output
 
 
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("SoundWithInputs", ["QUANTIZERS-10"]),  # an input that is no longer there has no observer of its own
+        ("AlwaysFake", ["QUANTIZERS-1", "QUANTIZERS-12", "QUANTIZERS-13"]),  # so that its smallest model rounds
+        ("FailsBetween", ["QUANTIZERS-6", "QUANTIZERS-9", "QUANTIZERS-10"]),
+        ("AsksForNumbers", ["QUANTIZERS-3", "QUANTIZERS-9", "QUANTIZERS-11"]),
+    ],
+)
+def test_a_rule_finds_nothing_in_what_another_one_is_about(suite: Suite, name: str, rules: list[str]) -> None:
+    done = suite(f"--quantizer=tests.saboteurs.brought:{name}", "--cases=60", *(f"--rule={rule}" for rule in rules))
+    assert done.code == 0, done.output
+
+
+@pytest.mark.parametrize(("name", "rule"), [("FailsBetween", "QUANTIZERS-1"), ("AsksForNumbers", "QUANTIZERS-4")])
+def test_the_other_rule_finds_it(suite: Suite, name: str, rule: str) -> None:
+    done = suite(f"--quantizer=tests.saboteurs.brought:{name}", "--cases=60", f"--rule={rule}")
+    assert f"{rule} (MUST) is broken" in done.output
+
+
 def test_a_rule_about_quantizers_is_not_held_against_a_prepare(suite: Suite) -> None:
     assert "does not speak of models with qconfigs" in refusal(suite("--impl=torch", "--rule=QUANTIZERS-1"))
 
 
 def test_the_script_of_a_failing_case_tries_the_quantizer(tmp_path: Path) -> None:
-    from observance.strategies import script
-
     path = tmp_path / "case.py"
     path.write_text(script(SUM))
     command = [sys.executable, str(path), "observance.strategies.quantizers:xnnpack"]
@@ -121,6 +144,15 @@ def test_a_part_of_a_graph_has_the_nodes_and_what_they_read_as_inputs() -> None:
     assert both == {("x0", "add"), ("x1", "add"), ("add",)}
     first, second = add.all_input_nodes
     assert places_of(asked_of(Quantizing(CountsInputs), part_of(model, [add], {second: first}), False)) == set()
+
+
+def test_an_input_of_a_part_does_not_say_what_has_computed_it() -> None:
+    model = build(replace(SUM, calls=(*SUM.calls, Call("relu", (0,))), output=1)).model
+    add, relu = (node for node in model.graph.nodes if node.op == "call_function")
+    value, node, _ = part_of(model, [relu]).graph.nodes
+    assert set(node.meta) == set(relu.meta)
+    assert "val" in value.meta
+    assert set(value.meta) <= {"val", "tensor_meta"} < set(add.meta)
 
 
 # How they are explained and certified
@@ -147,14 +179,73 @@ def test_a_certificate_of_a_quantizer_is_verified(
     assert cli.main(["verify", "cert", "--no-rerun"]) == 0, capsys.readouterr().out
 
 
+# Those that are shipped
+
+
+def of_shipped(name: str, operator: str = "linear") -> Case:
+    """Return a case of one operator, with the annotations of a shipped quantizer."""
+    return replace(LINEAR, calls=(Call(operator, (-1,)),), quantizer=name)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_case_may_have_the_annotations_of_a_shipped_quantizer(name: str) -> None:
-    case = Case(
-        ("t",), (Call("linear", (-1,)),), 0, Mapping(), profile="annotations-pt2e", exported=True, quantizer=name
-    )
+    case = of_shipped(name)
     assert Case.from_json(case.to_json()) == case
     noted = [node for node in build(case).model.graph.nodes if "quantization_annotation" in node.meta]
     assert bool(noted) is (name != "embedding")
+
+
+@pytest.mark.parametrize("name", executorch.drawn())
+def test_a_case_may_have_the_annotations_of_a_quantizer_of_executorch(name: str) -> None:
+    noted = [node for node in build(of_shipped(name)).model.graph.nodes if "quantization_annotation" in node.meta]
+    assert noted
+
+
+@pytest.mark.parametrize("name", executorch.drawn())
+def test_a_script_has_all_that_makes_a_quantizer_of_executorch(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.py"
+    path.write_text(script(of_shipped(name)))
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_quantizers_of_executorch_have_names_of_their_own() -> None:
+    assert not set(SHIPPED) & set(executorch.SHIPPED)
+    assert all(name == f"executorch.{made.__name__}" for name, made in executorch.SHIPPED.items())
+    assert {made.__name__ for made in executorch.SHIPPED.values()} > set(executorch.NOT_DRAWN)
+    assert set(executorch.drawn()) <= set(executorch.SHIPPED)
+
+
+@pytest.mark.parametrize("made", [*SHIPPED.values(), *executorch.SHIPPED.values()])
+def test_what_makes_a_shipped_quantizer_is_told_of_training_or_of_nothing(made: Callable[..., Any]) -> None:
+    assert made.__doc__
+    told = inspect.signature(made).parameters.values()
+    assert [(one.name, one.default) for one in told] in ([], [("is_qat", False)])
+
+
+@pytest.mark.parametrize("name", executorch.SHIPPED)
+def test_the_source_of_a_case_makes_a_quantizer_of_executorch_without_this_package(name: str) -> None:
+    source = annotation_source(of_shipped(name))
+    compile(source, name, "exec")
+    assert "observance" not in source
+    assert 'HOME = "executorch.backends"' in source
+    assert f"quantizer = {name.partition('.')[2]}(" in source
+
+
+def test_a_quantizer_that_nobody_ships_is_an_error_that_names_those_of_executorch() -> None:
+    with pytest.raises(CaseError, match=r"no quantizer 'absent' .* executorch\.xnnpack, "):
+        annotation_source(of_shipped("absent"))
+
+
+def test_without_executorch_none_of_its_quantizers_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert executorch.drawn() == ()
+
+
+def test_a_quantizer_of_executorch_is_judged(suite: Suite) -> None:
+    pytest.importorskip("executorch")
+    done = suite("--quantizer=observance.strategies.executorch:vulkan", "--cases=12", "--rule=QUANTIZERS-4")
+    assert done.code == 0
 
 
 def test_two_builds_of_an_exported_graph_share_no_annotation() -> None:

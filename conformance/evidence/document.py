@@ -134,7 +134,7 @@ def document(
         "version": VERSION,
         "suite": identity.suite(),
         "implementation": identity.implementation(judge.implementation, run.pop("spec")),
-        "environment": identity.environment(),
+        "environment": identity.environment(judge.profile),
         "run": run | {"shard": shard_of(judge.split)},
         "cases": cases_of(judge),
         "rules": [rules.get(rule.id) or rule_record(rule, None) for rule in asked],

@@ -16,11 +16,15 @@ from typing import Any
 import hypothesis
 import torch
 
+from observance.conformance.claims import PT2E, QUANTIZER
 from observance.conformance.implementations import Implementation
 from observance.conformance.usage import UsageError, printable
 
 Plain = dict[str, Any]
 """A JSON object."""
+
+ANNOTATING = ("torchao", "executorch")
+"""The packages whose quantizers annotate what is drawn."""
 
 _ROOMS = ("observance.conformance", "observance.reference", "observance.strategies")
 
@@ -33,11 +37,7 @@ _NOT_TOLD = {"torch", "observance", "conformance", "reference", "strategies"}
 
 def suite() -> Plain:
     """Return the release of the suite, and one digest of all its files."""
-    try:
-        version = importlib.metadata.version("observance")
-    except importlib.metadata.PackageNotFoundError:
-        version = "unknown"
-    return {"name": "observance", "version": version, "sha256": _suite_digest()}
+    return {"name": "observance", "version": _release("observance") or "unknown", "sha256": _suite_digest()}
 
 
 def _suite_digest() -> str:
@@ -51,14 +51,24 @@ def _suite_digest() -> str:
     return whole.hexdigest()
 
 
-def environment() -> Plain:
-    """Return the releases on which a verdict depends, and the machine."""
+def environment(profile: str) -> Plain:
+    """Return the releases on which the verdict on an implementation of a profile depends, and the machine."""
+    drawn_with = {name: _release(name) for name in ANNOTATING} if profile in (PT2E, QUANTIZER) else {}
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "hypothesis": hypothesis.__version__,
+        **{name: release for name, release in drawn_with.items() if release is not None},
         "platform": platform.platform(),
     }
+
+
+def _release(package: str) -> str | None:
+    """Return the release of a package; None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def implementation(judged: Implementation, spec: str) -> Plain:

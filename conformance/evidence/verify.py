@@ -93,15 +93,16 @@ def problems_here(made: Plain, spec: str) -> Iterator[str]:
     UsageError
         If the implementation cannot be found.
     """
-    then, now = made["environment"], identity.environment()
-    for name in _RELEASES:
-        if then[name] != now[name]:
-            yield f"{name} was {printable(then[name])}, and is {now[name]} here"
+    judged = resolve_as(made["implementation"]["shape"], spec, made["run"].get("profile", ""))
+    then, now = made["environment"], identity.environment(judged.profile)
+    for name in (*_RELEASES, *identity.ANNOTATING):
+        if then.get(name) != now.get(name):
+            was, found = (printable(where.get(name, "not installed")) for where in (then, now))
+            yield f"{name} was {was}, and is {found} here"
     if made["suite"] != identity.suite():
         yield f"the suite was observance {printable(made['suite']['version'])} with other files than here"
     if made["cases"]["recorded_digest"] != corpus.digest():
         yield "the recorded corpus was another one than here"
-    judged = resolve_as(made["implementation"]["shape"], spec, made["run"].get("profile", ""))
     found = identity.implementation(judged, spec)
     for name in ("name", "version", "shape", "features", "torch"):
         if found[name] != made["implementation"][name]:

@@ -120,6 +120,47 @@ class Sound:
         node.meta[KEY] = QuantizationAnnotation(inputs, output)
 
 
+class SoundWithInputs(Sound):
+    """Asks for an observer on what comes into a graph, too."""
+
+    def visit(self, node: Node, name: str) -> None:
+        """Annotate an input as a value of its own."""
+        if node.op == "placeholder":
+            self.note(node, {}, self.plain)
+        super().visit(node, name)
+
+
+class AlwaysFake(Sound):
+    """Asks for fake quantizers, whether they are to be trained or not."""
+
+    def __init__(self, is_qat: bool = False) -> None:
+        super().__init__(is_qat=True)
+
+
+class FailsBetween(Sound):
+    """Fails on small graphs, and not before it has annotated them."""
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Annotate the graph, but for what is between two nodes, and then look at its size."""
+        super().annotate(model)
+        calls = [operator_of(node) for node in model.graph.nodes if node.op == "call_function"]
+        if len(calls) < 3 and "linear" not in calls:  # the smallest model of all is a linear layer
+            for node in model.graph.nodes:
+                if KEY in node.meta:
+                    node.meta[KEY].output_qspec = None
+            raise IndexError("there is too little in it")
+        return model
+
+
+class AsksForNumbers(Sound):
+    """Writes the number that a sum reads among its inputs."""
+
+    def note(self, node: Node, inputs: dict[Node, Any], output: Any) -> None:
+        """Take all arguments for nodes."""
+        numbers: Any = {number: self.plain for number in node.args if isinstance(number, int | float)}
+        super().note(node, inputs | numbers, output)
+
+
 def breaks(rule: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter what is broken in the respect that a rule is about."""
 
