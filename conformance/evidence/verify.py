@@ -97,8 +97,8 @@ def problems_here(made: Plain, spec: str) -> Iterator[str]:
     then, now = made["environment"], identity.environment(judged.profile)
     for name in (*_RELEASES, *identity.ANNOTATING):
         if then.get(name) != now.get(name):
-            was, found = (printable(where.get(name, "not installed")) for where in (then, now))
-            yield f"{name} was {was}, and is {found} here"
+            was, here = (printable(where.get(name, "not installed")) for where in (then, now))
+            yield f"{name} was {was}, and is {here} here"
     if made["suite"] != identity.suite():
         yield f"the suite was observance {printable(made['suite']['version'])} with other files than here"
     if made["cases"]["recorded_digest"] != corpus.digest():
