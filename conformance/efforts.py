@@ -110,8 +110,10 @@ class RememberedExamples(ExampleDatabase):
 
     def __init__(self, folder: Path, rules: Iterable[str], writes: str | None = None) -> None:
         super().__init__()
+        self.folder = folder
         self._kept = DirectoryBasedExampleDatabase(folder)
         self._rules, self._writes = sorted(rules), writes
+        self.is_forgetful = False
 
     def fetch(self, key: bytes) -> Iterable[bytes]:
         """Return what was saved under a key for any rule."""
@@ -120,7 +122,9 @@ class RememberedExamples(ExampleDatabase):
     def save(self, key: bytes, value: bytes) -> None:
         """Save an example for the rule that is written."""
         if self._writes is not None:
-            self._kept.save(_of(self._writes, key), value)
+            mine = _of(self._writes, key)
+            self._kept.save(mine, value)
+            self.is_forgetful |= value not in set(self._kept.fetch(mine))  # a full disk is passed over in silence
 
     def delete(self, key: bytes, value: bytes) -> None:
         """Forget an example of the rule that is written."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+import pytest
 from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import corpus, report
@@ -20,8 +21,9 @@ from observance.conformance.implementations import Implementation
 from observance.conformance.isolation import HERE_ONLY, DiedError, Limits
 from observance.conformance.known import KnownFailures
 from observance.conformance.needs import is_claimed
-from observance.conformance.progress import Shown, unseen
+from observance.conformance.progress import Shown, Step, unseen
 from observance.conformance.rules import RULES, Finding, Rule, broken
+from observance.conformance.usage import MEND_FOLDER, UsageError
 from observance.conformance.verdict import Verdict
 from observance.strategies import Case
 from observance.strategies.profiles import drawn_in
@@ -107,6 +109,7 @@ class Judge(Hearing):
         self.rules: list[Rule] = []
         self.progress: Shown = unseen
         self.notes: list[str] = []
+        self.remarks: list[str] = []
 
     @cached_property
     def corpus(self) -> list[Case]:
@@ -139,7 +142,16 @@ class Judge(Hearing):
             use(case)
 
         with steady():
-            draw()
+            try:
+                draw()
+            finally:
+                if examples is not None and examples.is_forgetful:
+                    self.remark(f"examples that failed cannot be kept in {examples.folder.as_posix()}; {MEND_FOLDER}.")
+
+    def remark(self, sentence: str) -> None:
+        """Say something of the run, once, where it is summed up."""
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
 
     def _remembered(self, rule: Rule | None) -> RememberedExamples:
         """Return the examples that failed in earlier runs, to which those of a rule may be added."""
@@ -153,7 +165,10 @@ class Judge(Hearing):
         report.stop_unless_judged(self, rule)
         if rule.id not in self.verdicts:
             others = [other for other in self.rules if other is not rule and not self.unclaimed_needs(other)]
-            self.examine([rule, *others])
+            try:
+                self.examine([rule, *others])
+            except UsageError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         verdict = self.verdicts[rule.id]
         if verdict.error is not None and not self.apart.limits.is_forking:
             raise verdict.error
@@ -171,22 +186,23 @@ class Judge(Hearing):
     def examine(self, rules: Iterable[Rule]) -> None:
         """Hold rules against all cases that are this process's to judge, and keep the verdicts."""
         judged = {rule.id: rule for rule in rules}
-        tallies = self.split.tallies(judged, functools.partial(self.tally, list(judged.values())))
+        self.known_failures.learn(self)
+        self.apart.close()  # who comes next knows what was learned
+        with self.progress("judging cases", len(self.corpus) // self.split.of) as step:
+            count = functools.partial(self.tally, list(judged.values()), step)
+            tallies = self.split.tallies(judged, count)
         self.verdicts |= {name: self._verdict(rule, tallies[name]) for name, rule in judged.items()}
 
-    def tally(self, rules: Sequence[Rule], is_ours: Callable[[int], bool]) -> dict[str, Tally]:
+    def tally(self, rules: Sequence[Rule], step: Step, is_ours: Callable[[int], bool]) -> dict[str, Tally]:
         """Hold rules against the cases whose numbers are ours, case by case, and count."""
         found = {rule.id: Tally() for rule in rules}
         share = 1 if self.only else self.effort.share(len(self.corpus))
-        self.known_failures.learn(self)
-        self.apart.close()  # who comes next knows what was learned
         for rule in rules:
             for number, case in enumerate(self.cases_of(rule)):
                 if is_ours(number):
                     self._hear([rule.id], number, case, found)
-        ours = [(number, case) for number, case in enumerate(self.corpus) if is_ours(number)]
-        with self.progress("judging cases", len(ours)) as step:
-            for number, case in ours:
+        for number, case in enumerate(self.corpus):
+            if is_ours(number):
                 told = corpus.tells(case) if case in self._fixed else ()
                 held = [rule for rule in rules if rule.is_for(case)]
                 names = [rule.id for rule in held if not (rule.costly and number % share) or rule.id in told]

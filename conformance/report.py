@@ -7,6 +7,7 @@ import re
 import shlex
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from observance.conformance.outcomes import BROUGHT
 from observance.conformance.rules import Finding, Rule
 from observance.conformance.tables import side_by_side
 from observance.conformance.trials import Trial
-from observance.conformance.usage import printable, told
+from observance.conformance.usage import MEND_FOLDER, printable, told
 from observance.strategies import Case, script
 from observance.strategies.source import definitions
 
@@ -100,6 +101,8 @@ def failure(judge: Judge, verdict: Verdict) -> str:
 def _ways_on(judge: Judge, verdict: Verdict) -> str:
     """Write the failing case, and return what can be done with it."""
     saved = save(judge, verdict)
+    if saved is None:
+        return f"The case could not be written to {printable(judge.folder.as_posix())}: {MEND_FOLDER}."
     return (
         f"Script:  {saved}.py\n"
         f"Rerun:   {rerun(judge, verdict.rule, f'{saved}.json')}\n"
@@ -112,21 +115,31 @@ def _named(judge: Judge) -> str:
     return f" {judge.options}" if judge.implementation.shape in BROUGHT else ""
 
 
-def save(judge: Judge, verdict: Verdict) -> str:
-    """Write the failing case as JSON and as a script; return where, without what tells the two apart."""
+def save(judge: Judge, verdict: Verdict) -> str | None:
+    """Write the failing case as JSON and as a script; return where, without what tells the two apart.
+
+    Where they cannot be written they are not, which the judge remarks.
+    """
     assert verdict.case is not None
-    judge.folder.mkdir(parents=True, exist_ok=True)
     saved = stem(judge.folder, verdict)
-    Path(f"{saved}.json").write_text(verdict.case.to_json() + "\n", encoding="utf-8")
-    Path(f"{saved}.py").write_text(script(verdict.case), encoding="utf-8")
+    try:
+        judge.folder.mkdir(parents=True, exist_ok=True)
+        for end, text in ((".json", verdict.case.to_json() + "\n"), (".py", script(verdict.case))):
+            draft = Path(f"{saved}{end}.part")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(f"{saved}{end}")  # at once and whole, whenever somebody ends the run
+    except OSError as error:
+        judge.remark(f"failing cases cannot be written ({printable(str(error))}); {MEND_FOLDER}.")
+        return None
     return saved
 
 
-def replace(first: str, smaller: str) -> None:
+def replace(first: str | None, smaller: str | None) -> None:
     """Take away what was saved of a first failing case, unless no smaller one was found."""
-    if first != smaller:
+    if first is not None and smaller is not None and first != smaller:
         for end in (".json", ".py"):
-            Path(f"{first}{end}").unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(f"{first}{end}").unlink(missing_ok=True)
 
 
 def stem(folder: Path, verdict: Verdict) -> str:

@@ -68,7 +68,7 @@ def summarize(judge: Judge, outcomes: Mapping[str, str], reasons: Iterable[str],
     """
     columns, rows = by_chapter(judge, outcomes)
     notes = [f"not claimed: {judge.unclaimed} cases"] if judge.unclaimed else []
-    notes += replaced_lines(judge)
+    notes += [*replaced_lines(judge), *judge.remarks]
     notes += excused_lines(judge) if verbose else []
     return Summary(heading(judge), columns, rows, failures_of(judge), (*notes, *reasons))
 

@@ -13,6 +13,10 @@ MISSING: Any = object()
 """What `attribute` answers where there is no attribute."""
 
 
+MEND_FOLDER = "make room, or name another folder with --failures-in"
+"""What to do where files cannot be written."""
+
+
 class UsageError(Exception):
     """The suite was asked for something that it cannot do; the message is one sentence that says what to do."""
 

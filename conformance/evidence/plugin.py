@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ def add_options(group: pytest.OptionGroup) -> None:
     """Add the options of certificates."""
     add = group.addoption
     add("--certify", metavar="DIR", help="try the recorded corpus, too, and write a certificate into this new folder")
+    add("--resume", action="store_true", help="go on where the same run was interrupted")
     add("--shard", metavar="K/N", help="with --certify: judge one case in N; `observance merge` joins the shards")
 
 
@@ -51,13 +52,14 @@ def equip(config: pytest.Config, judge: Judge) -> Judge:
 
     worker = getattr(config, "workerinput", {})
     shard = Split.read(config.getoption("--shard"))
-    folder = Path(worker[_PARTS]) if _PARTS in worker else None
-    judge.split = Split(shard.number, shard.of, folder, worker.get("workercount", 1))
+    judge.split = Split(shard.number, shard.of, None, worker.get("workercount", 1))
     keeper = Certifier(judge, config) if config.getoption("--certify") else Keeper(judge, config)
     if config.getoption("--shard") and not config.getoption("--certify"):
         from observance.conformance.usage import UsageError
 
         raise UsageError("--shard needs --certify=DIR: without it nothing is written that could be merged.")
+    folder = keeper.begin() if not worker else Path(worker[_PARTS]) if worker[_PARTS] else None
+    judge.split = replace(judge.split, folder=folder)
     config.pluginmanager.register(keeper, "observance-evidence")
     return judge
 
@@ -69,25 +71,51 @@ class Keeper:
         self.judge, self.config = judge, config
         self.rules: dict[str, Plain] = {}
         self.waivers: dict[tuple[str, str], str] = {}
-        self._common: tempfile.TemporaryDirectory[str] | None = None
+        self._common: Path | None = None
+
+    def begin(self) -> Path | None:
+        """Return the folder in which this run keeps what it has counted; None if it is over in no time.
+
+        Raises
+        ------
+        UsageError
+            If the run is to go on, and there is nothing to go on with.
+        """
+        from observance.conformance.evidence import unfinished
+
+        option, judge = self.config.getoption, self.judge
+        if judge.only is not None or option("--against"):
+            return None
+        excused = [register_of(self.config), _file(option("--known-failures")), option("--no-known-deviations")]
+        options = [judge.options, option("--level"), option("--rule"), bool(option("--certify")), *excused]
+        self._common = unfinished.folder_of(judge, options)
+        unfinished.begin(self._common, option("--resume"))
+        return self._common.absolute()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a process of pytest-xdist the folder that all of them have in common."""
-        self._common = self._common or tempfile.TemporaryDirectory(prefix="observance-")
-        node.workerinput[_PARTS] = self._common.name
+        node.workerinput[_PARTS] = str(self.judge.split.folder or "")
 
-    def pytest_unconfigure(self) -> None:
-        """Take away the folder that the processes had in common."""
-        if self._common is not None:
-            self._common.cleanup()
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Take away what was counted if the run has come to its end; else say how it can go on."""
+        from observance.conformance.evidence import unfinished
+
+        if self._common is None:
+            return
+        if exitstatus == pytest.ExitCode.INTERRUPTED and self._common.is_dir():
+            seed = f" --draw-seed={self.judge.start}" if self.judge.effort.is_random else ""
+            self.judge.remark(f"interrupted: the same command with{seed} --resume goes on from here.")
+        else:
+            unfinished.forget(self._common)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
         """Know in every process whether the adapter is broken: one of them alone runs the smoke tier."""
         from observance.conformance.smoke import problem
 
-        if self.judge.split.folder is not None and self.judge.blocked is None and not self.judge.verdicts:
+        if self.judge.split.processes > 1 and self.judge.blocked is None and not self.judge.verdicts:
             found = self.judge.apart.ask(problem)
             self.judge.blocked = found and f"the smoke tier failed: {found}"
 
@@ -192,14 +220,19 @@ class Certifier(Keeper):
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the certificate, and fail unless it is one; a shard is none, and fails where its tests do."""
+        super().pytest_sessionfinish(session, exitstatus)
         if self.is_worker or exitstatus not in _ENDED:
             return
         from observance.conformance import plugin
         from observance.conformance.evidence import document, folder
+        from observance.conformance.usage import UsageError
 
         run, is_lent = self._run(session, exitstatus), plugin.is_lent(session.config)
         made = document.document(self.judge, run, self.rules, self.waivers, is_lent)
-        folder.write(made, self.folder)
+        try:
+            folder.write(made, self.folder)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
         self.said = [f"{made['status']}: {(self.folder / folder.PAGE).as_posix()}", *made["reasons"][:_TOLD]]
         if made["status"] == document.REFUSED and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -223,7 +256,6 @@ class Certifier(Keeper):
     def pytest_unconfigure(self) -> None:
         """Let the process end as it would have without a certificate."""
         signal.signal(signal.SIGTERM, self._former)
-        super().pytest_unconfigure()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was written, and where."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from observance.conformance.usage import UsageError
+from observance.conformance.usage import MEND_FOLDER, UsageError, printable
 
 SHARES_EACH = 16
 """In how many shares the work of a process is cut: the last one to end keeps the others waiting for one share."""
@@ -133,34 +133,65 @@ class Split:
             return count(lambda number: number % self.of == self.number - 1)
         total = {rule: Tally() for rule in rules}
         shares = SHARES_EACH * self.processes
+        kept: dict[int, Counted] = {}
         for waits in (False, True):  # first what nobody does, then what others do, or left undone when they ended
             for share in range(shares):
-                self._do(share, shares, count, waits)
+                if share not in kept:
+                    kept |= self._done(share, shares, count, waits)
         for share in range(shares):
-            counted = json.loads(self._path(share).read_text(encoding="utf-8"))
-            total = {rule: tally + Tally.from_plain(counted[rule]) for rule, tally in total.items()}
+            total = {rule: tally + Tally.from_plain(kept[share][rule]) for rule, tally in total.items()}
         return total
 
-    def _do(self, share: int, shares: int, count: Count, waits: bool) -> None:
-        """Count on one share, unless that is done; if another process does it, pass it by or wait for the end."""
-        path, step = self._path(share), self.of * shares
-        if path.exists():
-            return
+    def _done(self, share: int, shares: int, count: Count, waits: bool) -> dict[int, Counted]:
+        """Return the counts of one share, found or made; if another process makes them, wait for it, or pass it by."""
+        assert self.folder is not None
+        path, step = self.folder / f"{share}-of-{shares}.json", self.of * shares
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             # The system lets a lock go when its process ends, however that is.
             with FileLock(path.with_suffix(".lock"), timeout=-1 if waits else 0):
-                if not path.exists():
-                    found = count(lambda number: number % step == self.number - 1 + self.of * share)
-                    written = path.with_suffix(".new")
-                    written.write_text(json.dumps({rule: asdict(tally) for rule, tally in found.items()}))
-                    os.replace(written, path)
+                found = _read(path)
+                if found is None:
+                    made = count(lambda number: number % step == self.number - 1 + self.of * share)
+                    found = {rule: asdict(tally) for rule, tally in made.items()}
+                    self._write(path, found)
+                return {share: found}
         except Timeout:
-            return
+            return {}
+        except OSError as error:
+            if self.processes > 1:
+                raise _full(self.folder, error) from error
+            made = count(lambda number: number % step == self.number - 1 + self.of * share)
+            return {share: {rule: asdict(tally) for rule, tally in made.items()}}
 
-    def _path(self, share: int) -> Path:
-        """Return where a share's counts are written."""
-        assert self.folder is not None
-        return self.folder / f"share-{share}.json"
+    def _write(self, path: Path, found: Counted) -> None:
+        """Write the counts of one share, all or nothing; where that cannot be, only others need them."""
+        try:
+            draft = path.with_suffix(".new")
+            draft.write_text(json.dumps(found), encoding="utf-8")
+            os.replace(draft, path)
+        except OSError as error:
+            if self.processes > 1:
+                raise _full(path.parent, error) from error
+
+
+Counted = dict[str, Any]
+"""For each rule what is counted, as plain data."""
+
+
+def _read(path: Path) -> Counted | None:
+    """Return the counts of a share; None if there are none that could be read."""
+    try:
+        found: Counted = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        return None
+
+
+def _full(folder: Path, error: OSError) -> UsageError:
+    """Return what is told when processes cannot tell one another what they counted."""
+    where, reason = printable(folder.as_posix()), printable(str(error))
+    return UsageError(f"what was counted cannot be written to {where} ({reason}); {MEND_FOLDER}, or leave -n out.")
 
 
 WHOLE = Split()
