@@ -6,6 +6,7 @@ Every config may be an object or, deprecated, a dict that means the same
 
 from __future__ import annotations
 
+import functools
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,10 @@ class Configs:
     equalization: QConfigMapping = field(default_factory=QConfigMapping)
 
 
+native = functools.cache(get_native_backend_config)
+"""Returns torch's native backend config: one object, since nobody is given it who could change it."""
+
+
 def read_configs(
     qconfig_mapping: Any, custom_config: Any, backend_config: Any, is_qat: bool = False, equalization: Any = None
 ) -> Configs:
@@ -49,7 +54,7 @@ def read_configs(
     if custom_config is None:
         custom_config = PrepareCustomConfig()
     if backend_config is None:
-        backend_config = get_native_backend_config()
+        backend_config = native()
     if equalization is None:
         equalization = QConfigMapping()
     return Configs(

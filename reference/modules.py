@@ -263,7 +263,7 @@ def dequantize(prepared: GraphModule, lstm: Node) -> dict[Path, Node]:
     dict
         For each part, the node to read it from.
     """
-    graph = prepared.graph
+    graph = lstm.graph
     with graph.inserting_after(lstm):
         output = _dequantized(prepared, graph.call_function(operator.getitem, (lstm, 0)))
     with graph.inserting_after(output):
@@ -287,5 +287,5 @@ def _dequantized(prepared: GraphModule, part: Node) -> Node:
     while hasattr(prepared, f"dequant_stub_{number}"):
         number += 1
     prepared.add_submodule(f"dequant_stub_{number}", torch.ao.quantization.DeQuantStub())
-    with prepared.graph.inserting_after(part):
-        return prepared.graph.call_module(f"dequant_stub_{number}", (part,))
+    with part.graph.inserting_after(part):
+        return part.graph.call_module(f"dequant_stub_{number}", (part,))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
+import torch
 from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
@@ -29,21 +30,53 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     returned = graph.graph_copy(model.graph, copies)
     graph.output(returned)
     graph.set_codegen(copy.copy(model.graph._codegen))  # how an exported graph takes and gives containers
-    prepared = GraphModule(model, graph)
-    twins: dict[nn.Module, nn.Module] = {}
-    for name, module in prepared._modules.items():
-        prepared._modules[name] = twin(module, twins)
-    prepared.meta.update(model.meta)
+    prepared = _without_code(model, graph)
+    graph.owning_module = prepared
     own = {name: finished(one) for name, one in plan.standalone.items()}
     for name, module in {**plan.swapped, **plan.custom, **own}.items():
         path, _, field = name.rpartition(".")
         setattr(prepared.get_submodule(path), field, module)
     read = {**copies, **_taken_apart(prepared, plan, copies)}
-    nodes = _insert(prepared, plan, read)
+    nodes = _insert(prepared, graph, plan, read)
     _rewire(model.graph, graph, plan, copies, read, nodes)
     graph.lint()
-    prepared.recompile()
+    prepared.graph = graph  # which is compiled here, once
     return prepared
+
+
+def _without_code(model: GraphModule, graph: Graph) -> GraphModule:
+    """Return a module with copies of what a graph needs of another, in the order in which it does.
+
+    It has a graph without a node for the time being: to compile one that is still to be changed would be in vain.
+    """
+    prepared = GraphModule(nn.Module(), Graph())
+    prepared.training = model.training
+    for node in graph.nodes:
+        if node.op in ("call_module", "get_attr"):
+            _copy_attribute(model, prepared, str(node.target).split("."))
+    twins: dict[nn.Module, nn.Module] = {}
+    for name, module in prepared._modules.items():
+        prepared._modules[name] = twin(module, twins)
+    prepared.meta.update(model.meta)
+    return prepared
+
+
+def _copy_attribute(model: nn.Module, prepared: nn.Module, path: list[str]) -> None:
+    """Let a module have what is at a path of another one; what stands on the way is no more than a place to be."""
+    *way, name = path
+    for part in way:
+        inner, place = getattr(model, part), getattr(prepared, part, None)
+        if inner is place:
+            return  # the whole of it is there already
+        if place is None:
+            place = nn.Module()
+            setattr(prepared, part, place)
+        model, prepared = inner, place
+    value = getattr(model, name)
+    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+        prepared.register_buffer(name, value)
+    else:
+        setattr(prepared, name, value)
 
 
 def finished(standalone: Standalone) -> GraphModule:
@@ -78,13 +111,13 @@ def twin(module: nn.Module | None, made: dict[nn.Module, nn.Module]) -> nn.Modul
         made[module] = copied = copy.copy(module)
         for name, value in vars(module).items():
             if isinstance(value, dict):
-                vars(copied)[name] = value.copy()
+                vars(copied)[name] = value.copy() if value else type(value)()  # most are empty, which is faster to make
         for name, part in module._modules.items():
             copied._modules[name] = twin(part, made)
     return made[module]
 
 
-def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[Slot, Node]:
+def _insert(prepared: GraphModule, graph: Graph, plan: Plan, read: dict[Node, Node]) -> dict[Slot, Node]:
     """Put one node for each slot behind the value that it observes."""
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
@@ -98,8 +131,8 @@ def _insert(prepared: GraphModule, plan: Plan, read: dict[Node, Node]) -> dict[S
         equalizes = is_equalizer(leader.spec.instance)
         name = next(free_names(prepared, f"{below.name}_equalization_process") if equalizes else names)
         prepared.add_submodule(name, made[leader])
-        with prepared.graph.inserting_after(below):
-            nodes[slot] = prepared.graph.call_module(name, (below,))
+        with graph.inserting_after(below):
+            nodes[slot] = graph.call_module(name, (below,))
     return nodes
 
 

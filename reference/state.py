@@ -58,7 +58,7 @@ def save(
         dict(scopes),
         copy.deepcopy(configs.custom),
         node_qconfigs(model, decided.equalization, configs.equalization),
-        copy.deepcopy(configs.qconfigs),
+        own_mapping(configs.qconfigs),
         is_qat,
         observed_names(decided),
     )
@@ -71,6 +71,13 @@ def save(
     mark_modules(prepared, names, configs, decided)
     mark_weights(prepared, state.observed_node_names, positions)
     return prepared
+
+
+def own_mapping(mapping: QConfigMapping) -> QConfigMapping:
+    """Return a mapping with the entries of another, which nobody else can change: qconfigs themselves never do."""
+    own = copy.copy(mapping)
+    vars(own).update({name: value.copy() for name, value in vars(mapping).items() if isinstance(value, dict)})
+    return own
 
 
 def node_qconfigs(model: GraphModule, assigned: Mapping[Node, Any], mapping: QConfigMapping) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_the_limit_of_depth_is_given_back() -> None:
     assert sys.getrecursionlimit() == before
 
 
-def test_a_rule_that_brings_cases_sees_these_and_no_drawn_ones() -> None:
+def test_a_rule_that_brings_cases_sees_these_and_no_drawn_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, list[str]] = {"own": [], "drawn": []}
 
     def check(name: str) -> Check:
@@ -118,6 +118,8 @@ def test_a_rule_that_brings_cases_sees_these_and_no_drawn_ones() -> None:
 
     own = (written_case("a chain of functions", 2), written_case("a chain of modules", 2))
     rules = [Rule("OWN-1", MUST, "", "", check("own"), own=own), Rule("DRAWN-1", MUST, "", "", check("drawn"))]
+    for made in rules:
+        monkeypatch.setitem(RULES, made.id, made)
     Judge(REFERENCE, 5).examine(rules)
     assert seen["own"] == ["a chain of functions", "a chain of modules"]
     assert set(seen["drawn"]) == {""}
