@@ -12,7 +12,7 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.observation import observe
 from observance.conformance.outcomes import call, copy_graph
-from observance.conformance.rules import MUST, Check, Finding, Rule, kept
+from observance.conformance.rules import MUST, RULES, Check, Finding, Rule, kept
 from observance.conformance.trials import Trial
 from observance.reference import plan
 from observance.reference.entry import read_configs
