@@ -104,7 +104,7 @@ def test_run_again_it_is_the_same_until_a_file_of_the_vendor_changes(certified: 
         source.write_text(before)
     told = [line for line in run.output.splitlines() if line.startswith(("the ", "not "))]
     lines = [line for line in told if not line.startswith("not claimed")]  # the summary of the run
-    assert lines == ["the implementation's file acme.py has changed", "not verified: 1 things are wrong"]
+    assert lines == ["the implementation's file acme.py has changed", "not verified: 1 thing is wrong"]
     assert run.code == 1
 
 

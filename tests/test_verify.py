@@ -87,7 +87,7 @@ def test_a_file_that_does_not_belong_is_named(place: Path, say: Say) -> None:
     (place / "failures" / "evil\x1b[2J.py").touch()
     assert say("verify", "--no-rerun", place)[:2] == (
         1,
-        "failures/evil\\x1b[2J.py does not belong to the certificate\nnot verified: 1 things are wrong\n",
+        "failures/evil\\x1b[2J.py does not belong to the certificate\nnot verified: 1 thing is wrong\n",
     )
 
 

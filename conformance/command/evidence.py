@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,26 @@ def _verify(given: argparse.Namespace) -> int:
     place = Path(given.folder)
     made = folder.read(place)
     spec = given.impl or made["implementation"]["spec"]
-    problems = [*verify.problems_of_files(place), *verify.problems_of_content(made, place)]
+    wrong = _tell(verify.problems_of_files(place)) + _tell(verify.problems_of_content(made, place))
     if not given.no_rerun:
-        problems += verify.problems_here(made, spec)
+        wrong += _tell(verify.problems_here(made, spec))
         again = verify.run_again(made, verify.Rerun(spec, given.deviations, given.known_failures, given.processes))
-        problems += verify.differences(made, again)
-    for problem in problems:
-        print(problem)
+        wrong += _tell(verify.differences(made, again))
     judged = made["implementation"]
     who = f"{printable(judged['name'])} {printable(judged['version'])}: {made['status']}"
     how = "as it is written; nothing was run again" if given.no_rerun else "run again, and the same"
-    print(f"not verified: {len(problems)} things are wrong" if problems else f"verified, {how}: {who}")
-    return OTHERWISE if problems else DONE
+    things = "thing is" if wrong == 1 else "things are"
+    print(f"not verified: {wrong} {things} wrong" if wrong else f"verified, {how}: {who}")
+    return OTHERWISE if wrong else DONE
+
+
+def _tell(problems: Iterable[str]) -> int:
+    """Say each thing that is wrong as soon as it is found, since a run takes minutes; return how many there are."""
+    count = 0
+    for problem in problems:
+        print(problem, flush=True)
+        count += 1
+    return count
 
 
 def _merge(given: argparse.Namespace) -> int:
