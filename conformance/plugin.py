@@ -33,6 +33,9 @@ PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 HERE = Path(__file__).resolve().parent
 """The folder of the rules."""
 
+_PRINTED = 2_000
+"""So many characters of what was printed during a test that fails are shown."""
+
 _JUDGE: pytest.StashKey[Any] = pytest.StashKey()
 _BASELINE: pytest.StashKey[Any] = pytest.StashKey()
 """What the implementation is held against: a record or an implementation, or None."""
@@ -162,13 +165,14 @@ def _subject(config: pytest.Config) -> Implementation:
 def _register(config: pytest.Config, profile: str) -> Register | None:
     """Return the register of known deviations that the options ask for, as far as they matter to what is installed."""
     from observance.conformance.deviations import load
+    from observance.conformance.deviations.register import check
 
     judged = config.getoption("--impl")
     name = config.getoption("--deviations") or (judged if judged in SHIPPED_REGISTERS else None)
     if config.getoption("--no-known-deviations") or not name:
         return None
     active = load(name).active().within(profile)
-    _check_register(active)
+    check(active)
     return active
 
 
@@ -185,32 +189,6 @@ def _options(config: pytest.Config) -> str:
     if option("--no-known-deviations"):
         given.append("--no-known-deviations")
     return shlex.join(given)
-
-
-def _check_register(register: Register) -> None:
-    """Stop with a usage error unless every entry has a pinned case, names rules, and changes what is there."""
-    from observance.conformance.deviations.pin import import_rules
-    from observance.conformance.rules import RULES
-    from observance.conformance.usage import UsageError, names
-    from observance.conformance.variants import changed
-
-    import_rules()
-    for entry in register.entries:
-        entry.pinned  # noqa: B018 - it is read from its file here, and kept
-        unknown = [name for name in entry.rules if name not in RULES]
-        if unknown:
-            raise UsageError(
-                f"the deviation {entry.id!r} of the register {register.name!r} names {names(unknown)}, "
-                "which is no rule; docs/rules.md lists them."
-            )
-        try:
-            with changed(entry.changes):
-                pass
-        except (AttributeError, ImportError) as error:
-            raise UsageError(
-                f"the deviation {entry.id!r} of the register {register.name!r} changes what is not there "
-                f"({error}); name a function of the reference, such as 'placement.fitting'."
-            ) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -324,12 +302,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if item.config.stash.get(_JUDGE, None) is None or item.path.resolve().parent != HERE:
         return report
     # What libraries log, torch as it traces by thousands of lines, is no part of a verdict.
-    report.sections = [section for section in report.sections if not section[0].startswith("Captured log")]
+    report.sections = [(name, _end_of(text)) for name, text in report.sections if not name.startswith("Captured log")]
     # Where CI is set, pytest lists failures with their whole message, which has just been shown.
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         crash.message = crash.message.partition("\n")[0]
     return report
+
+
+def _end_of(printed: str) -> str:
+    """Return the end of what an implementation printed, without what a terminal would obey."""
+    from observance.conformance.usage import printable
+
+    return "\n".join(printable(line) for line in printed[-_PRINTED:].splitlines())
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

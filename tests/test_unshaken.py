@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -108,3 +109,23 @@ def test_an_implementation_is_called_in_a_process_of_its_own_unless_it_is_said_o
     suite("--impl=seen", "--rule=ENTRY-1", option)
     assert Path("process-1").with_name(f"process-{os.getpid()}").exists() is not is_another
     assert list(Path().glob("process-*"))
+
+
+PRINTING = f"""
+import os
+{SIGNATURE}
+    print("x" * 3_000_000 + chr(27) + "[2J the end")
+    os.write(2, b"y" * 3_000_000)
+    return model
+"""
+
+
+def test_megabytes_that_are_printed_are_shown_by_their_end_and_harm_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "printing.py").write_text(PRINTING)
+    command = [sys.executable, "-m", "pytest", "--pyargs", "observance.conformance", "-p", "no:cacheprovider"]
+    options = ["--impl=printing", "--rule=PLACEMENT-1", "--cases=5"]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "PLACEMENT-1 (MUST) is broken by printing unknown." in done.stdout
+    assert len(done.stdout + done.stderr) < 20_000
+    assert chr(27) not in done.stdout

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from observance.conformance.claims import release
 from observance.conformance.plugin import SHIPPED_REGISTERS as SHIPPED
-from observance.conformance.usage import UsageError
-from observance.conformance.variants import Change
+from observance.conformance.usage import UsageError, names
+from observance.conformance.variants import Change, changed
 from observance.strategies import Case, CaseError
 
 
@@ -150,3 +150,27 @@ def _from_file(path: Path) -> Register:
     if not isinstance(register, Register):
         raise UsageError(f"{path} defines no REGISTER; define one with observance's Register(...).")
     return register
+
+
+def check(register: Register) -> None:
+    """Raise a `UsageError` unless every entry has a pinned case, names rules, and changes what is there."""
+    from observance.conformance.deviations.pin import import_rules
+    from observance.conformance.rules import RULES
+
+    import_rules()
+    for entry in register.entries:
+        entry.pinned  # noqa: B018 - it is read from its file here, and kept
+        unknown = [name for name in entry.rules if name not in RULES]
+        if unknown:
+            raise UsageError(
+                f"the deviation {entry.id!r} of the register {register.name!r} names {names(unknown)}, "
+                "which is no rule; docs/rules.md lists them."
+            )
+        try:
+            with changed(entry.changes):
+                pass
+        except (AttributeError, ImportError) as error:
+            raise UsageError(
+                f"the deviation {entry.id!r} of the register {register.name!r} changes what is not there "
+                f"({error}); name a function of the reference, such as 'placement.fitting'."
+            ) from error
