@@ -109,8 +109,9 @@ def _remembers_the_first(original: Decision, site: Site, where: Place, slot: Slo
     elif slot is not None:
         kept[where] = site.groups.leader(slot)
     if kind_of(spec) == "derived" and slot is not None:
+        # Of several places with one observer the first decides.
         sources = vars(site).setdefault("sources", {})
-        sources[slot] = [kept[other] for other in spec.derived_from if other in kept]
+        sources.setdefault(slot, [kept[other] for other in spec.derived_from if other in kept])
 
 
 def _joins_the_first(original: Decision, site: Site, other: Place, slot: Slot) -> None:
