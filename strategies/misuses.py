@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .rare import RARITIES
+
 REFUSED = "refused"
 """The call raises an exception."""
 
@@ -36,7 +38,7 @@ class Misuse:
     raw
         Whether it is about what only `prepare` takes, and `prepare_fx` does not.
     needs
-        The feature that an implementation must claim.
+        The features that an implementation must claim.
     model
         The lines of the model's class, if it is not the plain one.
     """
@@ -47,7 +49,7 @@ class Misuse:
     culprit: str = ""
     promised: bool = True
     raw: bool = False
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
 
 
@@ -100,7 +102,7 @@ _VALUES = (
             (f"given.custom_config.set_{end}_quantized_indexes([{index}])",),
             ALOUD,
             f"quantized.{end}|{end}.quantized|index",
-            needs="quantized-inputs",
+            needs=("quantized-inputs",),
         )
         for end in ("input", "output")
         for what, index in (("an index too large", "5"), ("a negative index", "-1"), ("text", '"0"'))
@@ -148,6 +150,24 @@ _QCONFIGS = (
                 "(?i)qconfig|activation",
             ),
         )
+    ),
+    Misuse(
+        "parts of a fused module with different fake quantizers",
+        (
+            "for kind, inner in ((nn.Linear, tq.MinMaxObserver), (nn.ReLU, tq.HistogramObserver)):",
+            "    made = tq.FakeQuantize.with_args(observer=inner)",
+            "    given.qconfig_mapping.set_object_type(kind, tq.QConfig(made, tq.default_weight_observer))",
+        ),
+        REFUSED,
+        "LinearReLU|ReLU",
+        model=(
+            "def __init__(self):",
+            "    super().__init__()",
+            "    self.both = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())",
+            "",
+            "def forward(self, x0):",
+            "    return self.both(x0)",
+        ),
     ),
     Misuse("a name for a qconfig", ('given.qconfig_mapping.set_global("x86")',), REFUSED, "(?i)qconfig|x86"),
     Misuse(
@@ -213,7 +233,9 @@ _GOOD = (
     ),
 )
 
-MISUSES = {misuse.name: misuse for misuse in (*_TYPES, *_VALUES, *_QCONFIGS, *_GOOD)}
+_RARE = tuple(Misuse(one.name, one.lines, SERVED, raw=one.raw, needs=one.needs, model=one.model) for one in RARITIES)
+
+MISUSES = {misuse.name: misuse for misuse in (*_TYPES, *_VALUES, *_QCONFIGS, *_GOOD, *_RARE)}
 """All of them, by name."""
 
 _PLAIN_MODEL = _renamed("second")
