@@ -91,6 +91,13 @@ _TYPES = (
     Misuse("text for is_qat", ('given.is_qat = "False"',), REFUSED, "is_qat|aware", raw=True),
     Misuse("no scopes", ("given.scopes = None",), REFUSED, "scope", raw=True),
     Misuse("a node without a scope", ("del given.scopes['linear']",), REFUSED, "linear", raw=True),
+    Misuse(
+        "a name for the equalization mapping",
+        ('given.equalization = "default"',),
+        REFUSED,
+        "equalization",
+        needs=("equalization",),
+    ),
     Misuse("a name for the custom config", ('given.custom_config = "plain"',), REFUSED, "custom.?config"),
     Misuse("a name for the backend config", ('given.backend_config = "x86"',), REFUSED, "backend.?config"),
 )
@@ -225,6 +232,18 @@ _GOOD = (
         ),
         HARMLESS,
         raw=True,
+    ),
+    Misuse(
+        "a standalone module without an output",
+        (
+            'output = next(node for node in given.model.graph.nodes if node.op == "output")',
+            "given.model.graph.erase_node(output)",
+            "given.model.recompile()",
+            "given.is_standalone = True",
+        ),
+        HARMLESS,
+        raw=True,
+        needs=("standalone-modules",),
     ),
     Misuse(
         "a standalone module that is not there",

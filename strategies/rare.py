@@ -132,6 +132,18 @@ _BACKENDS = (
 )
 
 _ARGUMENTS = (
+    Rarity(
+        "a pattern with a number",
+        _with("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), 2)"),
+        _backend(
+            "",
+            "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
+            "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
+            "pattern._set_root_node_getter(lambda nodes: nodes[1])",
+        ),
+        ("backend-configs",),
+    ),
+    Rarity("a number before a tensor", _forward("return 2 + F.hardswish(x0)")),
     Rarity("how often to repeat, as a value", _forward("return F.hardswish(x0).repeat(x0.dim(), 1)")),
     Rarity("which dimension to transpose, as a value", _forward("return F.hardswish(x0).transpose(x0.dim() - 1, 0)")),
     Rarity(
@@ -195,6 +207,17 @@ _MODULES = (
                 "tq.default_weight_observer",
             ),
         )
+    ),
+    Rarity(
+        "a custom LSTM whose states are read by a function",
+        _with("self.lstm = nn.LSTM(4, 4)", "return (self.lstm(x0.unsqueeze(0))[1] * 1)[0]"),
+        (
+            "from torch.ao.nn import quantizable",
+            "",
+            "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
+            "given.qconfig_mapping.set_object_type(operator.mul, None)",
+        ),
+        ("custom-modules",),
     ),
     Rarity(
         "a class for training that takes its module alone",
