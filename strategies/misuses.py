@@ -1,4 +1,4 @@
-"""Wrong calls of `prepare`, and calls that only look wrong: what each is, and what must come of it."""
+"""Wrong calls of `prepare`, and calls that only look wrong or are rare: what each is, and what must come of it."""
 
 from __future__ import annotations
 
