@@ -130,14 +130,7 @@ _EQUIVALENT = (
     ),
     _reason(
         EQUIVALENT,
-        "a parameter's node may be a part of a match; it is neither its root nor its last node, where observers go",
-        fx_prepare=("insert_observers_for_model:1634:8 always",),
-    ),
-    _reason(
-        EQUIVALENT,
-        "the call of a module is taken to give a tensor, whatever it reads, and a parameter reads nothing: who asks "
-        "without this comes to the same answer",
-        fx_prepare=("insert_observers_for_model:1528:25 other text",),
+        "a parameter reads nothing, and the branch below, which looks at what is read, says the same",
         fx_utils=(
             "all_node_args_have_no_tensors:311:4 never",
             "all_node_args_have_no_tensors:311:20 other text",
@@ -184,6 +177,12 @@ _EQUIVALENT = (
 )
 
 _OUTSIDE = (
+    _reason(
+        OUTSIDE,
+        "a parameter's node may be a part of a match, and is neither its root nor its last one, where observers go: at "
+        "most, the backend is asked once more, and says once more in a warning what it does not take",
+        fx_prepare=("insert_observers_for_model:1634:8 always",),
+    ),
     _reason(
         OUTSIDE,
         "the words of a warning, or the line that it points to",
@@ -242,6 +241,7 @@ _OUTSIDE = (
     _reason(
         OUTSIDE,
         "only a float model that calls an observer would show it: they are traced through, unless a config says not to",
+        fx_prepare=("insert_observers_for_model:1528:25 other text",),
         fx_utils=(
             "all_node_args_have_no_tensors:305:8 never",
             "all_node_args_have_no_tensors:306:21 swap first arguments",
