@@ -1,6 +1,7 @@
-"""Chapter *refusals*: calls that are wrong, calls that only look wrong, and what is said of them.
+"""Chapter *refusals*: calls that are wrong, calls that only look wrong or are rare, and what is said of them.
 
-The calls are written by hand (`strategies/misuses.py`): each departs from a plain one in one respect.
+The calls are written by hand (`strategies/misuses.py`, `strategies/rare.py`): each departs from a plain one in one
+respect.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from re import search
 
-import torch
+from torch import nn
 
+from observance.conformance import forward
 from observance.conformance.attempts import attempt
 from observance.conformance.differences import differences
 from observance.conformance.outcomes import Outcome
@@ -33,7 +35,7 @@ def _misuse(trial: Trial) -> Misuse | None:
     misuse, implementation = MISUSES.get(trial.case.written), trial.calls.implementation
     if misuse is None or (misuse.raw and implementation.shape != "prepare"):
         return None
-    return misuse if not misuse.needs or implementation.supports(misuse.needs) else None
+    return misuse if all(map(implementation.supports, misuse.needs)) else None
 
 
 def _answers(trial: Trial, promised: bool) -> Iterator[Finding]:
@@ -106,7 +108,8 @@ def test_a_refused_call_leaves_the_model_as_it_was(trial: Trial) -> Iterator[Fin
 
 @rule("REFUSALS-5", MUST, "prepare: the documentation of its arguments", own=_cases(_RIGHT))
 def test_a_call_that_only_looks_wrong_is_served(trial: Trial) -> Iterator[Finding]:
-    """Names that an observer could have are in nobody's way, and a qconfig for what is not there does nothing.
+    """Names that an observer could have are in nobody's way, a qconfig for what is not there does nothing, and what
+    is merely rare is served like all else.
 
     An example input too many, a standalone module that is not there, or a graph without an output may be refused;
     else the observers are where they are without it.
@@ -134,9 +137,9 @@ def test_a_call_that_only_looks_wrong_is_served(trial: Trial) -> Iterator[Findin
 
 def _computes_the_same(outcome: Outcome) -> bool:
     """Whether the prepared model runs and computes what the float model computes."""
-    inputs = outcome.arguments.example_inputs
-    try:
-        with torch.no_grad():
-            return torch.equal(outcome.arguments.float_model(*inputs), outcome.prepared(*inputs))  # type: ignore[misc]
-    except Exception:  # a model that does not run computes something else
+    if outcome.prepared is None:
         return False
+    models: tuple[nn.Module, ...] = (outcome.arguments.float_model, outcome.prepared)
+    expected, found = (forward.run(model, outcome.arguments.example_inputs) for model in models)
+    alike = forward.close if forward.has_quantizable(outcome.prepared) else forward.equal
+    return not isinstance(expected, Exception) and alike(expected, found)

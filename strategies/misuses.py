@@ -1,8 +1,10 @@
-"""Wrong calls of `prepare`, and calls that only look wrong: what each is, and what must come of it."""
+"""Wrong calls of `prepare`, and calls that only look wrong or are rare: what each is, and what must come of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from .rare import RARITIES
 
 REFUSED = "refused"
 """The call raises an exception."""
@@ -36,7 +38,7 @@ class Misuse:
     raw
         Whether it is about what only `prepare` takes, and `prepare_fx` does not.
     needs
-        The feature that an implementation must claim.
+        The features that an implementation must claim.
     model
         The lines of the model's class, if it is not the plain one.
     """
@@ -47,7 +49,7 @@ class Misuse:
     culprit: str = ""
     promised: bool = True
     raw: bool = False
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
 
 
@@ -89,6 +91,13 @@ _TYPES = (
     Misuse("text for is_qat", ('given.is_qat = "False"',), REFUSED, "is_qat|aware", raw=True),
     Misuse("no scopes", ("given.scopes = None",), REFUSED, "scope", raw=True),
     Misuse("a node without a scope", ("del given.scopes['linear']",), REFUSED, "linear", raw=True),
+    Misuse(
+        "a name for the equalization mapping",
+        ('given.equalization = "default"',),
+        REFUSED,
+        "equalization",
+        needs=("equalization",),
+    ),
     Misuse("a name for the custom config", ('given.custom_config = "plain"',), REFUSED, "custom.?config"),
     Misuse("a name for the backend config", ('given.backend_config = "x86"',), REFUSED, "backend.?config"),
 )
@@ -100,7 +109,7 @@ _VALUES = (
             (f"given.custom_config.set_{end}_quantized_indexes([{index}])",),
             ALOUD,
             f"quantized.{end}|{end}.quantized|index",
-            needs="quantized-inputs",
+            needs=("quantized-inputs",),
         )
         for end in ("input", "output")
         for what, index in (("an index too large", "5"), ("a negative index", "-1"), ("text", '"0"'))
@@ -148,6 +157,24 @@ _QCONFIGS = (
                 "(?i)qconfig|activation",
             ),
         )
+    ),
+    Misuse(
+        "parts of a fused module with different fake quantizers",
+        (
+            "for kind, inner in ((nn.Linear, tq.MinMaxObserver), (nn.ReLU, tq.HistogramObserver)):",
+            "    made = tq.FakeQuantize.with_args(observer=inner)",
+            "    given.qconfig_mapping.set_object_type(kind, tq.QConfig(made, tq.default_weight_observer))",
+        ),
+        REFUSED,
+        "LinearReLU|ReLU",
+        model=(
+            "def __init__(self):",
+            "    super().__init__()",
+            "    self.both = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())",
+            "",
+            "def forward(self, x0):",
+            "    return self.both(x0)",
+        ),
     ),
     Misuse("a name for a qconfig", ('given.qconfig_mapping.set_global("x86")',), REFUSED, "(?i)qconfig|x86"),
     Misuse(
@@ -207,13 +234,27 @@ _GOOD = (
         raw=True,
     ),
     Misuse(
+        "a standalone module without an output",
+        (
+            'output = next(node for node in given.model.graph.nodes if node.op == "output")',
+            "given.model.graph.erase_node(output)",
+            "given.model.recompile()",
+            "given.is_standalone = True",
+        ),
+        HARMLESS,
+        raw=True,
+        needs=("standalone-modules",),
+    ),
+    Misuse(
         "a standalone module that is not there",
         ('given.custom_config.set_standalone_module_name("nowhere", None, (), None, None)',),
         HARMLESS,
     ),
 )
 
-MISUSES = {misuse.name: misuse for misuse in (*_TYPES, *_VALUES, *_QCONFIGS, *_GOOD)}
+_RARE = tuple(Misuse(one.name, one.lines, SERVED, raw=one.raw, needs=one.needs, model=one.model) for one in RARITIES)
+
+MISUSES = {misuse.name: misuse for misuse in (*_TYPES, *_VALUES, *_QCONFIGS, *_GOOD, *_RARE)}
 """All of them, by name."""
 
 _PLAIN_MODEL = _renamed("second")

@@ -1,7 +1,7 @@
 """Cases that are written by hand: Python by name, in place of a drawn graph.
 
-A rule about size, or about wrong calls, has no use for drawn graphs.  It brings
-cases of its own, whose source stands in a table: `scale.py` and `misuses.py`.
+A rule about size, or about wrong or rare calls, has no use for drawn graphs.  It brings
+cases of its own, whose source stands in a table: `scale.py`, or `misuses.py` with `rare.py`.
 """
 
 from __future__ import annotations

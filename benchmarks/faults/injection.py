@@ -167,7 +167,8 @@ def _constants(module: ModuleType, tree: ast.Module, mutant: Mutant) -> list[tup
     """Return a module's constant with a fault, for every module that has it: where, its name, the old and the new."""
     statement = next(part for part in tree.body if part.lineno <= mutant.line <= part.end_lineno)
     namespace = dict(vars(module))
-    part = ast.Module([statement], [])
+    future = [other for other in tree.body if isinstance(other, ast.ImportFrom) and other.module == "__future__"]
+    part = ast.Module([*future, statement], [])
     exec(compile(part, str(module.__file__), "exec", dont_inherit=True), namespace)
     name, old = mutant.function, vars(module)[mutant.function]
     owners = [other for other in list(sys.modules.values()) if getattr(other, "__dict__", {}).get(name) is old]

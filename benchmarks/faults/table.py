@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reasons import EQUIVALENT, REASONS, UNTAKEN, Reason
+from reasons import EQUIVALENT, OUTSIDE, REASONS, UNTAKEN, Reason
 from results import is_caught, is_told
 
 FOLDER = Path(__file__).resolve().parent
 PATH = FOLDER.parents[1] / "docs" / "faults.md"
 
 _HEAD = """\
-<!-- Written by `python benchmarks/faults/table.py`. Run `run.py` there, say in `reasons.py` why what survives does, and
-write it again. -->
+<!-- Written by `python benchmarks/faults/table.py`. Run `run.py` there, say in `survivors.py` why what survives does,
+and write it again. -->
 
 # What the suite catches
 
@@ -84,7 +84,16 @@ class Report:
     @property
     def real(self) -> list[dict[str, Any]]:
         """The results of the faults that are not equivalent."""
-        return [r for r in self.results if is_caught(r) or getattr(self.reason(r), "verdict", "") != EQUIVALENT]
+        return self._without(EQUIVALENT)
+
+    @property
+    def within(self) -> list[dict[str, Any]]:
+        """The results of the faults that are not equivalent, and not out of scope."""
+        return self._without(EQUIVALENT, OUTSIDE)
+
+    def _without(self, *verdicts: str) -> list[dict[str, Any]]:
+        """Return the results of the faults that are caught, or of which something else was found than some verdicts."""
+        return [r for r in self.results if is_caught(r) or getattr(self.reason(r), "verdict", "") not in verdicts]
 
     def seconds(self, result: dict[str, Any]) -> float | None:
         """Return after how many seconds a fault is caught by a drawn case; None where that was not measured."""
@@ -160,6 +169,7 @@ def _measures(report: Report) -> dict[str, str]:
         "of these, not equivalent": str(len(real)),
         "of these, told from the unbroken implementation": _share(map(is_told, real)),
         "of these, caught by the rules with the register": _share(map(is_caught, real)),
+        "caught, of those that are not equivalent and not out of scope": _share(map(is_caught, report.within)),
         "caught by these, or by a rule of the level `UPSTREAM`": _share(
             is_caught(r) or bool(r["upstream"]) for r in real
         ),
@@ -221,7 +231,7 @@ def _branches(report: Report) -> str:
         lines += [f"`{module}`: {taken} of {of['count']} branches are taken.\n", "| why not | branches |", "|---|---|"]
         for reason in some:
             branches = ", ".join(f"`{branch}`" for branch in reason.branches if branch in of["missing"])
-            lines.append(f"| {reason.text} | {branches} |")
+            lines += [f"| {reason.text} | {branches} |"] if branches else []
     return "\n".join(lines) + "\n"
 
 
