@@ -90,7 +90,7 @@ class _State:
 
     def __init__(self) -> None:
         self._memory = process.memory()
-        self._settings = process.settings()
+        self._settings, self._alarms = process.settings(), process.alarms()
         self._definitions = process.Definitions()
 
     def has_grown(self) -> bool:
@@ -102,7 +102,10 @@ class _State:
         if self.has_grown():
             return GREW
         changed = process.changes(self._settings, process.settings()).keys() - set(process.FREE)
-        if changed or threading.active_count() > 1 or self._definitions.replaced():
+        armed = process.alarms() != self._alarms
+        if armed:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # or it would go off before all is answered
+        if changed or armed or threading.active_count() > 1 or self._definitions.replaced():
             return SPOILT
         return None
 

@@ -247,13 +247,18 @@ class _Child:
         return self._pipe.recv()
 
     def _find_reason(self) -> None:
-        """Find out how the child ended."""
-        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        assert ended is not None
-        if ended.si_code == os.CLD_EXITED:
+        """Find out how the child ended; one that lives on without its pipe is ended when this object is."""
+        ended, late = None, time.monotonic() + _POLL
+        while ended is None and time.monotonic() < late:
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            time.sleep(0.005 if ended is None else 0)
+        if ended is None:
+            self.reason = "closed the pipe through which it answers"
+        elif ended.si_code == os.CLD_EXITED:
             self.reason = f"ended with exit code {ended.si_status}"
         else:
-            self.reason = f"was killed by {Signals(ended.si_status).name}"
+            known = {number.value: number.name for number in Signals}
+            self.reason = f"was killed by {known.get(ended.si_status, f'signal {ended.si_status}')}"
 
     def kill(self) -> None:
         """End the child, and all processes that it started."""

@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-import pytest
 from hypothesis import Phase, given, reject, seed, settings
 
 from observance.conformance import corpus, report
@@ -23,7 +22,7 @@ from observance.conformance.known import KnownFailures
 from observance.conformance.needs import is_claimed
 from observance.conformance.progress import Shown, Step, unseen
 from observance.conformance.rules import RULES, Finding, Rule, broken
-from observance.conformance.usage import MEND_FOLDER, UsageError
+from observance.conformance.usage import MEND_FOLDER
 from observance.conformance.verdict import Verdict
 from observance.strategies import Case
 from observance.strategies.profiles import drawn_in
@@ -165,10 +164,7 @@ class Judge(Hearing):
         report.stop_unless_judged(self, rule)
         if rule.id not in self.verdicts:
             others = [other for other in self.rules if other is not rule and not self.unclaimed_needs(other)]
-            try:
-                self.examine([rule, *others])
-            except UsageError as error:
-                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            self.examine([rule, *others])
         verdict = self.verdicts[rule.id]
         if verdict.error is not None and not self.apart.limits.is_forking:
             raise verdict.error

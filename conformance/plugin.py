@@ -355,6 +355,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if judge is None:
         return
     from observance.conformance.summary import outcomes_of, summarize
+    from observance.conformance.usage import UsageError, append
 
     stats, rules, verbose = terminalreporter.stats, config.stash.get(_RULES, {}), config.get_verbosity() > 0
     writer, outcomes = config.get_terminal_writer(), outcomes_of(stats, rules) if judge.verdicts else {}
@@ -363,8 +364,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for line in summary.lines(writer.fullwidth, writer.hasmarkup):
         terminalreporter.write_line(line)
     if config.getoption("--markdown"):
-        with open(config.getoption("--markdown"), "a", encoding="utf-8") as file:
-            file.write("".join([summary.markdown(), *judge.notes]))
+        try:
+            append(config.getoption("--markdown"), "".join([summary.markdown(), *judge.notes]), "--markdown")
+        except UsageError as error:
+            terminalreporter.write_line(f"ERROR: {error}")
 
 
 def _skipped_lines(stats: Any, rules: Mapping[str, str], verbose: bool) -> list[str]:

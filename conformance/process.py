@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import resource
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +24,9 @@ WATCHED = ("torch.fx", "torch.ao", "torch.nn", "torch.functional", "observance")
 
 FREE = ("torch's random state", "Python's random state", "the path of imports")
 """Settings that a call may leave otherwise: to draw numbers, and to find what it imports, is its own affair."""
+
+_TORCHS_OWN = ("TORCH", "TRITON")
+"""How the names of variables begin that torch sets when a part of it is imported."""
 
 _OWN_DOING = (("torch.fx.graph_module", "_CodeOnlyModule"),)
 """What torch itself replaces: a class that gets another `forward` whenever a graph is unpickled."""
@@ -38,10 +43,17 @@ def settings() -> dict[str, Any]:
         "torch's random state": torch.random.get_rng_state().numpy(force=True).tobytes(),
         "Python's random state": random.getstate(),
         "the current folder": os.getcwd(),
-        "the environment": dict(os.environ),
+        "the environment": {name: value for name, value in os.environ.items() if not name.startswith(_TORCHS_OWN)},
         "the path of imports": list(sys.path),
         "the limit of recursion": sys.getrecursionlimit(),
     }
+
+
+def alarms() -> dict[str, Any]:
+    """Return what is set up to be done later, or whenever the system says so, and what the system grants."""
+    limits = [resource.getrlimit(number) for number in _GRANTED]
+    timers = [signal.getitimer(number) for number in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)]
+    return {"limits": limits, "timers": timers, "handlers": [signal.getsignal(n) for n in signal.valid_signals()]}
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -120,6 +132,9 @@ def address_space() -> int:
     """Return how many bytes the process has asked for, whether it holds them or not; 0 where nobody says."""
     return _pages(0) * _PAGE
 
+
+_GRANTED = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_STACK)
+"""What the system grants a process so much of and no more: memory, open files, time, and calls."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from observance.conformance.claims import QUANTIZER
+from observance.conformance.isolation import DiedError
 from observance.conformance.outcomes import Outcome
 from observance.conformance.raised import as_exceptions
 from observance.conformance.usage import printable, told
@@ -25,6 +26,8 @@ def problem(judge: Hearing) -> str | None:
     """Return what is wrong with the result for the smallest model, or None."""
     exported = judge.profile == QUANTIZER
     outcome = judge.calls.fresh(replace(SMALLEST, profile=judge.profile, exported=True) if exported else SMALLEST)
+    if isinstance(outcome.error, DiedError):
+        return f"it raised {told(outcome.error)} (if it needs threads that its import starts, add --in-process)"
     if outcome.error is not None:
         return f"it raised {told(outcome.error)}"
     if outcome.misshapen is None and outcome.prepared is not None:

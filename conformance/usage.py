@@ -70,14 +70,19 @@ def printable(text: str, width: int = 200) -> str:
 
 def check_appendable(path: str | None, option: str) -> None:
     """Raise a `UsageError` unless a file can be written at the end, which an option names; None names none."""
-    if path is None:
-        return
+    if path is not None:
+        append(path, "", option)
+
+
+def append(path: str, text: str, option: str) -> None:
+    """Write a text at the end of a file, which an option names; where that cannot be is a `UsageError`."""
     try:
-        Path(path).open("a", encoding="utf-8").close()
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{option} cannot be written to {printable(path)} ({printable(str(error))}); "
-            "name a file in a folder that is there."
+            "name a file in a folder that is there and has room."
         ) from error
 
 

@@ -16,7 +16,7 @@ from observance.conformance.isolation import DIED, GREW, HUNG, SPOILT
 PATH = Path(__file__).resolve().parents[1] / "docs" / "unshaken.md"
 
 _SOURCE = """\
-import ctypes, os, random, sys, threading, time, warnings
+import ctypes, os, random, signal, sys, threading, time, warnings
 import torch
 from observance.reference import prepare as _sound
 
@@ -124,6 +124,23 @@ MISBEHAVIOURS = (
     Misbehaviour("recurses to the limit", "prepare(model, *[None] * 4)", "RecursionError", _REFUSED),
     Misbehaviour("ends its process", "os._exit(0)", "the process ended with exit code 0", _REFUSED, DIED),
     Misbehaviour("kills its process", "os.kill(os.getpid(), 9)", "the process was killed by SIGKILL", _REFUSED, DIED),
+    Misbehaviour(
+        "is killed by a signal without a name",
+        "os.kill(os.getpid(), 40)",
+        "the process was killed by signal 40",
+        _REFUSED,
+        DIED,
+    ),
+    Misbehaviour(
+        "closes its files and hangs",
+        "os.closerange(3, 1000); time.sleep(1000)",
+        "the process closed the pipe through which it answers",
+        _REFUSED,
+        DIED,
+    ),
+    Misbehaviour(
+        "leaves an alarm behind", "signal.setitimer(signal.ITIMER_REAL, 30)", "nothing: it is switched off", (), SPOILT
+    ),
     Misbehaviour("segfaults", "ctypes.string_at(0)", "the process was killed by SIGSEGV", _REFUSED, DIED),
     Misbehaviour(
         "keeps 300 MB a call", "_KEPT.append(bytearray(300_000_000))", "the process held too much memory", (), GREW
@@ -199,7 +216,13 @@ verdict, and the exit code is the one that the verdicts ask for.
 - `--in-process`, and `--pdb` with it, calls the implementation in the process of pytest: for debuggers, which need it
   there. So it is on systems that cannot fork, such as Windows. There a call that kills its process ends the run.
 
-How often a process was replaced, and why, is said below the verdicts. Each line of this table is a test
+How often a process was replaced, and why, is said below the verdicts, unless `-n` shares the work among several.
+
+Three things are not kept apart. An implementation is imported in the process of pytest, and what that does is done
+there. Threads that it starts when it is imported are not in the process in which it is called: one that needs them is
+judged with `--in-process`. And what it starts in a session of its own (`setsid`) outlives the run.
+
+Each line of this table is a test
 (`tests/test_unshaken.py`): an implementation that misbehaves so on every second graph, and is sound on the others,
 which pass.
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.progress import Shown, bar_on
-from observance.conformance.usage import UsageError, check_appendable, printable
+from observance.conformance.usage import UsageError, append, check_appendable, printable
 
 if TYPE_CHECKING:
     from observance.conformance.records.files import Record
@@ -79,8 +79,7 @@ def _compare(given: argparse.Namespace, progress: Shown) -> int:
     if found.causes:
         save_smallest(found, Path(given.cases_in))
     if given.markdown:
-        with open(given.markdown, "a", encoding="utf-8") as file:
-            file.write(found.markdown())
+        append(given.markdown, found.markdown(), "--markdown")
     print(found.text(Path(given.cases_in)))
     return DIFFERENT if found.causes else SAME
 

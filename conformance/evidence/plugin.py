@@ -19,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from observance.conformance.evidence.identity import Plain
+    from observance.conformance.evidence.unfinished import Counted
     from observance.conformance.judge import Judge
 
 _PARTS = "observance_parts"
@@ -71,7 +72,7 @@ class Keeper:
         self.judge, self.config = judge, config
         self.rules: dict[str, Plain] = {}
         self.waivers: dict[tuple[str, str], str] = {}
-        self._common: Path | None = None
+        self._common: Counted | None = None
 
     def begin(self) -> Path | None:
         """Return the folder in which this run keeps what it has counted; None if it is over in no time.
@@ -87,10 +88,10 @@ class Keeper:
         if judge.only is not None or option("--against"):
             return None
         excused = [register_of(self.config), _file(option("--known-failures")), option("--no-known-deviations")]
-        options = [judge.options, option("--level"), option("--rule"), bool(option("--certify")), *excused]
-        self._common = unfinished.folder_of(judge, options)
-        unfinished.begin(self._common, option("--resume"))
-        return self._common.absolute()
+        ways = [option("--time-limit"), option("--in-process")]
+        options = [judge.options, option("--level"), option("--rule"), bool(option("--certify")), *excused, *ways]
+        self._common = unfinished.Counted(unfinished.folder_of(judge, options), option("--resume"))
+        return self._common.folder.absolute()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -100,15 +101,14 @@ class Keeper:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Take away what was counted if the run has come to its end; else say how it can go on."""
-        from observance.conformance.evidence import unfinished
-
         if self._common is None:
             return
-        if exitstatus == pytest.ExitCode.INTERRUPTED and self._common.is_dir():
+        if exitstatus == pytest.ExitCode.INTERRUPTED and self._common.folder.is_dir():
             seed = f" --draw-seed={self.judge.start}" if self.judge.effort.is_random else ""
             self.judge.remark(f"interrupted: the same command with{seed} --resume goes on from here.")
+            self._common.let_go()
         else:
-            unfinished.forget(self._common)
+            self._common.forget()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from observance.conformance.usage import MEND_FOLDER, UsageError, printable
+from observance.conformance.usage import UsageError
 
 SHARES_EACH = 16
 """In how many shares the work of a process is cut: the last one to end keeps the others waiting for one share."""
@@ -158,21 +159,17 @@ class Split:
                 return {share: found}
         except Timeout:
             return {}
-        except OSError as error:
-            if self.processes > 1:
-                raise _full(self.folder, error) from error
+        except OSError:  # a full disk, say: then each process counts all by itself
             made = count(lambda number: number % step == self.number - 1 + self.of * share)
             return {share: {rule: asdict(tally) for rule, tally in made.items()}}
 
-    def _write(self, path: Path, found: Counted) -> None:
-        """Write the counts of one share, all or nothing; where that cannot be, only others need them."""
-        try:
+    @staticmethod
+    def _write(path: Path, found: Counted) -> None:
+        """Write the counts of one share, all or nothing; where that cannot be, others count them again."""
+        with suppress(OSError):
             draft = path.with_suffix(".new")
             draft.write_text(json.dumps(found), encoding="utf-8")
             os.replace(draft, path)
-        except OSError as error:
-            if self.processes > 1:
-                raise _full(path.parent, error) from error
 
 
 Counted = dict[str, Any]
@@ -186,12 +183,6 @@ def _read(path: Path) -> Counted | None:
         return found
     except (OSError, ValueError):
         return None
-
-
-def _full(folder: Path, error: OSError) -> UsageError:
-    """Return what is told when processes cannot tell one another what they counted."""
-    where, reason = printable(folder.as_posix()), printable(str(error))
-    return UsageError(f"what was counted cannot be written to {where} ({reason}); {MEND_FOLDER}, or leave -n out.")
 
 
 WHOLE = Split()
