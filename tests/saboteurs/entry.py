@@ -28,7 +28,7 @@ def loses_dicts(original: Saboteur, config: Any, kind: type, name: str) -> Any:
     return kind() if isinstance(config, dict) and kind is QConfigMapping else original(config, kind, name)
 
 
-@breaks("ENTRY-3", "entry.get_native_backend_config")
+@breaks("ENTRY-3", "entry.native")
 def no_default_backend(original: Saboteur) -> BackendConfig:
     """Take a backend that supports nothing for the default."""
     return BackendConfig("empty")
