@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.isolation import Apart
 from observance.conformance.judge import Judge
 from observance.conformance.needs import is_claimed
-from observance.conformance.records.changes import changes
+from observance.conformance.records.changes import Change, changes
 from observance.conformance.records.comparing import Cause, Comparison, compare, save_smallest
 from observance.conformance.records.files import Record, entry, read, record
 from observance.strategies import Case
@@ -60,17 +61,13 @@ def _shrunk(judge: Judge, baseline: Implementation, found: Comparison) -> Compar
 
 def _smaller(judge: Judge, baseline: Implementation, cause: Cause) -> Cause:
     """Return a cause with the smallest case that could be found to show it."""
-    theirs, mine = (Apart(one, judge.apart.limits) for one in (baseline, judge.implementation))
-
-    def told(case: Case) -> list[object]:
-        return [change.cause for change in changes(theirs.ask(entry, case), mine.ask(entry, case))]
-
     key = cause.kind, cause.what, cause.around
     first = min(cause.seen, key=judge.corpus.index)
-    best = judge.smaller(first, lambda case: is_claimed(case, baseline) and key in told(case), "differs")
-    if best in cause.seen:
-        return cause
-    all_changes = changes(theirs.ask(entry, best), mine.ask(entry, best))
-    theirs.close()
-    mine.close()
-    return replace(cause, seen={best: [c for c in all_changes if c.cause == key], **cause.seen})
+    limits = judge.apart.limits
+    with closing(Apart(baseline, limits)) as theirs, closing(Apart(judge.implementation, limits)) as mine:
+
+        def shown(case: Case) -> list[Change]:
+            return [change for change in changes(theirs.ask(entry, case), mine.ask(entry, case)) if change.cause == key]
+
+        best = judge.smaller(first, lambda case: is_claimed(case, baseline) and bool(shown(case)), "differs")
+        return cause if best in cause.seen else replace(cause, seen={best: shown(best), **cause.seen})

@@ -36,6 +36,9 @@ PRINTED = 1 << 20
 _DIE_WITH_PARENT = 1
 """The number of that wish in Linux (PR_SET_PDEATHSIG)."""
 
+_GRANTED = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_STACK)
+"""What the system grants a process so much of and no more: memory, open files, time, and calls."""
+
 
 def answer_all(subject: Any, pipe: Connection) -> None:
     """Answer the questions that come through a pipe, until this process is no longer what it was."""
@@ -85,12 +88,19 @@ def _settle_down() -> None:
     gc.freeze()  # what came from the parent stays, and is not copied by looking at it
 
 
+def _alarms() -> dict[str, Any]:
+    """Return what is set up to be done later, or whenever the system says so, and what the system grants."""
+    limits = [resource.getrlimit(number) for number in _GRANTED]
+    timers = [signal.getitimer(number) for number in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)]
+    return {"limits": limits, "timers": timers, "handlers": [signal.getsignal(n) for n in signal.valid_signals()]}
+
+
 class _State:
     """What this process is when it begins."""
 
     def __init__(self) -> None:
         self._memory = process.memory()
-        self._settings, self._alarms = process.settings(), process.alarms()
+        self._settings, self._alarms = process.settings(), _alarms()
         self._definitions = process.Definitions()
 
     def has_grown(self) -> bool:
@@ -101,8 +111,8 @@ class _State:
         """Return why another process should go on; None if nothing has changed."""
         if self.has_grown():
             return GREW
-        changed = process.changes(self._settings, process.settings()).keys() - set(process.FREE)
-        armed = process.alarms() != self._alarms
+        changed = process.settings() != self._settings
+        armed = _alarms() != self._alarms
         if armed:
             signal.setitimer(signal.ITIMER_REAL, 0)  # or it would go off before all is answered
         if changed or armed or threading.active_count() > 1 or self._definitions.replaced():
@@ -112,15 +122,18 @@ class _State:
 
 def _cut_off_what_was_printed() -> None:
     """Keep the files small in which pytest captures what is printed."""
+    numbers = {1, 2}
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-            for number in {stream.fileno(), 1, 2}:
-                found = os.fstat(number)
-                is_nameless = stat.S_ISREG(found.st_mode) and found.st_nlink == 0  # nobody's but pytest's
-                if is_nameless and found.st_size > PRINTED:
-                    os.ftruncate(number, 0)
-                    os.lseek(number, 0, os.SEEK_SET)
+            numbers.add(stream.fileno())
+    for number in numbers:
+        with suppress(OSError):
+            found = os.fstat(number)
+            is_nameless = stat.S_ISREG(found.st_mode) and found.st_nlink == 0  # nobody's but pytest's
+            if is_nameless and found.st_size > PRINTED:
+                os.ftruncate(number, 0)
+                os.lseek(number, 0, os.SEEK_SET)
 
 
 def _portable(error: BaseException) -> BaseException:

@@ -30,7 +30,7 @@ SUBJECTS = ("--impl", "--quantizer", "--backend-config")
 PROFILES = ("qconfigs", "annotations-fx", "annotations-pt2e")
 """What can tell an implementation how to quantize."""
 
-HERE = Path(__file__).resolve().parent
+_FOLDER = Path(__file__).resolve().parent
 """The folder of the rules."""
 
 _PRINTED = 2_000
@@ -230,7 +230,7 @@ def _expected(config: pytest.Config) -> tuple[KnownFailure, ...]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rules that are asked for, and put the smoke tests first."""
-    ours = [item for item in items if item.path.resolve().parent == HERE]
+    ours = [item for item in items if item.path.resolve().parent == _FOLDER]
     if not ours:
         return
     rules = {item: getattr(getattr(item, "function", None), "rule", None) for item in ours}
@@ -299,7 +299,7 @@ def baseline(request: pytest.FixtureRequest) -> Any:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what is no part of the verdict out of a report, and the whole report out of the list of failures."""
     report = yield
-    if item.config.stash.get(_JUDGE, None) is None or item.path.resolve().parent != HERE:
+    if item.config.stash.get(_JUDGE, None) is None or item.path.resolve().parent != _FOLDER:
         return report
     # What libraries log, torch as it traces by thousands of lines, is no part of a verdict.
     report.sections = [(name, _end_of(text)) for name, text in report.sections if not name.startswith("Captured log")]

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import random
-import resource
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,9 +19,6 @@ from observance.conformance.usage import printable
 WATCHED = ("torch.fx", "torch.ao", "torch.nn", "torch.functional", "observance")
 """Where functions and classes are looked at: in torch itself, in these packages, and in those below them."""
 
-FREE = ("torch's random state", "Python's random state", "the path of imports")
-"""Settings that a call may leave otherwise: to draw numbers, and to find what it imports, is its own affair."""
-
 _TORCHS_OWN = ("TORCH", "TRITON")
 """How the names of variables begin that torch sets when a part of it is imported."""
 
@@ -33,27 +27,20 @@ _OWN_DOING = (("torch.fx.graph_module", "_CodeOnlyModule"),)
 
 
 def settings() -> dict[str, Any]:
-    """Return what is set for the whole process, by what it is called."""
+    """Return what is set for the whole process, by what it is called.
+
+    To draw random numbers, and to find what it imports, is a call's own affair.
+    """
     return {
         "the default dtype": torch.get_default_dtype(),
         "the default device": torch.get_default_device(),
         "whether gradients are recorded": torch.is_grad_enabled(),
         "whether algorithms are deterministic": torch.are_deterministic_algorithms_enabled(),
         "the number of threads": torch.get_num_threads(),
-        "torch's random state": torch.random.get_rng_state().numpy(force=True).tobytes(),
-        "Python's random state": random.getstate(),
         "the current folder": os.getcwd(),
         "the environment": {name: value for name, value in os.environ.items() if not name.startswith(_TORCHS_OWN)},
-        "the path of imports": list(sys.path),
         "the limit of recursion": sys.getrecursionlimit(),
     }
-
-
-def alarms() -> dict[str, Any]:
-    """Return what is set up to be done later, or whenever the system says so, and what the system grants."""
-    limits = [resource.getrlimit(number) for number in _GRANTED]
-    timers = [signal.getitimer(number) for number in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)]
-    return {"limits": limits, "timers": timers, "handlers": [signal.getsignal(n) for n in signal.valid_signals()]}
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -132,9 +119,6 @@ def address_space() -> int:
     """Return how many bytes the process has asked for, whether it holds them or not; 0 where nobody says."""
     return _pages(0) * _PAGE
 
-
-_GRANTED = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_STACK)
-"""What the system grants a process so much of and no more: memory, open files, time, and calls."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1
 

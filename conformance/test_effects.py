@@ -22,7 +22,6 @@ from observance.conformance.differences import differences
 from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
 from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
-from observance.conformance.process import FREE
 from observance.conformance.rules import EVERY_PROFILE, MUST, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
@@ -341,8 +340,7 @@ def test_a_call_leaves_the_process_as_it_was(trial: Trial) -> Iterator[Finding]:
     """
     because = "what else runs in this process would be computed otherwise"
     for name, (was, now) in trial.outcome.settings.items():
-        if name not in FREE:
-            yield broken(name, was, now, because)
+        yield broken(name, was, now, because)
     replaced = trial.calls.definitions.replaced() if trial.calls.definitions else []
     for name in replaced:
         yield broken(name, "what torch defines", "something else", because)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, get_native_backend_config
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
+
+T = TypeVar("T")
 
 
 class RefusalError(ValueError):
@@ -37,6 +40,17 @@ class Configs:
 
 native = functools.cache(get_native_backend_config)
 """Returns torch's native backend config: one object, since nobody is given it who could change it."""
+
+
+def once_for_native(read: Callable[[BackendConfig], T]) -> Callable[[BackendConfig], T]:
+    """Let what is read from a backend config be read once from the native one, which most calls are made with."""
+    known = functools.cache(lambda: read(native()))
+
+    @functools.wraps(read)
+    def reading(backend: BackendConfig) -> T:
+        return known() if backend is native() else read(backend)
+
+    return reading
 
 
 def read_configs(

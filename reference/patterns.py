@@ -7,7 +7,6 @@ nowhere else (PATTERNS-2); each node belongs to one match at most.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from torch.fx import Graph, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from .dtypes import Values
-from .entry import native
+from .entry import once_for_native
 from .graphs import operands
 
 
@@ -51,18 +50,9 @@ class Candidate:
     options: Mapping[str, Any] = field(repr=False)
 
 
+@once_for_native
 def candidates(backend: BackendConfig) -> dict[Any, list[Candidate]]:
     """Return the backend's patterns by the operator of their last node, longest first."""
-    return _native() if backend is native() else _read(backend)
-
-
-@functools.cache
-def _native() -> dict[Any, list[Candidate]]:
-    """Return the patterns of the native config, which most calls are made with."""
-    return _read(native())
-
-
-def _read(backend: BackendConfig) -> dict[Any, list[Candidate]]:
     found: dict[Any, list[Candidate]] = {}
     for config in backend.configs:
         options = config.to_dict() if config.pattern is None else vars(config)

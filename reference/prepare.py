@@ -6,7 +6,6 @@ while planning, so nothing is left half done.
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -35,7 +34,7 @@ from . import (
     values,
 )
 from .dtypes import Values
-from .entry import Configs, native
+from .entry import Configs, once_for_native
 from .graphs import operands
 from .patterns import Match
 from .plan import Plan
@@ -291,18 +290,9 @@ def quantized_inputs(graph: Graph, configs: Configs) -> frozenset[Node]:
     return frozenset(node for index, node in enumerate(inputs) if index in declared)
 
 
+@once_for_native
 def role_positions(backend: BackendConfig) -> dict[Any, Mapping[str, int]]:
     """Return, for each function that the backend names, where its weight and bias stand."""
-    return _native_positions() if backend is native() else _positions(backend)
-
-
-@functools.cache
-def _native_positions() -> dict[Any, Mapping[str, int]]:
-    """Return those of the native config, which most calls are made with."""
-    return _positions(native())
-
-
-def _positions(backend: BackendConfig) -> dict[Any, Mapping[str, int]]:
     return {
         config.pattern: config.to_dict().get("input_type_to_index", {})
         for config in backend.configs

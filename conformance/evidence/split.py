@@ -134,7 +134,7 @@ class Split:
             return count(lambda number: number % self.of == self.number - 1)
         total = {rule: Tally() for rule in rules}
         shares = SHARES_EACH * self.processes
-        kept: dict[int, Counted] = {}
+        kept: dict[int, Counts] = {}
         for waits in (False, True):  # first what nobody does, then what others do, or left undone when they ended
             for share in range(shares):
                 if share not in kept:
@@ -143,28 +143,31 @@ class Split:
             total = {rule: tally + Tally.from_plain(kept[share][rule]) for rule, tally in total.items()}
         return total
 
-    def _done(self, share: int, shares: int, count: Count, waits: bool) -> dict[int, Counted]:
+    def _done(self, share: int, shares: int, count: Count, waits: bool) -> dict[int, Counts]:
         """Return the counts of one share, found or made; if another process makes them, wait for it, or pass it by."""
         assert self.folder is not None
         path, step = self.folder / f"{share}-of-{shares}.json", self.of * shares
+
+        def counted() -> Counts:
+            made = count(lambda number: number % step == self.number - 1 + self.of * share)
+            return {rule: asdict(tally) for rule, tally in made.items()}
+
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # The system lets a lock go when its process ends, however that is.
             with FileLock(path.with_suffix(".lock"), timeout=-1 if waits else 0):
                 found = _read(path)
                 if found is None:
-                    made = count(lambda number: number % step == self.number - 1 + self.of * share)
-                    found = {rule: asdict(tally) for rule, tally in made.items()}
+                    found = counted()
                     self._write(path, found)
                 return {share: found}
         except Timeout:
             return {}
         except OSError:  # a full disk, say: then each process counts all by itself
-            made = count(lambda number: number % step == self.number - 1 + self.of * share)
-            return {share: {rule: asdict(tally) for rule, tally in made.items()}}
+            return {share: counted()}
 
     @staticmethod
-    def _write(path: Path, found: Counted) -> None:
+    def _write(path: Path, found: Counts) -> None:
         """Write the counts of one share, all or nothing; where that cannot be, others count them again."""
         with suppress(OSError):
             draft = path.with_suffix(".new")
@@ -172,14 +175,14 @@ class Split:
             os.replace(draft, path)
 
 
-Counted = dict[str, Any]
+Counts = dict[str, Any]
 """For each rule what is counted, as plain data."""
 
 
-def _read(path: Path) -> Counted | None:
+def _read(path: Path) -> Counts | None:
     """Return the counts of a share; None if there are none that could be read."""
     try:
-        found: Counted = json.loads(path.read_text(encoding="utf-8"))
+        found: Counts = json.loads(path.read_text(encoding="utf-8"))
         return found
     except (OSError, ValueError):
         return None

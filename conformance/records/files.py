@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -61,12 +61,10 @@ def record(
     """Let an implementation prepare some cases, and return what it did."""
     name = f"{implementation.name} {implementation.version}"
     entries: dict[Case, Plain] = {}
-    apart = Apart(implementation, limits)
-    with progress(f"recording {name}", len(cases)) as step:
+    with closing(Apart(implementation, limits)) as apart, progress(f"recording {name}", len(cases)) as step:
         for case in cases:
             entries[case] = apart.ask(entry, case)
             step()
-    apart.close()
     return Record(name, entries, corpus)
 
 
