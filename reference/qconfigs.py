@@ -19,9 +19,7 @@ from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.observer import (
     MovingAveragePerChannelMinMaxObserver,
-    NoopObserver,
     PerChannelMinMaxObserver,
-    ReuseInputObserver,
 )
 from torch.ao.quantization.qconfig import qconfig_equals
 from torch.fx import Graph, Node
@@ -210,8 +208,3 @@ def is_per_channel_transposed(module: nn.Module, qconfig: QConfig) -> bool:
     transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     per_channel = (PerChannelMinMaxObserver, MovingAveragePerChannelMinMaxObserver)
     return isinstance(module, transposed) and isinstance(qconfig.weight(), per_channel)
-
-
-def reuses_input(qconfig: QConfig) -> bool:
-    """Whether a qconfig says "reuse the input's observer" (SHARING-4)."""
-    return isinstance(qconfig.activation(), ReuseInputObserver) and isinstance(qconfig.weight(), NoopObserver)

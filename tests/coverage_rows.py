@@ -247,7 +247,7 @@ ROWS = (
     _row(
         "G3", "not where the input is quantized outside", "sharing.is_outside", "quantized input", "SHARING-5 SHARING-6"
     ),
-    _row("G4", "a qconfig that reuses the input's observer", "qconfigs.reuses_input", "static qconfig", "SHARING-4"),
+    _row("G4", "a qconfig that reuses the input's observer", "dtypes.reuses_input", "static qconfig", "SHARING-4"),
     # H. Modules of their own kind
     _row(
         "H1",
