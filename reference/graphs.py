@@ -41,11 +41,20 @@ def place_of(keys: tuple[int | str, ...]) -> str:
 def operands(node: Node) -> list[Operand]:
     """Return all places where a node reads values: positional ones first, in order."""
     found: list[Operand] = []
-    for key, argument in (*enumerate(node.args), *node.kwargs.items()):
+    arguments: list[tuple[int | str, Any]] = [*enumerate(node.args), *node.kwargs.items()]
+    for key, argument in arguments:
         if isinstance(argument, Node):  # most are, and the others are looked into
             found.append(Operand(node, (key,), argument))
         else:
             found += [Operand(node, keys, value) for keys, value in _leaves((key,), argument)]
+    return found
+
+
+def places_read(node: Node) -> dict[Node, list[Operand]]:
+    """Return, for each value that a node reads, all places where it does."""
+    found: dict[Node, list[Operand]] = {}
+    for operand in operands(node):
+        found.setdefault(operand.value, []).append(operand)
     return found
 
 

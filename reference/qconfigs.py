@@ -140,10 +140,11 @@ def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QC
     """
     by_type, fused = mapping.object_type_qconfigs, {}
     for node in graph.nodes:
-        module = modules[str(node.target)] if node.op == "call_module" else None
-        parts = [type(part) for part in parts_of(module)]
-        refuse_disagreement(node, type(module), parts, by_type)
-        fused.update({type(module): qconfig for qconfig in said_of(parts, by_type)})
+        if node.op != "call_module" or not (parts := parts_of(modules[str(node.target)])):
+            continue
+        kind, types = type(modules[str(node.target)]), [type(part) for part in parts]
+        refuse_disagreement(node, kind, types, by_type)
+        fused.update({kind: qconfig for qconfig in said_of(types, by_type)})
     return with_types(mapping, fused)
 
 

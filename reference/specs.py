@@ -153,7 +153,9 @@ def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
             found.append((name, value))
         elif name == "derive_qparams_fn":
             found.append((name, getattr(value, "__qualname__", type(value).__qualname__)))
-    for name, buffer in module.named_buffers(recurse=False):
+    for name, buffer in module._buffers.items():
+        if buffer is None:
+            continue
         if buffer.device.type != "cpu":
             found.append((f"device of {name}", str(buffer.device)))
         if buffer.numel() <= _LARGEST_BUFFER and not buffer.is_meta:
