@@ -87,7 +87,6 @@ _FILES: dict[str, tuple[str, ...]] = {
     "torch/ao/quantization/utils.py": ("get_qconfig_dtypes",),
     "torch/ao/nn/qat/modules/linear.py": ("from_float",),
     "torch/fx/graph_module.py": ("GraphModule", "GraphModule.__reduce__"),
-    "torch/nn/modules/module.py": ("torch.nn.Module.load_state_dict",),
     "torchao/quantization/pt2e/prepare.py": ("_create_obs_or_fq_from_qspec", "_get_edge_or_node_to_group_id"),
     "torchao/quantization/pt2e/quantize_pt2e.py": ("convert_pt2e", "prepare_pt2e"),
     _QUANTIZER: (
@@ -113,6 +112,7 @@ PAGES: dict[str, str] = {
     "Python": "https://docs.python.org/3/glossary.html#term-argument",
     "Quantization-aware training": f"{_DOCS}/quantization.html",
     "pytorch#63326": "https://github.com/pytorch/pytorch/issues/63326",
+    "Saving and Loading Quantized models": f"{_DOCS}/quantization.html",
     "the scope of this suite": "coverage.md",
     "torch.cat": f"{_DOCS}/generated/torch.cat.html",
     "torch.fx": f"{_DOCS}/fx.html",

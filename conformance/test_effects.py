@@ -309,7 +309,9 @@ def _is_pickled(trial: Trial) -> bool:
         return False
 
 
-@rule("EFFECTS-13", MUST, "torch.nn.Module.load_state_dict: the keys are the names of the modules", costly=True)
+@rule(
+    "EFFECTS-13", MUST, "Saving and Loading Quantized models: a state_dict goes into a second preparation", costly=True
+)
 def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterator[Finding]:
     """What a calibrated model has seen can be loaded into a second preparation of the same model."""
     if trial.float_values is None:

@@ -78,7 +78,12 @@ def test_the_result_is_a_whole_graph_module(trial: Trial) -> Iterator[Finding]:
     yield judged(not problem, "the graph", "a valid graph", problem, "a graph module must run")
 
 
-@rule("ENTRY-7", MUST, "prepare: configs are copied, so that they can be used again", costly=True)
+@rule(
+    "ENTRY-7",
+    MUST,
+    "prepare_fx: qconfig_mapping configures how a model is quantized, and its weights do not",
+    costly=True,
+)
 def test_the_weights_come_from_the_model_and_not_from_its_first_preparation(
     trial: Trial,
 ) -> Iterator[Finding]:
