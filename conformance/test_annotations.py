@@ -44,6 +44,8 @@ def _observed(trial: Trial, of_value: bool) -> Iterator[Finding]:
             continue
         wanted = asked.settings(where)
         for edge, found in asked.seen_at(seen, where):
+            if edge is None and found is None:  # nobody reads it
+                continue
             place = str(edge or f"the output of {words(where)}")
             because = f"{words(where)} is annotated"
             text = "no observer" if found is None else found.kind

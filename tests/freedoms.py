@@ -211,7 +211,7 @@ def talkative(prepare: Prepare) -> Prepare:
     def free_prepare(*args: Any, **kwargs: Any) -> GraphModule:
         warnings.warn("this backend is experimental", UserWarning, stacklevel=2)
         warnings.warn("prepare will get another argument", DeprecationWarning, stacklevel=2)
-        logging.getLogger("acme").warning("preparing")
+        logging.getLogger("acme").info("preparing")
         return prepare(*args, **kwargs)
 
     return free_prepare
@@ -306,7 +306,6 @@ def unread_unobserved(prepared: GraphModule) -> None:
     for node in reversed(observer_nodes(prepared)):
         if not node.users:
             prepared.graph.erase_node(node)
-            prepared.delete_submodule(str(node.target))
 
 
 @free("It imports parts of torch when it is called first, and draws random numbers.")
@@ -340,8 +339,12 @@ class AcmeGraphModule(GraphModule):
     """A graph module of a vendor's own."""
 
 
-OF_ANNOTATED = tuple(name for name in FREEDOMS if name not in ("own_record", "own_custom_config", "silent"))
-"""The freedoms that say something of an annotated graph: its record is next to empty, and nothing is warned of."""
+_OF_QCONFIGS = ("own_record", "own_custom_config", "silent", "copied_model", "own_parameters")
+"""What means nothing, or something else, for an annotated graph: annotations name the nodes of the graph
+itself, and the observers are those that a callback was given."""
+
+OF_ANNOTATED = tuple(name for name in FREEDOMS if name not in _OF_QCONFIGS)
+"""The freedoms that say something of an annotated graph."""
 
 
 def all_at_once(names: Iterable[str]) -> Freedom:
