@@ -1,12 +1,9 @@
-"""The calls that are measured: one architecture at one depth, traced once, and new arguments for every call.
-
-There are two paths. Qconfigs and a backend say what is observed, or annotations of the graph do.
-"""
+"""The calls that are measured: one architecture at one depth, traced once, and new arguments for every call."""
 
 from __future__ import annotations
 
 import copy
-import importlib
+import importlib.metadata
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,27 +12,19 @@ from typing import Any
 import floor
 import torch
 from models import Architecture
+from names import ANNOTATIONS, FLOOR, QCONFIGS, REFERENCE, UPSTREAM
 from torch import Tensor, nn
 from torch.ao import quantization as tq
-from torch.ao.quantization.fx.custom_config import FuseCustomConfig
+from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import GraphModule, Interpreter, Node
 
 from observance.conformance.implementations import resolve
-from observance.conformance.usage import UsageError
-from observance.reference import annotations, plan
+from observance.reference import plan
+from observance.reference.annotations import plan as plan_of_annotated
 from observance.reference.entry import read_configs
 
-QCONFIGS, ANNOTATIONS = "qconfigs", "annotations"
-
-REFERENCE, FLOOR = "reference", "floor"
-UPSTREAM = {QCONFIGS: "torch", ANNOTATIONS: "torchao"}
-"""Whose `prepare` the reference is measured against, path by path."""
-
 _PROFILES = {QCONFIGS: "", ANNOTATIONS: "annotations-pt2e"}
-
-# The package `torch.ao.quantization.fx` has a function of the name of this module.
-_fuse = importlib.import_module("torch.ao.quantization.fx.fuse").fuse
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,7 @@ class Template:
         """Return what the floor is told: what the reference decides."""
         if self.path == ANNOTATIONS:
             annotate(self.model)
-            return floor.recipe(self.model.graph, annotations.plan(self.model, False))
+            return floor.recipe(self.model.graph, plan_of_annotated(self.model, False))
         configs = read_configs(mapping(), None, None)
         return floor.recipe(self.model.graph, plan(self.model, configs, self.scopes, (self.example(),)))
 
@@ -90,20 +79,20 @@ class Template:
 def upstream(path: str) -> str:
     """Return the release of what the reference is measured against; nothing if it is not installed."""
     try:
-        return resolve(UPSTREAM[path]).version
-    except UsageError:
+        return importlib.metadata.version(UPSTREAM[path])
+    except importlib.metadata.PackageNotFoundError:
         return ""
 
 
 def template(architecture: Architecture, depth: int, path: str = QCONFIGS) -> Template:
-    """Trace a model, as `prepare_fx` does, and fuse what it would fuse; store what each node gives if that is needed."""
+    """Trace a model and fuse what is fused, as `prepare_fx` does; store what each node gives where that is read."""
     torch.manual_seed(0)
     float_model = architecture.make(depth).eval()
     tracer = QuantizationTracer([], [])
     tracer.record_stack_traces = False  # nobody here reads them
     model = GraphModule(float_model, tracer.trace(float_model))
     if architecture.is_fused:
-        model = _fuse(model, False, FuseCustomConfig())
+        model = fuse(model, False)
     if path == ANNOTATIONS:
         _store_values(model, architecture.example())
     return Template(path, model, dict(tracer.node_name_to_scope), architecture.example)
@@ -130,10 +119,10 @@ def annotate(model: GraphModule) -> None:
     What computes has observers on its inputs and its output. What only moves values shares one observer with its
     first input.
     """
+    from torchao.quantization.pt2e.observer import HistogramObserver
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
 
-    observer = importlib.import_module("torchao.quantization.pt2e.observer").HistogramObserver
-    spec = QuantizationSpec(torch.uint8, observer, 0, 255, torch.per_tensor_affine)
+    spec = QuantizationSpec(torch.uint8, HistogramObserver, 0, 255, torch.per_tensor_affine)
     for node in model.graph.nodes:
         read = [value for value in node.all_input_nodes if _is_float(value)]
         if node.op in ("placeholder", "get_attr", "output") or not read or not _is_float(node):

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from calls import FLOOR, REFERENCE, Template
+from calls import Template
 from growth import exponent
+from names import FLOOR, REFERENCE
 from torch.fx import GraphModule
 
 from observance.reference.specs import is_observer
@@ -146,4 +147,4 @@ def expected(rows: list[Row], name: str, nodes: int) -> float:
         return 0.0
     last, seconds = points[-1]
     growth = max([1.0, *(exponent(pair) for pair in itertools.pairwise(points[-2:]))])
-    return seconds * float(nodes / last) ** growth
+    return float(seconds * (nodes / last) ** growth)

@@ -16,15 +16,15 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from calls import ANNOTATIONS, QCONFIGS, UPSTREAM, depth_for, template, upstream
+from calls import depth_for, template, upstream
 from measuring import MOST, Row, expected, measure
 from models import ARCHITECTURES, Architecture
+from names import ANNOTATIONS, QCONFIGS, UPSTREAM
 
 FOLDER = Path(__file__).resolve().parent
 
