@@ -10,7 +10,6 @@ core; `--quick` measures small sizes alone, in seconds.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import platform
 import sys
@@ -21,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from calls import depth_for, template, upstream
+from calls import Template, depth_for, template, upstream
 from measuring import MOST, Row, expected, measure
 from models import ARCHITECTURES, Architecture
-from names import ANNOTATIONS, QCONFIGS, UPSTREAM
+from names import ANNOTATIONS, QCONFIGS, REFERENCE, UPSTREAM
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -34,8 +33,9 @@ SIZES, QUICK = (5, 50, 500, 2000, 20000), (5, 50)
 ANNOTATED = ("a chain", "a list", "ResNet", "transformer")
 """The models whose graphs are annotated, too."""
 
-PATIENCE = 25.0
-"""Upstream's `prepare` is not called where it is expected to take more CPU seconds."""
+PATIENCE, GIVEN_UP = 25.0, 100.0
+"""Upstream's `prepare` is not called where it is expected to take more CPU seconds; and no graph is measured where the
+reference's is."""
 
 
 def main() -> int:
@@ -43,14 +43,14 @@ def main() -> int:
     options = _options()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    began, rows = time.process_time(), list[Row]()
+    run = Run(options, time.process_time())
     for path in options.path or UPSTREAM:
         if not upstream(path):
             print(f"{UPSTREAM[path]} is not installed: nothing is measured where {path} say what is observed.")
             continue
         for name in ARCHITECTURES if path == QCONFIGS else ANNOTATED:
             if options.only in name:
-                _measure_all(ARCHITECTURES[name], path, options, rows, began)
+                run.measure_all(ARCHITECTURES[name], path)
     return 0
 
 
@@ -64,50 +64,67 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure_all(
-    architecture: Architecture, path: str, options: argparse.Namespace, rows: list[Row], began: float
-) -> None:
-    """Measure a model at all sizes, the smallest first, and write the results after each."""
-    of_model: list[Row] = []
-    wanted = dict.fromkeys(depth_for(architecture, size) for size in (QUICK if options.quick else SIZES))
-    for depth in wanted:
-        traced = template(architecture, depth, path)
-        row = Row(path, architecture.name, depth, traced.nodes)
-        contestants = traced.contestants()
-        theirs = UPSTREAM[path]
-        if any(theirs in other.failed for other in of_model) or (
-            expected(of_model, theirs, row.nodes) > options.patience
-        ):
+class Run:
+    """What is measured, and what has been so far.
+
+    Parameters
+    ----------
+    options
+        What was asked for.
+    began
+        The CPU seconds of the process when it began.
+    """
+
+    def __init__(self, options: argparse.Namespace, began: float) -> None:
+        self.options, self.began = options, began
+        self.rows: list[Row] = []
+        self.given_up: list[str] = []
+
+    def measure_all(self, architecture: Architecture, path: str) -> None:
+        """Measure a model at all sizes, the smallest first, and write the results after each."""
+        of_model: list[Row] = []
+        sizes = QUICK if self.options.quick else SIZES
+        for depth in dict.fromkeys(depth_for(architecture, size) for size in sizes):
+            traced = template(architecture, depth, path)
+            row = Row(path, architecture.name, depth, traced.nodes)
+            if expected(of_model, REFERENCE, row.nodes) > GIVEN_UP:
+                self.given_up.append(f"{row.model}, {row.nodes} nodes, where {path} say what is observed")
+            else:
+                self._measure(row, traced, of_model)
+                of_model.append(row)
+                self.rows.append(row)
+                print(_line(row), flush=True)
+            self._write()
+
+    def _measure(self, row: Row, traced: Template, smaller: list[Row]) -> None:
+        """Measure a model at one size; upstream is left out where it would take too long, or raised before."""
+        contestants, theirs = traced.contestants(), UPSTREAM[row.path]
+        has_failed = any(theirs in other.failed for other in smaller)
+        if has_failed or expected(smaller, theirs, row.nodes) > self.options.patience:
             del contestants[theirs]
-        if not rows:
-            measure(Row(path, architecture.name, depth, row.nodes), traced, contestants, 1)  # what is done once is done
-        measure(row, traced, contestants, 1 if options.quick else MOST)
-        of_model.append(row)
-        rows.append(row)
-        _write(options.results, _head(options, time.process_time() - began) | {"rows": [asdict(one) for one in rows]})
-        print(_line(row), flush=True)
+        if not self.rows:  # what is done once in a process is done now
+            measure(Row(row.path, row.model, row.depth, row.nodes), traced, contestants, 1)
+        measure(row, traced, contestants, 1 if self.options.quick else MOST)
 
+    def _write(self) -> None:
+        """Write the results down, all or nothing."""
+        found = self._head() | {"given up": self.given_up, "rows": [asdict(row) for row in self.rows]}
+        partial = self.options.results.with_suffix(".partial")
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.replace(self.options.results)
 
-def _head(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
-    """Return what the results depend on."""
-    return {
-        "torch": torch.__version__,
-        "torchao": upstream(ANNOTATIONS),
-        "python": platform.python_version(),
-        "observance": importlib.metadata.version("observance"),
-        "machine": platform.machine(),
-        "recursion limit": sys.getrecursionlimit(),
-        "patience": options.patience,
-        "quick": options.quick,
-        "seconds": round(seconds),
-    }
-
-
-def _write(path: Path, found: dict[str, Any]) -> None:
-    """Write the results down, all or nothing."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    def _head(self) -> dict[str, Any]:
+        """Return what the results depend on."""
+        return {
+            "torch": torch.__version__,
+            "torchao": upstream(ANNOTATIONS),
+            "python": platform.python_version(),
+            "recursion limit": sys.getrecursionlimit(),
+            "patience": self.options.patience,
+            "given up after": GIVEN_UP,
+            "quick": self.options.quick,
+            "seconds": round(time.process_time() - self.began),
+        }
 
 
 def _line(row: Row) -> str:

@@ -170,7 +170,7 @@ def goals(path: str, rows: Sequence[Row]) -> Iterator[Goal]:
 
 
 def _depth(results: dict[str, Any], rows: Sequence[Row]) -> Iterator[str]:
-    """Yield whether the reference gets through the deepest graphs without deep recursion."""
+    """Yield whether the reference gets through the deepest graphs, without deep recursion and in time."""
     limit = results["recursion limit"]
     text = f"no recursion: every graph is prepared with Python's limit of {limit} calls within one another"
     failed = [f"{row}: {row.found['failed'][REFERENCE]}" for row in rows if REFERENCE in row.found["failed"]]
@@ -178,6 +178,10 @@ def _depth(results: dict[str, Any], rows: Sequence[Row]) -> Iterator[str]:
     worst = failed[0] if failed else f"the longest chain has {max(chains, default=0)} nodes"
     met = "**not met**" if failed else "**met**"
     yield f"| {text} | {met} | {len(rows) - len(failed)} of {len(rows)} | {worst} |"
+    given_up = results["given up"]
+    text = f"no graph is given up because the reference is expected to take more than {results['given up after']:g} s"
+    met = "**not met**" if given_up else "**met**"
+    yield f"| {text} | {met} | {len(rows)} of {len(rows) + len(given_up)} | {'; '.join(given_up)} |"
 
 
 def _figures(some: Iterable[tuple[Row, float | None]]) -> dict[str, float]:
