@@ -28,8 +28,11 @@ LEAST, MOST, ENOUGH = 2, 9, 1.0
 LONG = 5.0
 """What takes more CPU seconds is timed once."""
 
-TRACED_FROM, TRACED_TO, UPSTREAM_TRACED_TO = 400, 4000, 1000
-"""The sizes at which memory is traced, in nodes, which makes a call two to four times as long."""
+LARGE = 400
+"""From how many nodes on a call leaves much behind."""
+
+TRACED_TO, UPSTREAM_TRACED_TO = 4000, 1000
+"""The sizes up to which memory is traced, in nodes, from `LARGE` on, which makes a call two to four times as long."""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class Row:
         For each contestant, how many observers it makes: different ones, and not nodes.
     seconds
         For each contestant, the CPU seconds of each of its calls.
+    collecting
+        For each contestant, how many of them the garbage collector took, likewise.
     peaks
         For each contestant, how many bytes Python has allocated at most while it was called, beyond what there was.
     failed
@@ -56,6 +61,7 @@ class Row:
     nodes: int
     observers: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    collecting: dict[str, list[float]] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -67,10 +73,10 @@ class Row:
 def measure(row: Row, template: Template, contestants: Mapping[str, Contestant], most: int = MOST) -> None:
     """Measure all contestants in turn, `most` times at most, and enter what was found.
 
-    The garbage collector is on, as it is where people work; what was left behind before is collected before.
+    The garbage collector is on, as it is where people work; where a call before has left much behind, that is
+    collected before.
     """
     for number in range(most):
-        gc.collect()
         names = [name for name in _rotated(contestants, number) if _is_wanted(row, name)]
         for name in names:
             _time(row, name, contestants[name], template)
@@ -78,7 +84,7 @@ def measure(row: Row, template: Template, contestants: Mapping[str, Contestant],
             break
     for name, contestant in contestants.items():
         to = TRACED_TO if name in (REFERENCE, FLOOR) else UPSTREAM_TRACED_TO
-        if name not in row.failed and TRACED_FROM <= row.nodes <= to:
+        if name not in row.failed and LARGE <= row.nodes <= to:
             row.peaks[name] = _peak(contestant, template.arguments())
 
 
@@ -100,7 +106,9 @@ def _is_wanted(row: Row, name: str) -> bool:
 def _time(row: Row, name: str, contestant: Contestant, template: Template) -> None:
     """Call a contestant once, and enter how long that took."""
     arguments = template.arguments()
-    with _silent():
+    if row.nodes >= LARGE:
+        gc.collect()
+    with _silent(), _collecting() as pauses:
         began = time.process_time()
         try:
             prepared = contestant(*arguments)
@@ -109,6 +117,7 @@ def _time(row: Row, name: str, contestant: Contestant, template: Template) -> No
             return
         took = time.process_time() - began
     row.seconds.setdefault(name, []).append(round(took, 6))
+    row.collecting.setdefault(name, []).append(round(sum(pauses), 6))
     if name not in row.observers:
         row.observers[name] = observers(prepared)
 
@@ -138,6 +147,26 @@ def _silent() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _collecting() -> Iterator[list[float]]:
+    """Note how many CPU seconds each collection of garbage takes."""
+    pauses: list[float] = []
+    began = 0.0
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.process_time()
+        else:
+            pauses.append(time.process_time() - began)
+
+    gc.callbacks.append(note)
+    try:
+        yield pauses
+    finally:
+        gc.callbacks.remove(note)
 
 
 def expected(rows: list[Row], name: str, nodes: int) -> float:
