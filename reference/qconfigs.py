@@ -144,7 +144,8 @@ def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QC
             continue
         kind, types = type(modules[str(node.target)]), [type(part) for part in parts]
         refuse_disagreement(node, kind, types, by_type)
-        fused.update({kind: qconfig for qconfig in said_of(types, by_type)})
+        for qconfig in said_of(types, by_type):
+            fused[kind] = qconfig
     return with_types(mapping, fused)
 
 
