@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
-import torch
 from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
@@ -33,8 +34,8 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     root = _root(model, graph)
     own = {name: finished(one) for name, one in plan.standalone.items()}
     for name, module in {**plan.swapped, **plan.custom, **own}.items():
-        path, _, field = name.rpartition(".")
-        setattr(root.get_submodule(path), field, module)
+        *way, field = name.split(".")
+        setattr(reduce(getattr, way, root), field, module)
     read = {**copies, **_taken_apart(root, plan, copies)}
     nodes = _insert(root, graph, plan, read)
     _rewire(model.graph, graph, plan, copies, read, nodes)
@@ -46,33 +47,27 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
 
 
 def _root(model: GraphModule, graph: Graph) -> nn.Module:
-    """Return a module with copies of what a graph needs of another, in the order in which it does."""
-    root = nn.Module()
+    """Return a module with copies of what a graph needs of another; what stands on the way is no more than a place."""
+    root, twins = nn.Module(), dict[nn.Module, nn.Module]()
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr"):
-            _copy_attribute(model, root, str(node.target).split("."))
-    twins: dict[nn.Module, nn.Module] = {}
-    for name, module in root._modules.items():
-        root._modules[name] = twin(module, twins)
+            _copy_attribute(model, root, str(node.target).split("."), twins)
     return root
 
 
-def _copy_attribute(model: nn.Module, root: nn.Module, path: list[str]) -> None:
-    """Let a module have what is at a path of another one; what stands on the way is no more than a place to be."""
+def _copy_attribute(model: nn.Module, root: nn.Module, path: list[str], twins: dict[nn.Module, nn.Module]) -> None:
+    """Let a module have a copy of what is at a path of another one."""
     *way, name = path
+    place: Any = root
     for part in way:
-        inner, place = getattr(model, part), getattr(root, part, None)
-        if inner is place:
+        model = getattr(model, part)
+        if not hasattr(place, part):
+            setattr(place, part, SimpleNamespace())
+        place = getattr(place, part)
+        if isinstance(place, nn.Module):
             return  # the whole of it is there already
-        if place is None:
-            place = nn.Module()
-            setattr(root, part, place)
-        model, root = inner, place
     value = getattr(model, name)
-    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-        root.register_buffer(name, value)
-    else:
-        setattr(root, name, value)
+    setattr(place, name, twin(value, twins) if isinstance(value, nn.Module) else value)
 
 
 def finished(standalone: Standalone) -> GraphModule:
