@@ -151,7 +151,9 @@ def _is_copy(bare: Unobserved, node: Node, other: Node, copies: Mapping[Node, No
     if node.op != other.op or (node.op != "output" and not _same_target(node, other)):
         return False
     same_args = _same(bare, tuple(node.args), tuple(other.args), copies)
-    return same_args and _same(bare, dict(node.kwargs), dict(other.kwargs), copies)
+    # In what order keywords are given means nothing; the order of a dict that is an argument may.
+    mine, theirs = (dict(sorted(one.kwargs.items())) for one in (node, other))
+    return same_args and _same(bare, mine, theirs, copies)
 
 
 def _same_target(node: Node, other: Node) -> bool:

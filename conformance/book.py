@@ -20,6 +20,7 @@ from observance.conformance.deviations import Deviation, Register, load
 from observance.conformance.deviations.harm import by_harm
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.efforts import COSTLY_SHARE
+from observance.conformance.origins import place_of
 from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.report import readable
 from observance.conformance.rules import RULES, Rule
@@ -56,8 +57,8 @@ _RULES_HEAD = """\
 Each rule is one test of the suite; its text is that test's docstring. `MUST` rules are promised by torch's
 documentation, configuration API or tests, or nobody could do without them: they alone gate. `UPSTREAM` rules
 say what torch does and nothing promises: another implementation may lawfully differ, and
-`--level=upstream` checks them too. *Origin* is where a rule comes from: a function of torch's `prepare` or of what it
-calls, or a sentence of torch's documentation.
+`--level=upstream` checks them too. *Origin* is where a rule comes from: a name, what is said there in our words, and in
+brackets the file or the page where it is to be read. A file is that of an installed torch or torchao.
 """
 
 _DEVIATIONS_HEAD = """\
@@ -132,7 +133,7 @@ def _rule_text(rule: Rule, registers: Sequence[Register]) -> str:
     """Return the entry of one rule."""
     module = rule.check.__module__.rpartition(".")[2]
     rest = inspect.cleandoc(rule.text).partition("\n\n")[2]
-    facts = [f"Level: {rule.level}.", f"Origin: {coded(rule.origin)}."]
+    facts = [f"Level: {rule.level}.", f"Origin: {coded(rule.origin)} ({place_of(rule.origin)})."]
     if rule.needs:
         facts.append(f"Needs: {', '.join(rule.needs)}.")
     if rule.costly:

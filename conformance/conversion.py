@@ -84,8 +84,9 @@ def _steps(model: GraphModule, numbers: dict[str, int]) -> list[Step]:
     """Return the steps of a graph, in order; `numbers` numbers all contents that were met, in any graph."""
     met: dict[Node, int] = {}
     found = []
-    for number, node in enumerate(model.graph.nodes):
-        title, used = (f"input {number}", "") if node.op == "placeholder" else _used(model, node)
+    inputs = [node for node in model.graph.nodes if node.op == "placeholder"]  # between which anything may stand
+    for node in model.graph.nodes:
+        title, used = (f"input {inputs.index(node)}", "") if node.op == "placeholder" else _used(model, node)
         arguments = map_arg((node.args, dict(sorted(node.kwargs.items()))), lambda value: f"%{met[value]}")
         step = Step(title, f"{node.op} {title} {used} {arguments}")
         met[node] = numbers.setdefault(step.content, len(numbers))

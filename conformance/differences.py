@@ -12,13 +12,17 @@ from observance.reference.modules import Path
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where two observations differ; `inner` is the same, told inside a standalone module."""
+    """One place where two observations differ; `inner` is the same, told inside a standalone module.
+
+    It is `unread` if it is about a value that nothing reads.
+    """
 
     edge: Edge | None
     place: str
     expected: str
     found: str
     inner: Difference | None = None
+    unread: bool = False
 
 
 def differences(expected: Observation, found: Observation) -> list[Difference]:
@@ -37,17 +41,23 @@ def differences(expected: Observation, found: Observation) -> list[Difference]:
     ]
 
 
+def read_differences(expected: Observation, found: Observation) -> list[Difference]:
+    """Return where two observations of one float graph differ by what somebody reads."""
+    return [difference for difference in differences(expected, found) if not difference.unread]
+
+
 def _edge_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
     """Yield the edges, and the values, whose observers are not the same."""
     for edge in expected.edges:
         mine, theirs = expected.specs(edge), found.specs(edge)
         if mine != theirs:
             yield Difference(edge, str(edge), *_told(mine, theirs))
+    read = {edge.value for edge in expected.edges}
     for value in dict.fromkeys([*expected.values, *found.values]):
         mine_all, theirs_all = (_on_value(seen, value) for seen in (expected, found))
         if Counter(mine_all) != Counter(theirs_all):
             own, other = (" | ".join(sorted(map(words, chains))) or words(()) for chains in (mine_all, theirs_all))
-            yield Difference(None, f"on {value}", own, other)
+            yield Difference(None, f"on {value}", own, other, unread=value not in read)
 
 
 def _equalization_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
@@ -96,7 +106,7 @@ def _inner_differences(expected: Observation, found: Observation) -> Iterator[Di
         if node not in found.inside:
             continue  # told by the class of the module
         for inner in differences(mine, found.inside[node]):
-            yield Difference(None, f"inside {node}: {inner.place}", inner.expected, inner.found, inner)
+            yield Difference(None, f"inside {node}: {inner.place}", inner.expected, inner.found, inner, inner.unread)
 
 
 def describe_callee(callee: Settings) -> str:
@@ -155,10 +165,12 @@ def _sharing_differences(expected: Observation, found: Observation) -> Iterator[
                     f"{mine.kind} #{mine.group}",
                     f"{theirs.kind} #{theirs.group}, which is "
                     + ("another object" if right != theirs.group else "shared with others"),
+                    unread=edge is None,
                 )
                 break
             sources = tuple(
                 forth.setdefault(one, other) for one, other in zip(mine.sources, theirs.sources, strict=False)
             )
             if sources != theirs.sources or len(mine.sources) != len(theirs.sources):
-                yield Difference(edge, f"{place}, derived", f"from {mine.sources}", f"from {theirs.sources}")
+                texts = f"from {mine.sources}", f"from {theirs.sources}"
+                yield Difference(edge, f"{place}, derived", *texts, unread=edge is None)

@@ -244,15 +244,21 @@ def _told_as(module: nn.Module, is_seen_inside: bool) -> nn.Module:
 
 
 def callee_of(module: nn.Module) -> Settings:
-    """Return what a module that a node calls is: its class, mode and hooks, and the observers inside, by name."""
+    """Return what a module that a node calls is: its class, mode and hooks, and the observers inside, by name.
+
+    Those inside of a graph module have no names that anybody else gave: they are numbered.
+    """
     kind = type(module)
     # In what order the modules were put into it means nothing.
-    parts = sorted((name, part) for name, part in module.named_modules() if name and is_observer(part))
+    inside = {name: settings_of(part) for name, part in module.named_modules() if name and is_observer(part)}
+    parts = [(name, inside[name]) for name in sorted(inside)]
+    if isinstance(module, GraphModule):
+        parts = [(f"observer {number}", one) for number, one in enumerate(sorted(inside.values(), key=repr))]
     hooks = [hook for name in ("_forward_pre_hooks", "_forward_hooks") for hook in getattr(module, name).values()]
     state = (("training", module.training), ("hooks", tuple(hook.__qualname__ for hook in hooks)))
     # A class that a case defines is the same in a case that was made from it.
     home = "case" if kind.__module__.startswith("case_") else kind.__module__
-    return (("class", f"{home}.{kind.__qualname__}"), *state, *((name, settings_of(part)) for name, part in parts))
+    return (("class", f"{home}.{kind.__qualname__}"), *state, *parts)
 
 
 class _Reader:

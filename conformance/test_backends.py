@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from observance.conformance.derived import own_backend
-from observance.conformance.rules import MUST, Finding, judged, rule
+from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference import backends
 from observance.reference.placement import is_never_observed
@@ -33,7 +33,7 @@ def test_an_observer_needs_a_quantized_pattern_next_to_it(trial: Trial) -> Itera
         yield judged(not found, node.name, "no observer", found, because)
 
 
-@rule("BACKENDS-2", MUST, "DTypeWithConstraints: then the QConfig will be ignored, with a warning")
+@rule("BACKENDS-2", UPSTREAM, "_qconfig_satisfies_dtype_config_constraints: warns that it ignores the qconfig")
 def test_a_broken_constraint_is_said_aloud(trial: Trial) -> Iterator[Finding]:
     """Where a qconfig is ignored because it breaks a backend's constraint, there is a warning."""
     if trial.site is None or trial.outcome.error is not None:

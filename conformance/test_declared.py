@@ -47,7 +47,7 @@ def test_a_node_that_says_it_gives_no_tensor_asks_for_nothing(trial: Trial) -> I
             yield judged(not found, value.name, "no observer", found, because)
 
 
-@rule("DECLARED-3", MUST, "meta['val'] says whether a node gives a tensor", costly=True)
+@rule("DECLARED-3", MUST, "insert_observers_for_model: meta['val'] says whether a node gives a tensor", costly=True)
 def test_a_node_that_says_it_gives_a_tensor_is_observed_as_before(trial: Trial) -> Iterator[Finding]:
     """Where all nodes give tensors, it changes nothing whether they carry what they give."""
     if not can_carry_values(trial.case):

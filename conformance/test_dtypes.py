@@ -15,7 +15,7 @@ from observance.reference.placement import is_never_observed
 from observance.reference.specs import Spec
 
 
-@rule("DTYPES-1", MUST, "the list of dtypes to add no observer to: int, float, bool, None")
+@rule("DTYPES-1", MUST, "_DO_NOT_OBS_DTYPE_LIST: int, float, bool, None")
 def test_only_float_tensors_are_observed(trial: Trial) -> Iterator[Finding]:
     """An observer stands on float tensors alone: never on integers, bools, sizes or tuples."""
     if trial.seen is None or trial.float_values is None:
@@ -29,7 +29,9 @@ def test_only_float_tensors_are_observed(trial: Trial) -> Iterator[Finding]:
         yield judged(not found, name, "no observer", found, because)
 
 
-@rule("DTYPES-2", MUST, "dynamic quantization: the output activation is in fp32", ("dynamic",))
+@rule(
+    "DTYPES-2", MUST, "_get_target_activation_dtype_for_node: dynamic: the output activation is in fp32", ("dynamic",)
+)
 def test_the_output_of_a_dynamic_operator_is_float(trial: Trial) -> Iterator[Finding]:
     """A dynamically quantized operator gives a float value: nobody observes it on its behalf."""
     if trial.surveyed is None:
@@ -52,7 +54,7 @@ def test_a_weight_stands_behind_the_weight_observer(trial: Trial) -> Iterator[Fi
     yield from _role_findings(trial, "weight")
 
 
-@rule("DTYPES-4", MUST, "the bias is float16 where activation and weight are, else float")
+@rule("DTYPES-4", MUST, "DTypeConfig.bias_dtype: in native's configs it is float16 beside float16, and else float")
 def test_a_bias_is_observed_only_where_everything_is_float16(trial: Trial) -> Iterator[Finding]:
     """A functional's bias is observed as float16 where all else is static float16, and else not at all."""
     yield from _role_findings(trial, "bias")
@@ -115,7 +117,7 @@ def _asks(qconfig: Any) -> list[Spec | None]:
     return [ask.activation, ask.weight, ask.bias]
 
 
-@rule("DTYPES-7", MUST, "weight-only qconfigs: the activation is float32", ("weight-only",))
+@rule("DTYPES-7", MUST, "default_weight_only_qconfig: for quantizing weights only", ("weight-only",))
 def test_an_operator_that_asks_for_float_activations_has_no_activation_observer(
     trial: Trial,
 ) -> Iterator[Finding]:
@@ -134,7 +136,7 @@ def test_an_operator_that_asks_for_float_activations_has_no_activation_observer(
         yield judged(not found, edge_of(operand), "no observer", found, because)
 
 
-@rule("DTYPES-8", MUST, "only the first argument is quantized dynamically", ("dynamic",))
+@rule("DTYPES-8", MUST, "_needs_obs_or_fq: only the first argument is quantized dynamically", ("dynamic",))
 def test_a_dynamic_observer_stands_on_first_arguments_alone(trial: Trial) -> Iterator[Finding]:
     """A dynamic operator has its dynamic observer on its first argument and on no other."""
     if trial.surveyed is None:

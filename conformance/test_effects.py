@@ -71,14 +71,20 @@ def test_the_prepared_model_trains_like_the_float_model(trial: Trial) -> Iterato
         yield from _forward(trial.outcome, training=True)
 
 
-@rule("EFFECTS-3", MUST, "prepare: a function of its arguments", costly=True, profiles=EVERY_PROFILE)
+@rule(
+    "EFFECTS-3",
+    MUST,
+    "the scope of this suite: a call depends on its arguments, and changes nothing else",
+    costly=True,
+    profiles=EVERY_PROFILE,
+)
 def test_the_same_call_twice_gives_the_same_model(trial: Trial) -> Iterator[Finding]:
     """Two calls with equal arguments place the same observers."""
     again = trial.calls.fresh(trial.case)
     yield from same_placement(trial.outcome, again, "the same call was made twice")
 
 
-@rule("EFFECTS-4", MUST, "prepare: the configs are deep-copied", profiles=EVERY_PROFILE)
+@rule("EFFECTS-4", MUST, "prepare: it works on deep copies of the mappings", profiles=EVERY_PROFILE)
 def test_the_configs_are_left_as_they_were(trial: Trial) -> Iterator[Finding]:
     """The caller's mapping, configs, scopes, inputs, weights and modules are after the call what they were before."""
     after = fingerprints(trial.outcome.arguments)
@@ -140,7 +146,7 @@ def _reads(node: Node) -> list[str]:
     return [other.name for other in node.all_input_nodes if other.op != "get_attr"]
 
 
-@rule("EFFECTS-7", MUST, "locality: what is not connected does not matter", costly=True)
+@rule("EFFECTS-7", MUST, "insert_observers_for_model: a node's own arguments decide", costly=True)
 def test_a_dead_branch_elsewhere_changes_nothing(trial: Trial) -> Iterator[Finding]:
     """Operators that share no value with the rest of the graph change no placement there.
 
@@ -171,7 +177,11 @@ def test_a_deep_copy_has_the_same_observers(trial: Trial) -> Iterator[Finding]:
 
 
 @rule(
-    "EFFECTS-9", MUST, "prepared models share nothing but what the caller shares", costly=True, profiles=EVERY_PROFILE
+    "EFFECTS-9",
+    MUST,
+    "QConfig: preparation instantiates the observers, and not the caller",
+    costly=True,
+    profiles=EVERY_PROFILE,
 )
 def test_two_preparations_share_no_observer(trial: Trial) -> Iterator[Finding]:
     """Two calls with arguments of their own return models that have no observer in common."""
@@ -299,7 +309,9 @@ def _is_pickled(trial: Trial) -> bool:
         return False
 
 
-@rule("EFFECTS-13", MUST, "torch.nn.Module.load_state_dict: the keys are the names of the modules", costly=True)
+@rule(
+    "EFFECTS-13", MUST, "Saving and Loading Quantized models: a state_dict goes into a second preparation", costly=True
+)
 def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterator[Finding]:
     """What a calibrated model has seen can be loaded into a second preparation of the same model."""
     if trial.float_values is None:
@@ -332,7 +344,13 @@ def test_nothing_keeps_a_dropped_model_alive(trial: Trial) -> Iterator[Finding]:
         yield judged(not alive, "the observers", "none", f"{len(alive)} of {count}", because)
 
 
-@rule("EFFECTS-15", MUST, "prepare: a function of its arguments", costly=True, profiles=EVERY_PROFILE)
+@rule(
+    "EFFECTS-15",
+    MUST,
+    "the scope of this suite: a call depends on its arguments, and changes nothing else",
+    costly=True,
+    profiles=EVERY_PROFILE,
+)
 def test_a_call_leaves_the_process_as_it_was(trial: Trial) -> Iterator[Finding]:
     """A call changes nothing that is set for the whole process, and replaces no function and no class of torch.
 

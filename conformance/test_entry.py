@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observance.conformance.outcomes import run_with_dict
+from observance.conformance.outcomes import Outcome, run_with_dict
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 
@@ -23,16 +23,13 @@ def test_a_call_that_can_be_served_is_not_refused(trial: Trial) -> Iterator[Find
         yield broken("the call", "a prepared model", name, because)
 
 
-@rule("ENTRY-2", MUST, "prepare: dicts are deprecated and mean the same", ("dict-configs",), True)
+@rule("ENTRY-2", MUST, "QConfigMapping.from_dict: create a QConfigMapping from a dictionary", ("dict-configs",), True)
 def test_a_dict_means_the_same_as_the_object(trial: Trial) -> Iterator[Finding]:
-    """Configs given as dicts place the same observers as the objects, and draw a `FutureWarning`."""
+    """Configs given as dicts place the same observers as the objects."""
     if trial.outcome.error is not None:
         return
     as_objects, as_dicts = trial.again(as_dicts=False), trial.again(as_dicts=True)
     yield from same_placement(as_objects, as_dicts, "the configs are the same, as dicts")
-    if as_dicts.error is None:
-        warned = any(issubclass(category, FutureWarning) for category, _ in as_dicts.warnings)
-        yield judged(warned, "the warning", "a FutureWarning", "none", "a dict is deprecated")
 
 
 @rule("ENTRY-3", MUST, "prepare: get_native_backend_config is the default", costly=True)
@@ -81,7 +78,12 @@ def test_the_result_is_a_whole_graph_module(trial: Trial) -> Iterator[Finding]:
     yield judged(not problem, "the graph", "a valid graph", problem, "a graph module must run")
 
 
-@rule("ENTRY-7", MUST, "prepare: configs are copied, so that they can be used again", costly=True)
+@rule(
+    "ENTRY-7",
+    MUST,
+    "prepare_fx: qconfig_mapping configures how a model is quantized, and its weights do not",
+    costly=True,
+)
 def test_the_weights_come_from_the_model_and_not_from_its_first_preparation(
     trial: Trial,
 ) -> Iterator[Finding]:
@@ -90,17 +92,28 @@ def test_the_weights_come_from_the_model_and_not_from_its_first_preparation(
     yield from same_placement(trial.outcome, other, "only the weights differ")
 
 
-@rule("ENTRY-8", MUST, "prepare: passing a dict is deprecated, said of each config", ("dict-configs",), True)
+@rule("ENTRY-8", MUST, "prepare: each config is annotated as an object or a dict", ("dict-configs",), True)
 def test_each_config_may_be_a_dict_by_itself(trial: Trial) -> Iterator[Finding]:
-    """One config given as a dict beside objects places the same observers, and draws a `FutureWarning`."""
+    """One config given as a dict beside objects places the same observers."""
     as_objects = trial.again(as_dicts=False)
     if as_objects.error is not None:
         return
+    for config, outcome in _with_a_dict(trial):
+        yield from same_placement(as_objects, outcome, f"the {config} is the same, as a dict")
+
+
+def _with_a_dict(trial: Trial) -> Iterator[tuple[str, Outcome]]:
+    """Yield each config of the call, and what comes of it when that one alone is a dict."""
     for config in ("qconfig_mapping", "custom_config", "backend_config", "equalization"):
         outcome = run_with_dict(trial.calls, trial.case, config)
-        if outcome is None:
-            continue
-        yield from same_placement(as_objects, outcome, f"the {config} is the same, as a dict")
+        if outcome is not None:
+            yield config, outcome
+
+
+@rule("ENTRY-9", UPSTREAM, "prepare: passing a dict is deprecated, said of each config", ("dict-configs",), True)
+def test_a_dict_is_warned_of(trial: Trial) -> Iterator[Finding]:
+    """A config given as a dict draws a `FutureWarning`, whichever it is."""
+    for config, outcome in _with_a_dict(trial):
         if outcome.error is None:
             warned = any(issubclass(category, FutureWarning) for category, _ in outcome.warnings)
             yield judged(warned, f"the warning of the {config}", "a FutureWarning", "none", "a dict is deprecated")

@@ -40,7 +40,7 @@ def _wanted(site: Site) -> dict[Edge, Spec]:
     }
 
 
-@rule("EQUALIZATION-1", MUST, "find the input/weight observers it needs in equalization_qconfig", _CLAIM)
+@rule("EQUALIZATION-1", MUST, "_maybe_insert_input_equalization_observers_for_node: observers that it needs", _CLAIM)
 def test_a_layer_that_is_to_be_equalized_reads_through_equalization_observers(trial: Trial) -> Iterator[Finding]:
     """The input of a quantized linear layer or convolution, and its weight where that is an argument,
     stand behind exactly the observers that its equalization qconfig asks for.
@@ -79,19 +79,38 @@ def test_nothing_else_is_equalized(trial: Trial) -> Iterator[Finding]:
         yield judged(not unread, value, "no equalization observer that nothing reads", found, "it equalizes nothing")
 
 
-@rule("EQUALIZATION-3", MUST, "in a branch we will not apply equalization; cannot equalize, with a warning", _CLAIM)
-def test_a_quantized_branch_is_not_equalized_and_that_is_said_aloud(trial: Trial) -> Iterator[Finding]:
-    """A layer whose input another quantized operator reads as well is not equalized, and a warning names it."""
+def _branched(site: Site) -> Iterator[tuple[Node, str]]:
+    """Yield the layers that are not equalized because another quantized operator reads their input, each with why."""
+    for node in _layers(site):
+        others = equalization.branch(site, node)
+        if others:
+            yield node, f"{others[0].name} reads the input of {node.name} too, and is quantized"
+
+
+@rule(
+    "EQUALIZATION-3", MUST, "insert_observers_for_model: in a quantized branch we will not apply equalization", _CLAIM
+)
+def test_a_quantized_branch_is_not_equalized(trial: Trial) -> Iterator[Finding]:
+    """A layer whose input another quantized operator reads as well is not equalized."""
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed
-    for node in _layers(site):
-        others = equalization.branch(site, node)
-        if not others:
-            continue
-        because = f"{others[0].name} reads the input of {node.name} too, and is quantized"
+    for node, because in _branched(site):
         there = [edge for edge in seen.equalized if edge.reader == node.name]
         yield judged(not there, node.name, "no equalization observer", "one", because)
+
+
+@rule(
+    "EQUALIZATION-8",
+    UPSTREAM,
+    "_maybe_insert_input_equalization_observers_for_node: Cannot equalize, a warning",
+    _CLAIM,
+)
+def test_a_branch_that_is_not_equalized_is_said_aloud(trial: Trial) -> Iterator[Finding]:
+    """Where a layer is not equalized because another quantized operator reads its input, a warning names it."""
+    if trial.surveyed is None:
+        return
+    for node, because in _branched(trial.surveyed[0]):
         said = trial.outcome.names_aloud(node.name)
         yield judged(said, f"the warning about {node.name}", "a warning that names it", "none", because)
 
@@ -123,7 +142,13 @@ def test_equalization_observers_have_the_customary_names(trial: Trial) -> Iterat
             yield judged(holds, node.name, f"{prefix}N", node.target, "tools find observers by this name")
 
 
-@rule("EQUALIZATION-6", MUST, "an input equalization observer stands between observer and layer", _CLAIM, True)
+@rule(
+    "EQUALIZATION-6",
+    MUST,
+    "maybe_get_next_input_eq_obs: an equalization observer stands behind the observer",
+    _CLAIM,
+    True,
+)
 def test_equalization_changes_no_other_observer(trial: Trial) -> Iterator[Finding]:
     """With and without equalization, all other observers are the same."""
     if trial.case.equalization is None or trial.expected.error is not None:

@@ -10,7 +10,7 @@ from torch.fx import Node
 
 from observance.conformance.alone import prepared_alone
 from observance.conformance.derived import by_other_name, with_class_overridden
-from observance.conformance.differences import describe_callee, differences, path_words
+from observance.conformance.differences import describe_callee, path_words, read_differences
 from observance.conformance.observation import Edge, Settings, callee_of
 from observance.conformance.recorded import record_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
@@ -42,7 +42,7 @@ def test_a_standalone_module_is_prepared_by_itself(trial: Trial) -> Iterator[Fin
         if node.name not in seen.inside:
             yield broken(node.name, "a prepared module", describe_callee(seen.callees[node.name]), because)
             continue
-        found = differences(alone, seen.inside[node.name])
+        found = read_differences(alone, seen.inside[node.name])
         for difference in found:
             yield broken(f"inside {node.name}: {difference.place}", difference.expected, difference.found, because)
         if not found:
@@ -93,7 +93,7 @@ def test_the_declared_inputs_of_a_standalone_module_are_observed_outside(trial: 
             yield judged(not seen.edges[edge], edge, "no observer", found, because)
 
 
-@rule("MODULES-4", MUST, "prepare: no observers at the output of a standalone module: they are inside", STANDALONE)
+@rule("MODULES-4", MUST, "_maybe_insert_output_observer_for_node: standalone modules have theirs inside", STANDALONE)
 def test_the_output_of_a_standalone_module_is_observed_inside(trial: Trial) -> Iterator[Finding]:
     """What a standalone module gives is not observed on its behalf, nor for a reader of the dtype that it declares."""
     if trial.surveyed is None:
@@ -175,7 +175,7 @@ def test_a_custom_module_is_swapped_for_its_observed_class(trial: Trial) -> Iter
         yield judged(expected == found, node.name, expected, found, because)
 
 
-@rule("MODULES-7", MUST, "from_float: the float module has its qconfig as an attribute", CUSTOM)
+@rule("MODULES-7", MUST, "_swap_custom_module_to_observed: the float module has its qconfig as an attribute", CUSTOM)
 def test_an_observed_class_is_told_the_qconfig(trial: Trial) -> Iterator[Finding]:
     """The observed module is made of a float module that says its qconfig."""
     for node, swapped, callee in _customs(trial):
@@ -184,7 +184,9 @@ def test_an_observed_class_is_told_the_qconfig(trial: Trial) -> Iterator[Finding
             yield _same_module(node.name, swapped, callee, because)
 
 
-@rule("MODULES-8", MUST, "prepare: avoid duplicates of custom module swaps for nodes with the same target", CUSTOM)
+@rule(
+    "MODULES-8", MUST, "insert_observers_for_model: no duplicate custom module swaps for nodes with one target", CUSTOM
+)
 def test_a_custom_module_is_swapped_once_however_often_it_is_called(trial: Trial) -> Iterator[Finding]:
     """As many observed modules are made as custom modules are swapped, and not as they are called."""
     prepared = trial.outcome.prepared
@@ -198,7 +200,9 @@ def test_a_custom_module_is_swapped_once_however_often_it_is_called(trial: Trial
             yield judged(made == len(names), f"the {kind.__name__}s", len(names), made, because)
 
 
-@rule("MODULES-9", MUST, "LSTM: a DeQuantStub after each internal output; reroute all consumers", CUSTOM)
+@rule(
+    "MODULES-9", MUST, "_insert_dequant_stubs_for_custom_module_lstm_output: a stub after each internal output", CUSTOM
+)
 def test_the_parts_of_an_lstm_are_read_behind_dequant_stubs(trial: Trial) -> Iterator[Finding]:
     """Each part of a custom LSTM's output has a dequant stub, and all that is read of it is read behind these."""
     for edge, path in _part_edges(trial):
@@ -232,7 +236,7 @@ def _part_edges(trial: Trial) -> Iterator[tuple[Edge, Path]]:
                 yield edge_of(operand), parts[operand.value][1]
 
 
-@rule("MODULES-10", MUST, "LSTM: an input observer would unnecessarily quantize the outputs again", CUSTOM)
+@rule("MODULES-10", MUST, "_maybe_get_custom_module_lstm_from_node_arg: its outputs need no observer again", CUSTOM)
 def test_what_reads_a_custom_lstm_does_not_observe_it_again(trial: Trial) -> Iterator[Finding]:
     """A part of a custom LSTM's output is not observed for a reader of the LSTM's dtype."""
     if trial.surveyed is None:
@@ -256,7 +260,7 @@ def _is_activation(site: Site, operand: Operand) -> bool:
     return dtypes.role(operand, site.positions) == "activation"
 
 
-@rule("MODULES-11", UPSTREAM, "LSTM: lstm_output[0] -> output_dq; lstm_output[1][0] -> hidden0_dq", CUSTOM)
+@rule("MODULES-11", UPSTREAM, "_reroute_tuple_getitem_pattern: consumers read what was put in", CUSTOM)
 def test_a_reader_of_a_part_reads_its_stub(trial: Trial) -> Iterator[Finding]:
     """Who reads a part of a custom LSTM's output reads the stub itself, and not an item of the tuple around it."""
     for edge, path in _part_edges(trial):
@@ -302,7 +306,7 @@ def test_a_standalone_module_says_how_it_was_declared(trial: Trial) -> Iterator[
             yield judged(found == value, f"{name} of {node.name}", value, found, because)
 
 
-@rule("MODULES-14", MUST, "prepare: standalone module only supports returning simple value currently", STANDALONE)
+@rule("MODULES-14", UPSTREAM, "prepare: standalone module only supports returning simple value currently", STANDALONE)
 def test_a_standalone_module_returns_one_value(trial: Trial) -> Iterator[Finding]:
     """A standalone module that returns anything but one value is refused, however it is declared."""
     graphs = [inner.graph for inner in trial.expected.inner.values()]

@@ -19,7 +19,7 @@ from observance.conformance.derived import (
     separated,
     without_names,
 )
-from observance.conformance.differences import differences
+from observance.conformance.differences import differences, read_differences
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of, same_placement
 from observance.reference import dtypes
@@ -77,7 +77,7 @@ def test_a_value_that_is_quantized_already_is_not_observed_again(trial: Trial) -
             yield judged(not (again and static), edge, below.kind, above.kind, because)
 
 
-@rule("PLACEMENT-3", MUST, "before using a new observer, check if one already exists")
+@rule("PLACEMENT-3", MUST, "_maybe_insert_input_observer_for_arg_or_kwarg: check if an observer exists already")
 def test_one_value_asked_for_alike_is_observed_once(trial: Trial) -> Iterator[Finding]:
     """Two observers of the same settings never stand side by side on one value.
 
@@ -106,7 +106,7 @@ def _readers_that_share(trial: Trial) -> set[str]:
     return {node.name for node, found in quantized.items() if shares_with_inputs(found)}
 
 
-@rule("PLACEMENT-4", MUST, "update users of the original node to use the output observer instead")
+@rule("PLACEMENT-4", MUST, "insert_observers_for_model: users of a node use its output observer instead")
 def test_every_reader_of_an_observed_output_reads_the_observed_value(
     trial: Trial,
 ) -> Iterator[Finding]:
@@ -120,6 +120,8 @@ def test_every_reader_of_an_observed_output_reads_the_observed_value(
         edges = [edge for edge in seen.edges if edge.value == node.name]
         firsts = {seen.edges[edge][0].group if seen.edges[edge] else None for edge in edges}
         chains = seen.values.get(node.name, frozenset())
+        if not edges:  # see PLACEMENT-14
+            continue
         holds = bool(chains) and len(firsts) <= 1 and None not in firsts
         found = f"{len(chains)} chains of observers, read as {sorted(map(str, firsts))}"
         because = (
@@ -139,7 +141,7 @@ def _observes_output(trial: Trial, quantized: Quantized) -> bool:
     return site.values.is_observable(quantized.match.last)
 
 
-@rule("PLACEMENT-5", MUST, "the reference, edge by edge")
+@rule("PLACEMENT-5", MUST, "insert_observers_for_model: its steps, which the reference specifies")
 def test_observers_stand_where_the_reference_puts_them(trial: Trial) -> Iterator[Finding]:
     """On every edge the observers are those of the reference, and the same ones are one object.
 
@@ -149,7 +151,7 @@ def test_observers_stand_where_the_reference_puts_them(trial: Trial) -> Iterator
         yield from _compared(trial)
 
 
-@rule("PLACEMENT-13", UPSTREAM, "the reference, edge by edge")
+@rule("PLACEMENT-13", UPSTREAM, "insert_observers_for_model: its steps, which the reference specifies")
 def test_what_nothing_promises_is_decided_as_torch_decides_it(trial: Trial) -> Iterator[Finding]:
     """Where parts of a pattern have different qconfigs, or observers of different settings are
     to be one, the choice is torch's: the last node's qconfig, the first input's observer.
@@ -158,12 +160,25 @@ def test_what_nothing_promises_is_decided_as_torch_decides_it(trial: Trial) -> I
         yield from _compared(trial)
 
 
+@rule("PLACEMENT-14", UPSTREAM, "_insert_obs_or_fq: an observer is inserted before it is known who reads it")
+def test_what_nobody_reads_is_observed_all_the_same(trial: Trial) -> Iterator[Finding]:
+    """A value that no node reads has the observers that it would have if it were read, shared in the same way."""
+    mine, reference = trial.outcome.observation, trial.expected.observation
+    if mine is None or reference is None or trial.choices:
+        return
+    found = [difference for difference in differences(reference, mine) if difference.unread]
+    for difference in found:
+        yield broken(difference.place, difference.expected, difference.found, trial.explain(difference))
+    if not found and reference.unread():
+        yield kept("what nobody reads")
+
+
 def _compared(trial: Trial) -> Iterator[Finding]:
-    """Compare a result with the reference's, edge by edge."""
+    """Compare what is read in a result with the reference's, edge by edge."""
     mine, reference = trial.outcome.observation, trial.expected.observation
     if mine is None or reference is None:
         return
-    found = differences(reference, mine)
+    found = read_differences(reference, mine)
     different = {str(difference.edge) for difference in found}
     for edge in reference.edges:
         if str(edge) not in different:
@@ -181,7 +196,7 @@ def test_spelling_an_argument_by_keyword_changes_nothing(trial: Trial) -> Iterat
         yield from same_placement(trial.outcome, turned, "only the spelling of arguments differs")
 
 
-@rule("PLACEMENT-7", MUST, "torch: a sequence of tensors may be a list or a tuple", costly=True)
+@rule("PLACEMENT-7", MUST, "torch.cat: a sequence of tensors, be it a list or a tuple", costly=True)
 def test_a_list_and_a_tuple_are_observed_alike(trial: Trial) -> Iterator[Finding]:
     """The same operator, given its tensors in a list or in a tuple, has the same observers."""
     other = resequenced(trial.case)
@@ -225,7 +240,12 @@ def _told_apart(trial: Trial, before: str, after: str) -> bool:
     return bool(mentioned)
 
 
-@rule("PLACEMENT-9", MUST, "a module called twice is observed at each call", costly=True)
+@rule(
+    "PLACEMENT-9",
+    MUST,
+    "insert_observers_for_model: for each node in the graph, each call of a module one",
+    costly=True,
+)
 def test_one_module_called_twice_is_observed_like_two(trial: Trial) -> Iterator[Finding]:
     """Two calls of one module have the observers that two modules would have."""
     case = without_names(trial.case)

@@ -184,12 +184,8 @@ def test_a_fused_module_has_the_qconfig_of_its_parts(trial: Trial) -> Iterator[F
         )
 
 
-@rule("QCONFIGS-10", MUST, "_update_qconfig_for_fusion: raise an error if the modules in it differ", costly=True)
-def test_parts_that_disagree_are_refused(trial: Trial) -> Iterator[Finding]:
-    """A fused module whose parts have different qconfigs by type draws a `LookupError` that names one of them.
-
-    A part that has none differs from one that has one.
-    """
+def _disagreeing(trial: Trial) -> Iterator[tuple[str, tuple[str, ...], Exception | None, str]]:
+    """Yield a fused type, its parts, what a call raises in which these have different qconfigs, and how they differ."""
     if trial.expected.error is not None:  # the case is refused for another reason
         return
     qconfig = some_qconfig(trial.case)
@@ -198,14 +194,31 @@ def test_parts_that_disagree_are_refused(trial: Trial) -> Iterator[Finding]:
         for entries in (_by_type(qconfig, first), (*_by_type(qconfig, first), *_by_type(None, *others))):
             error = trial.calls.outcome(with_entries(trial.case, *entries)).error
             because = f"{first} has a qconfig and {others[-1]} has none, and both are parts of {target}"
-            found = "no error" if error is None else type(error).__name__
-            yield judged(isinstance(error, LookupError), target, "a LookupError", found, because)
-            if isinstance(error, LookupError):
-                named = any(part.rpartition(".")[2] in str(error) for part in parts)
-                yield judged(named, f"the error for {target}", "a part's name", str(error), because)
+            yield target, tuple(parts), error, because
 
 
-@rule("QCONFIGS-11", MUST, "prepare: the configs are deep-copied", costly=True)
+@rule("QCONFIGS-10", MUST, "_update_qconfig_for_fusion: raise an error if the modules in it differ", costly=True)
+def test_parts_that_disagree_are_refused(trial: Trial) -> Iterator[Finding]:
+    """A fused module whose parts have different qconfigs by type is refused with an error.
+
+    A part that has none differs from one that has one.
+    """
+    for target, _, error, because in _disagreeing(trial):
+        yield judged(error is not None, target, "an error", "no error", because)
+
+
+@rule("QCONFIGS-14", UPSTREAM, "_update_qconfig_for_fusion: a LookupError names the offending type", costly=True)
+def test_the_error_about_parts_names_one(trial: Trial) -> Iterator[Finding]:
+    """The error about a fused module whose parts have different qconfigs is a `LookupError` that names one of them."""
+    for target, parts, error, because in _disagreeing(trial):
+        if error is not None:
+            named = any(part.rpartition(".")[2] in str(error) for part in parts)
+            found = f"{type(error).__name__}: {error}"
+            holds = isinstance(error, LookupError) and named
+            yield judged(holds, f"the error for {target}", "a LookupError with a part's name", found, because)
+
+
+@rule("QCONFIGS-11", MUST, "prepare: it works on deep copies of the mappings", costly=True)
 def test_the_mapping_is_not_changed_for_fused_modules(trial: Trial) -> Iterator[Finding]:
     """What is added for the types of fused modules is not added to the mapping that the caller has."""
     qconfig = some_qconfig(trial.case)

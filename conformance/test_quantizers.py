@@ -255,7 +255,7 @@ def test_only_tensors_of_floats_are_annotated(trial: Trial) -> Iterator[Finding]
         yield judged(is_float(value), words(where), "a tensor of floats", text, f"{words(where)} has a spec")
 
 
-@rule("QUANTIZERS-12", UPSTREAM, "torchao's prepare, which obeys annotations in production", profiles=_QUANTIZER)
+@rule("QUANTIZERS-12", UPSTREAM, "prepare_pt2e: what obeys annotations in production", profiles=_QUANTIZER)
 def test_production_makes_of_the_annotations_what_they_say(trial: Trial) -> Iterator[Finding]:
     """Prepared by torchao, the graph has the observers of the reference; what torchao is known to do otherwise counts.
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from observance.conformance import forward
 from observance.conformance.attempts import attempt
-from observance.conformance.differences import differences
+from observance.conformance.differences import read_differences
 from observance.conformance.outcomes import Outcome
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, rule
 from observance.conformance.trials import Trial
@@ -91,7 +91,7 @@ def test_an_error_names_the_culprit(trial: Trial) -> Iterator[Finding]:
     yield judged(named, misuse.name, "the name of the culprit", "not named", because)
 
 
-@rule("REFUSALS-4", MUST, "prepare: a call that raises has returned nothing", own=_cases(_WRONG))
+@rule("REFUSALS-4", MUST, "the scope of this suite: what is refused is left as it was", own=_cases(_WRONG))
 def test_a_refused_call_leaves_the_model_as_it_was(trial: Trial) -> Iterator[Finding]:
     """After a refused call the caller's model has the graph, the modules and the parameters that it had before.
 
@@ -129,7 +129,7 @@ def test_a_call_that_only_looks_wrong_is_served(trial: Trial) -> Iterator[Findin
         yield broken(misuse.name, "a prepared model", "another graph", outcome.misshapen or "")
         return
     # What is there is looked for in the plain result, which may have more: a graph without an output has fewer edges.
-    found = differences(outcome.observation, right.observation)
+    found = read_differences(outcome.observation, right.observation)
     yield judged(not found, misuse.name, "observers as ever", "others", "; ".join(d.place for d in found))
     if misuse.demand == SERVED:
         yield judged(_computes_the_same(outcome), f"{misuse.name}: the result", "the float result", "another", "")

@@ -20,7 +20,7 @@ _SIZED = tuple(written_case(family.name, family.size) for family in FAMILIES.val
 _DEEP = tuple(written_case(family.name, family.depth) for family in FAMILIES.values() if family.depth)
 
 
-@rule("SCALE-1", MUST, "prepare: no limit of a model's size is documented", own=_DEEP)
+@rule("SCALE-1", MUST, "the scope of this suite: deep chains and wide fan-outs are served", own=_DEEP)
 def test_no_model_is_too_deep(trial: Trial) -> Iterator[Finding]:
     """A model of 500 operators in a row is prepared while functions may call one another 400 deep."""
     family = FAMILIES.get(trial.case.written)
@@ -61,7 +61,7 @@ def _grown(trial: Trial, names: Iterable[str], power: float) -> Iterator[Finding
         yield judged(slow, f"{family.name}: {name}", f"below the power {power} of the size", "above it", because)
 
 
-@rule("SCALE-2", MUST, "prepare: no limit of a model's size is documented", own=_SIZED)
+@rule("SCALE-2", MUST, "the scope of this suite: deep chains and wide fan-outs are served", own=_SIZED)
 def test_the_cost_does_not_explode(trial: Trial) -> Iterator[Finding]:
     """The functions that a call of prepare calls are fewer than the power 2.5 of the model's size.
 
@@ -71,19 +71,19 @@ def test_the_cost_does_not_explode(trial: Trial) -> Iterator[Finding]:
     yield from _grown(trial, [costs.ALL], 2.5)
 
 
-@rule("SCALE-3", UPSTREAM, "prepare.py: processed_nodes is used to ensure we only process each node once", own=_SIZED)
+@rule("SCALE-3", UPSTREAM, "_set_target_dtype_info_for_matched_node_pattern: each node is processed once", own=_SIZED)
 def test_the_graph_is_not_read_again_for_each_node(trial: Trial) -> Iterator[Finding]:
     """Operands are read, and readers looked at, in proportion to the graph."""
     yield from _grown(trial, ("operands read", "readers looked at"), 1.5)
 
 
-@rule("SCALE-4", UPSTREAM, "prepare: the cost is in proportion to the graph", own=_SIZED)
+@rule("SCALE-4", UPSTREAM, "the scope of this suite: the cost is in proportion to the graph", own=_SIZED)
 def test_the_model_is_not_searched_again_for_each_node(trial: Trial) -> Iterator[Finding]:
     """Modules and parameters are visited, and attributes looked up, in proportion to the model."""
     yield from _grown(trial, ("modules visited", "parameters visited", "attributes looked up"), 1.5)
 
 
-@rule("SCALE-5", UPSTREAM, "prepare: the cost is in proportion to the graph", own=_SIZED)
+@rule("SCALE-5", UPSTREAM, "the scope of this suite: the cost is in proportion to the graph", own=_SIZED)
 def test_observers_are_constructed_in_proportion(trial: Trial) -> Iterator[Finding]:
     """Observers are constructed in proportion to the graph, those included that are only looked at."""
     yield from _grown(trial, ("observers constructed",), 1.5)

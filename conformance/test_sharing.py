@@ -115,7 +115,7 @@ def _spots_behind(seen: Observation, operand: Operand) -> list[tuple[str, int]]:
     return []
 
 
-@rule("SHARING-3", MUST, "the output observer instance will be the same as the input: transitively")
+@rule("SHARING-3", MUST, "BackendPatternConfig.set_observation_type: the same instance as the input, and so on")
 def test_sharing_is_a_closure(trial: Trial) -> Iterator[Finding]:
     """If two sharing operators touch one value's observer, all observers of both are one object.
 
@@ -190,7 +190,7 @@ def test_a_quantized_graph_input_is_not_observed_again(trial: Trial) -> Iterator
         yield judged(not found, edge_of(operand), "no observer", found, because)
 
 
-@rule("SHARING-6", MUST, "an observer is removed again where there is nothing to share")
+@rule("SHARING-6", MUST, "_maybe_make_input_output_share_observers: without an input's observer, the output has none")
 def test_an_operator_without_an_observed_input_shares_nothing(trial: Trial) -> Iterator[Finding]:
     """The observer on a sharing operator's output is one of its inputs', unless they are outside."""
     for quantized, members in _sharing(trial):

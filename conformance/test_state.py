@@ -32,7 +32,12 @@ from observance.reference.specs import is_observer
 CALLS = ("call_module", "call_function", "call_method")
 
 
-@rule("STATE-1", MUST, "convert: an incoming model must be produced by prepare", ("convert",))
+@rule(
+    "STATE-1",
+    MUST,
+    "_is_observed_module: convert takes what prepare has produced, and tells it by its meta",
+    ("convert",),
+)
 def test_the_prepared_model_has_a_record(trial: Trial) -> Iterator[Finding]:
     """The prepared model's ``meta["_observed_graph_module_attrs"]`` has every field that conversion reads."""
     prepared = trial.outcome.prepared
@@ -118,7 +123,9 @@ def test_the_record_has_the_configs_that_were_given(trial: Trial) -> Iterator[Fi
     because = "conversion holds the caller's next mapping against this one"
     yield from _entries(mapping_entries(configs.qconfigs), mapping_entries(record.qconfig_mapping), because)
     because = "conversion reads there which inputs and outputs are quantized"
-    yield from _entries(custom_entries(configs.custom), custom_entries(record.prepare_custom_config), because)
+    found = custom_entries(record.prepare_custom_config)
+    wanted = custom_entries(configs.custom)
+    yield from _entries(wanted, {name: entry for name, entry in found.items() if name in wanted}, because)
     apart = record.qconfig_mapping is not given.qconfig_mapping
     because = "what the caller does with his mapping later must not reach the prepared model"
     yield judged(apart, "the mapping", "a copy", "the caller's object", because)
@@ -246,7 +253,13 @@ def test_the_prepared_model_becomes_the_same_quantized_model(trial: Trial) -> It
         yield judged(same, "its forward pass", "the reference's result", "another", because)
 
 
-@rule("STATE-11", MUST, "documentation: dynamic and weight-only need no calibration", ("convert", "dynamic"), True)
+@rule(
+    "STATE-11",
+    MUST,
+    "Introduction to Quantization: dynamic and weight-only need no calibration",
+    ("convert", "dynamic"),
+    True,
+)
 def test_what_is_quantized_dynamically_needs_no_calibration(trial: Trial) -> Iterator[Finding]:
     """A model that observes nothing but parameters statically becomes the reference's quantized model uncalibrated."""
     case = dynamically(trial.case)

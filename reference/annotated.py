@@ -172,9 +172,7 @@ def share(site: Site) -> None:
             slot_at(site, other)
     for where in notes.waiting:
         join(site, notes.asked[where].edge_or_node, notes.slots[where])
-    for where in dict.fromkeys(notes.settled):
-        if where in notes.slots:
-            tell_sharing(site.plan, where, notes.asked[where], where)
+    tell_sharing(site.plan, {where: where for where in notes.settled if where in notes.slots}, notes.asked)
 
 
 def derive(site: Site) -> dict[Slot, list[Slot]]:

@@ -8,6 +8,7 @@ observers are made, one for each group; and then they are put where their places
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -22,7 +23,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from . import devices, qspecs, state
 from .entry import RefusalError
-from .graphs import Operand, operands
+from .graphs import Operand, operands, places_read
 from .plan import Plan, Slot
 from .qspecs import compared, kind_of
 from .rewrite import rewrite
@@ -82,25 +83,31 @@ def plan(model: GraphModule, is_qat: bool, obs_or_fq_callback: Callback | None =
     if obs_or_fq_callback is not None:
         obs_or_fq_callback(model, observers)
     decided = place(model, observers)
-    for where, leader in ((where, groups.leader(where)) for where in asked):
-        tell_sharing(decided, where, asked[where], leader)
+    tell_sharing(decided, {where: groups.leader(where) for where in asked}, asked)
     return decided
 
 
-def tell_sharing(decided: Plan, where: Place, spec: Any, leader: Place) -> None:
-    """Write down with what a place shares its observer, and why: it says so, or asks for the same of one tensor."""
-    if kind_of(spec) == "shared":
-        rule, reason = "ANNOTATIONS-4", f"it shares with {words(spec.edge_or_node)}"
-    elif where != leader and value_of(where) is value_of(leader):
-        rule, reason = "ANNOTATIONS-5", f"it asks for the same as {words(leader)}, of the same tensor"
-    else:
-        return
-    if isinstance(where, Node):
-        decided.decide(where, "output", rule, reason)
-        return
-    for operand in operands(where[1]):
-        if operand.value is where[0]:
+def tell_sharing(decided: Plan, leaders: Mapping[Place, Place], asked: Mapping[Place, Any]) -> None:
+    """Write down with what places share their observers, and why; `leaders` has whose observer each one has."""
+    read = functools.cache(places_read)
+    for where, leader in leaders.items():
+        rule, reason = why_shared(where, asked[where], leader)
+        if not rule:
+            continue
+        if isinstance(where, Node):
+            decided.decide(where, "output", rule, reason)
+            continue
+        for operand in read(where[1]).get(where[0], ()):
             decided.decide(where[1], str(operand), rule, reason)
+
+
+def why_shared(where: Place, spec: Any, leader: Place) -> tuple[str, str]:
+    """Return why a place shares, as rule and reason: it says so, or asks for the same of one tensor; else nothing."""
+    if kind_of(spec) == "shared":
+        return "ANNOTATIONS-4", f"it shares with {words(spec.edge_or_node)}"
+    if where != leader and value_of(where) is value_of(leader):
+        return "ANNOTATIONS-5", f"it asks for the same as {words(leader)}, of the same tensor"
+    return "", ""
 
 
 def read(graph: Graph) -> dict[Place, Any]:

@@ -8,13 +8,13 @@ included (BACKENDS-2); else it stays float.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, FixedQParamsFakeQuantize, FixedQParamsObserver
-from torch.ao.quantization.backend_config import DTypeConfig, DTypeWithConstraints
+from torch.ao.quantization.backend_config import BackendPatternConfig, DTypeConfig, DTypeWithConstraints
 
 from . import dtypes, qconfigs
 from .dtypes import Ask
@@ -37,11 +37,13 @@ class Reader:
     """What is needed to tell the role of an input.
 
     ``modules`` are the model's, by name; ``positions`` says, for each function
-    that the backend names, where its weight and its bias stand.
+    that the backend names, where its weight and its bias stand.  ``verdicts`` has
+    those that are given, by what they are about: most operators of a model are alike.
     """
 
     modules: Mapping[str, nn.Module]
     positions: Mapping[Any, Mapping[str, int]]
+    verdicts: dict[Any, Verdict] = field(default_factory=dict)
 
     def roles(self, match: Match) -> frozenset[str]:
         """Return the roles that a pattern's inputs play, a module's parameters included."""
@@ -53,9 +55,16 @@ class Reader:
 
 def judge(match: Match, ask: Ask, reader: Reader) -> Verdict:
     """Return whether one of the pattern's dtype configs serves what is asked for."""
-    roles = reader.roles(match)
+    asked = (match.config, ask, reader.roles(match))
+    if asked not in reader.verdicts:
+        reader.verdicts[asked] = verdict_on(*asked)
+    return reader.verdicts[asked]
+
+
+def verdict_on(pattern: BackendPatternConfig, ask: Ask, roles: frozenset[str]) -> Verdict:
+    """Return whether one of a pattern's dtype configs serves what is asked for by inputs that play these roles."""
     said: list[str] = []
-    for config in match.config.dtype_configs:
+    for config in pattern.dtype_configs:
         broken = objections(config, ask, roles)
         said += [text for text in broken if text.startswith(ALOUD)]
         if not broken:
@@ -67,7 +76,7 @@ def judge(match: Match, ask: Ask, reader: Reader) -> Verdict:
 def roles_of_module(module: nn.Module) -> set[str]:
     """Return ``weight`` and ``bias`` as far as a module, or a part of a fused one, has parameters that are these."""
     parts = [module, *qconfigs.parts_of(module)]
-    names = [name for part in parts for name, _ in part.named_parameters(recurse=False)]
+    names = [name for part in parts for name, parameter in part._parameters.items() if parameter is not None]
     return {word for word in ("weight", "bias") if any(name.startswith(word) for name in names)}
 
 

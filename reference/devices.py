@@ -11,9 +11,11 @@ from .entry import RefusalError
 
 
 def tensors_of(module: nn.Module) -> Iterator[Tensor]:
-    """Yield the parameters and buffers of a module."""
-    yield from module.parameters()
-    yield from module.buffers()
+    """Yield the parameters and buffers of a module; what has several names may come several times."""
+    for part in module.modules():
+        for tensor in (*part._parameters.values(), *part._buffers.values()):
+            if tensor is not None:
+                yield tensor
 
 
 def device_of(model: nn.Module) -> torch.device | None:

@@ -6,6 +6,7 @@ dynamic qconfig it serves the input alone, and the output is float (DTYPES-2).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch.ao.quantization import PlaceholderObserver, QConfig
+from torch.ao.quantization.observer import NoopObserver, ReuseInputObserver
 from torch.fx import Graph, Node
 
 from .graphs import Operand, operands, parameter, position
-from .qconfigs import reuses_input
 from .specs import Spec, spec_of
 from .values import Kind, Shape
 
@@ -73,7 +74,7 @@ class Ask:
 def ask_of(qconfig: QConfig) -> Ask:
     """Return what a qconfig asks for."""
     activation, weight = spec_of(qconfig.activation), spec_of(qconfig.weight)
-    return Ask(activation, weight, bias_spec(activation, weight), reuses_input(qconfig))
+    return Ask(activation, weight, bias_spec(activation, weight), reuses_input(activation, weight))
 
 
 @dataclass
@@ -97,8 +98,19 @@ def bias_spec(activation: Spec | None, weight: Spec | None) -> Spec | None:
         and activation.dtype == weight.dtype == torch.float16
         and not activation.is_dynamic
     )
-    dtype = torch.float16 if half else FLOAT
+    return _placeholder(torch.float16 if half else FLOAT)
+
+
+@functools.cache
+def _placeholder(dtype: torch.dtype) -> Spec | None:
+    """Return what asks for a dtype and nothing else: always the same."""
     return spec_of(PlaceholderObserver.with_args(dtype=dtype))
+
+
+def reuses_input(activation: Spec | None, weight: Spec | None) -> bool:
+    """Whether a qconfig says "reuse the input's observer", by what it asks for (SHARING-4)."""
+    kinds = ((activation, ReuseInputObserver), (weight, NoopObserver))
+    return all(spec is not None and isinstance(spec.instance, kind) for spec, kind in kinds)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.fx import Graph, Node
 from torch.fx.operator_schemas import get_signature_for_torch_op
@@ -18,8 +17,7 @@ def output_of(graph: Graph) -> Node:
     return found
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """One place where a node reads a value.
 
     ``keys`` lead there: first a position or a keyword, then the indexes and
@@ -42,8 +40,27 @@ def place_of(keys: tuple[int | str, ...]) -> str:
 
 def operands(node: Node) -> list[Operand]:
     """Return all places where a node reads values: positional ones first, in order."""
+    found: list[Operand] = []
     arguments: list[tuple[int | str, Any]] = [*enumerate(node.args), *node.kwargs.items()]
-    return [Operand(node, keys, value) for key, argument in arguments for keys, value in _leaves((key,), argument)]
+    for key, argument in arguments:
+        if isinstance(argument, Node):  # most are, and the others are looked into
+            found.append(Operand(node, (key,), argument))
+        else:
+            found += [Operand(node, keys, value) for keys, value in _leaves((key,), argument)]
+    return found
+
+
+def places_read(node: Node) -> dict[Node, list[Operand]]:
+    """Return, for each value that a node reads, all places where it does."""
+    found: dict[Node, list[Operand]] = {}
+    for operand in operands(node):
+        found.setdefault(operand.value, []).append(operand)
+    return found
+
+
+def holds_values(argument: Any) -> bool:
+    """Whether an argument is, or contains, what a node of the graph gives."""
+    return isinstance(argument, Node) or any(True for _ in _leaves((), argument))
 
 
 def _leaves(keys: tuple[int | str, ...], argument: Any) -> Iterator[tuple[tuple[int | str, ...], Node]]:

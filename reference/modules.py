@@ -255,7 +255,7 @@ def parts(lstm: Node) -> dict[Node, Path]:
     return found
 
 
-def dequantize(prepared: GraphModule, lstm: Node) -> dict[Path, Node]:
+def dequantize(root: nn.Module, lstm: Node) -> dict[Path, Node]:
     """Take the output of an LSTM apart, put a dequant stub on each part, and put it together again.
 
     Returns
@@ -265,7 +265,7 @@ def dequantize(prepared: GraphModule, lstm: Node) -> dict[Path, Node]:
     """
     graph = lstm.graph
     with graph.inserting_after(lstm):
-        output = _dequantized(prepared, graph.call_function(operator.getitem, (lstm, 0)))
+        output = _dequantized(root, graph.call_function(operator.getitem, (lstm, 0)))
     with graph.inserting_after(output):
         states = graph.call_function(operator.getitem, (lstm, 1))
     last: Node = states
@@ -273,7 +273,7 @@ def dequantize(prepared: GraphModule, lstm: Node) -> dict[Path, Node]:
     for index in (0, 1):
         with graph.inserting_after(last):
             part = graph.call_function(operator.getitem, (states, index))
-        read[1, index] = last = _dequantized(prepared, part)
+        read[1, index] = last = _dequantized(root, part)
     with graph.inserting_after(last):
         read[1,] = graph.call_function(tuple, ([read[1, 0], read[1, 1]],))
     with graph.inserting_after(read[1,]):
@@ -281,11 +281,11 @@ def dequantize(prepared: GraphModule, lstm: Node) -> dict[Path, Node]:
     return read
 
 
-def _dequantized(prepared: GraphModule, part: Node) -> Node:
+def _dequantized(root: nn.Module, part: Node) -> Node:
     """Put a dequant stub behind a node and return the stub's."""
     number = 0
-    while hasattr(prepared, f"dequant_stub_{number}"):
+    while hasattr(root, f"dequant_stub_{number}"):
         number += 1
-    prepared.add_submodule(f"dequant_stub_{number}", torch.ao.quantization.DeQuantStub())
+    root.add_module(f"dequant_stub_{number}", torch.ao.quantization.DeQuantStub())
     with part.graph.inserting_after(part):
         return part.graph.call_module(f"dequant_stub_{number}", (part,))

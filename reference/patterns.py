@@ -24,7 +24,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from .dtypes import Values
 from .entry import once_for_native
-from .graphs import operands
+from .graphs import holds_values, operands
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,32 @@ class Match:
     """An occurrence of a backend's pattern.
 
     ``root`` reads the pattern's inputs, ``last`` gives its output; ``nodes`` are
-    all of its nodes, the last one first.
+    all of its nodes, the last one first.  ``by_count`` has how it is observed where
+    that depends on the number of tensors.
     """
 
     config: BackendPatternConfig
     nodes: tuple[Node, ...]
     root: Node
     last: Node
+    by_count: Mapping[int, ObservationType] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pattern in reversed, nested form, such as ``(ReLU, (BatchNorm2d, Conv2d))``."""
+    """A pattern in reversed, nested form, such as ``(ReLU, (BatchNorm2d, Conv2d))``.
+
+    ``reads`` are the operators that its last one reads: here, ``BatchNorm2d``.
+    """
 
     pattern: Any
     config: BackendPatternConfig
     options: Mapping[str, Any] = field(repr=False)
+    reads: frozenset[Any]
+
+    def option(self, name: str) -> Any:
+        """Return what the backend says beside the pattern, as a dict or as an object; None if it does not."""
+        return self.options.get(name, self.options.get(f"_{name}"))
 
 
 @once_for_native
@@ -60,7 +70,7 @@ def candidates(backend: BackendConfig) -> dict[Any, list[Candidate]]:
         if pattern is None:
             pattern = _reversed(config.pattern)
         outer = pattern[0] if isinstance(pattern, tuple) else pattern
-        found.setdefault(outer, []).append(Candidate(pattern, config, options))
+        found.setdefault(outer, []).append(Candidate(pattern, config, options, read_by_last(pattern)))
     for group in found.values():
         group.sort(key=lambda candidate: -_length(candidate.pattern))
     return found
@@ -74,6 +84,13 @@ def _reversed(pattern: Any) -> Any:
     for operator in pattern[1:]:
         nested = (operator, nested)
     return nested
+
+
+def read_by_last(pattern: Any) -> frozenset[Any]:
+    """Return the operators that the last one of a pattern reads, without numbers and what may be anything."""
+    outer, *inner = pattern if isinstance(pattern, tuple) else (pattern,)
+    named = [part for part in inner if outer is not getattr and part is not MatchAllNode and not is_literal(part)]
+    return frozenset(part[0] if isinstance(part, tuple) else part for part in named)
 
 
 def _length(pattern: Any) -> int:
@@ -92,8 +109,9 @@ def find(
     for node in reversed(graph.nodes):
         if node in matched or node.op not in ("call_module", "call_function", "call_method"):
             continue
+        read = {operator_of(value, modules) for value in node.all_input_nodes}
         for candidate in known.get(operator_of(node, modules), ()):
-            tree = fit(node, candidate.pattern, modules, uses)
+            tree = fit(node, candidate.pattern, modules, uses) if candidate.reads <= read else None
             if tree is not None:
                 match = _match(candidate, tree, node)
                 matched |= dict.fromkeys(match.nodes, match)
@@ -109,7 +127,8 @@ def count_uses(graph: Graph) -> Counter[Node]:
 def operator_of(node: Node, modules: Mapping[str, nn.Module]) -> Any:
     """Return what a pattern names a node by: a module's type, a function, a method's name."""
     if node.op == "call_module":
-        return type_before_parametrizations(modules[str(node.target)])
+        module = modules[str(node.target)]
+        return type_before_parametrizations(module) if "parametrizations" in module._modules else type(module)
     return node.target
 
 
@@ -170,18 +189,16 @@ def arguments_of(node: Node, inner: list[Any]) -> list[Any]:
     These are the arguments that hold values, however they are spelled; numbers
     and the like belong to the operator, unless the pattern has one.
     """
-    held = {operand.keys[0] for operand in operands(node)}
-    arguments = [*enumerate(node.args), *node.kwargs.items()]
-    return [argument for key, argument in arguments if key in held or any(map(is_literal, inner))]
+    arguments = [*node.args, *node.kwargs.values()]
+    return arguments if any(map(is_literal, inner)) else list(filter(holds_values, arguments))
 
 
 def _match(candidate: Candidate, tree: Any, last: Node) -> Match:
     """Return the match that a fitted tree of nodes stands for."""
     nodes = tuple(_owned(tree))
-    getter: Callable[[Any], Node] | None = candidate.options.get(
-        "root_node_getter", candidate.options.get("_root_node_getter")
-    )
-    return Match(candidate.config, nodes, getter(_plain(tree)) if getter else default_root(nodes), last)
+    getter: Callable[[Any], Node] | None = candidate.option("root_node_getter")
+    root = getter(_plain(tree)) if getter else default_root(nodes)
+    return Match(candidate.config, nodes, root, last, candidate.option("num_tensor_args_to_observation_type") or {})
 
 
 def default_root(nodes: tuple[Node, ...]) -> Node:
@@ -208,10 +225,8 @@ def observation_type(match: Match, values: Values) -> ObservationType:
 
     Tensor operands count however they are spelled; numbers do not count.
     """
-    by_count = match.config.to_dict().get("num_tensor_args_to_observation_type", {})
-    count = len(tensor_arguments(match.root, values))
-    found: ObservationType = by_count.get(count, match.config.observation_type)
-    return found
+    by_default = match.config.observation_type
+    return match.by_count.get(len(tensor_arguments(match.root, values)), by_default) if match.by_count else by_default
 
 
 def tensor_arguments(root: Node, values: Values) -> list[Node]:

@@ -19,9 +19,7 @@ from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.observer import (
     MovingAveragePerChannelMinMaxObserver,
-    NoopObserver,
     PerChannelMinMaxObserver,
-    ReuseInputObserver,
 )
 from torch.ao.quantization.qconfig import qconfig_equals
 from torch.fx import Graph, Node
@@ -142,10 +140,11 @@ def with_fused_types(graph: Graph, modules: Mapping[str, nn.Module], mapping: QC
     """
     by_type, fused = mapping.object_type_qconfigs, {}
     for node in graph.nodes:
-        module = modules[str(node.target)] if node.op == "call_module" else None
-        parts = [type(part) for part in parts_of(module)]
-        refuse_disagreement(node, type(module), parts, by_type)
-        fused.update({type(module): qconfig for qconfig in said_of(parts, by_type)})
+        if node.op != "call_module" or not (parts := parts_of(modules[str(node.target)])):
+            continue
+        kind, types = type(modules[str(node.target)]), [type(part) for part in parts]
+        refuse_disagreement(node, kind, types, by_type)
+        fused.update({kind: qconfig for qconfig in said_of(types, by_type)})
     return with_types(mapping, fused)
 
 
@@ -210,8 +209,3 @@ def is_per_channel_transposed(module: nn.Module, qconfig: QConfig) -> bool:
     transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     per_channel = (PerChannelMinMaxObserver, MovingAveragePerChannelMinMaxObserver)
     return isinstance(module, transposed) and isinstance(qconfig.weight(), per_channel)
-
-
-def reuses_input(qconfig: QConfig) -> bool:
-    """Whether a qconfig says "reuse the input's observer" (SHARING-4)."""
-    return isinstance(qconfig.activation(), ReuseInputObserver) and isinstance(qconfig.weight(), NoopObserver)

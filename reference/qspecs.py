@@ -69,7 +69,10 @@ def given(spec: Any) -> dict[str, Any]:
 def library_of(spec: Any) -> Any:
     """Return the library that a spec is of, which has the observers that go with it."""
     of_torchao = type(spec).__module__.partition(".")[0] == "torchao"
-    return importlib.import_module("torchao.quantization.pt2e" if of_torchao else "torch.ao.quantization")
+    return _imported("torchao.quantization.pt2e" if of_torchao else "torch.ao.quantization")
+
+
+_imported = functools.cache(importlib.import_module)
 
 
 def derived_class(library: Any) -> Any:

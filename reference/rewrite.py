@@ -30,53 +30,49 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     returned = graph.graph_copy(model.graph, copies)
     graph.output(returned)
     graph.set_codegen(copy.copy(model.graph._codegen))  # how an exported graph takes and gives containers
-    prepared = _without_code(model, graph)
-    graph.owning_module = prepared
+    root = _root(model, graph)
     own = {name: finished(one) for name, one in plan.standalone.items()}
     for name, module in {**plan.swapped, **plan.custom, **own}.items():
         path, _, field = name.rpartition(".")
-        setattr(prepared.get_submodule(path), field, module)
-    read = {**copies, **_taken_apart(prepared, plan, copies)}
-    nodes = _insert(prepared, graph, plan, read)
+        setattr(root.get_submodule(path), field, module)
+    read = {**copies, **_taken_apart(root, plan, copies)}
+    nodes = _insert(root, graph, plan, read)
     _rewire(model.graph, graph, plan, copies, read, nodes)
-    graph.lint()
-    prepared.graph = graph  # which is compiled here, once
+    prepared = GraphModule(root, graph)  # which is compiled here, once
+    prepared.training = model.training
+    prepared.meta.update(model.meta)
+    prepared.graph.lint()
     return prepared
 
 
-def _without_code(model: GraphModule, graph: Graph) -> GraphModule:
-    """Return a module with copies of what a graph needs of another, in the order in which it does.
-
-    It has a graph without a node for the time being: to compile one that is still to be changed would be in vain.
-    """
-    prepared = GraphModule(nn.Module(), Graph())
-    prepared.training = model.training
+def _root(model: GraphModule, graph: Graph) -> nn.Module:
+    """Return a module with copies of what a graph needs of another, in the order in which it does."""
+    root = nn.Module()
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr"):
-            _copy_attribute(model, prepared, str(node.target).split("."))
+            _copy_attribute(model, root, str(node.target).split("."))
     twins: dict[nn.Module, nn.Module] = {}
-    for name, module in prepared._modules.items():
-        prepared._modules[name] = twin(module, twins)
-    prepared.meta.update(model.meta)
-    return prepared
+    for name, module in root._modules.items():
+        root._modules[name] = twin(module, twins)
+    return root
 
 
-def _copy_attribute(model: nn.Module, prepared: nn.Module, path: list[str]) -> None:
+def _copy_attribute(model: nn.Module, root: nn.Module, path: list[str]) -> None:
     """Let a module have what is at a path of another one; what stands on the way is no more than a place to be."""
     *way, name = path
     for part in way:
-        inner, place = getattr(model, part), getattr(prepared, part, None)
+        inner, place = getattr(model, part), getattr(root, part, None)
         if inner is place:
             return  # the whole of it is there already
         if place is None:
             place = nn.Module()
-            setattr(prepared, part, place)
-        model, prepared = inner, place
+            setattr(root, part, place)
+        model, root = inner, place
     value = getattr(model, name)
     if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-        prepared.register_buffer(name, value)
+        root.register_buffer(name, value)
     else:
-        setattr(prepared, name, value)
+        setattr(root, name, value)
 
 
 def finished(standalone: Standalone) -> GraphModule:
@@ -89,11 +85,10 @@ def finished(standalone: Standalone) -> GraphModule:
     return state.save(prepared, inside.model, site.plan, inside.configs, scopes, site.positions, is_qat, True)
 
 
-def _taken_apart(prepared: GraphModule, plan: Plan, copies: dict[Node, Node]) -> dict[Node, Node]:
+def _taken_apart(root: nn.Module, plan: Plan, copies: dict[Node, Node]) -> dict[Node, Node]:
     """Take the outputs of custom LSTMs apart; return from where each part is read (MODULES-9)."""
     pieces = {
-        lstm: modules.dequantize(prepared, copies[lstm])
-        for lstm in dict.fromkeys(lstm for lstm, _ in plan.parts.values())
+        lstm: modules.dequantize(root, copies[lstm]) for lstm in dict.fromkeys(lstm for lstm, _ in plan.parts.values())
     }
     return {node: pieces[lstm][path] for node, (lstm, path) in plan.parts.items()}
 
@@ -117,11 +112,11 @@ def twin(module: nn.Module | None, made: dict[nn.Module, nn.Module]) -> nn.Modul
     return made[module]
 
 
-def _insert(prepared: GraphModule, graph: Graph, plan: Plan, read: dict[Node, Node]) -> dict[Slot, Node]:
+def _insert(root: nn.Module, graph: Graph, plan: Plan, read: dict[Node, Node]) -> dict[Slot, Node]:
     """Put one node for each slot behind the value that it observes."""
     made: dict[Slot, nn.Module] = {}
     nodes: dict[Slot, Node] = {}
-    names = free_names(prepared, "activation_post_process")
+    names = free_names(root, "activation_post_process")
     for derived, sources in plan.derived.items():
         _make(derived, plan, made, [_make(source, plan, made) for source in sources])
     for slot in plan.slots:
@@ -129,8 +124,8 @@ def _insert(prepared: GraphModule, graph: Graph, plan: Plan, read: dict[Node, No
         _make(leader, plan, made)
         below = nodes[slot.below] if slot.below else read[slot.value]
         equalizes = is_equalizer(leader.spec.instance)
-        name = next(free_names(prepared, f"{below.name}_equalization_process") if equalizes else names)
-        prepared.add_submodule(name, made[leader])
+        name = next(free_names(root, f"{below.name}_equalization_process") if equalizes else names)
+        root.add_module(name, made[leader])
         with graph.inserting_after(below):
             nodes[slot] = graph.call_module(name, (below,))
     return nodes
@@ -140,7 +135,7 @@ def _make(leader: Slot, plan: Plan, made: dict[Slot, nn.Module], sources: Sequen
     """Return the observer of a slot that has its own: the one that is made, or a new one on the model's device."""
     if leader not in made:
         made[leader] = leader.spec.make(*sources)
-        if plan.device is not None:
+        if plan.device is not None and (sources or leader.spec.devices - {plan.device}):
             made[leader].to(plan.device)
     return made[leader]
 

@@ -6,6 +6,7 @@ what they construct has the same class and the same settings.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from torch import nn
 from torch.ao.quantization import FakeQuantizeBase, ObserverBase, observer
 from torch.ao.quantization.fx._equalize import _InputEqualizationObserver, _WeightEqualizationObserver
 
+from .devices import tensors_of
 from .entry import RefusalError
 
 OBSERVED_DTYPES = frozenset(
@@ -67,6 +69,11 @@ class Spec:
     settings: tuple[tuple[str, Any], ...]
     make: Callable[..., nn.Module] = field(compare=False, repr=False)
     instance: nn.Module = field(compare=False, repr=False)
+
+    @functools.cached_property
+    def devices(self) -> frozenset[torch.device]:
+        """The devices on which it is made; none where it has no tensors."""
+        return frozenset(tensor.device for tensor in tensors_of(self.instance))
 
     @property
     def is_observed(self) -> bool:
@@ -146,7 +153,9 @@ def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
             found.append((name, value))
         elif name == "derive_qparams_fn":
             found.append((name, getattr(value, "__qualname__", type(value).__qualname__)))
-    for name, buffer in module.named_buffers(recurse=False):
+    for name, buffer in module._buffers.items():
+        if buffer is None:
+            continue
         if buffer.device.type != "cpu":
             found.append((f"device of {name}", str(buffer.device)))
         if buffer.numel() <= _LARGEST_BUFFER and not buffer.is_meta:

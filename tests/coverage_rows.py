@@ -37,7 +37,13 @@ ROWS = (
         f"{EVERY_CASE}, several inputs",
         "ENTRY-1 ENTRY-4 ENTRY-6",
     ),
-    _row("A2", "configs as objects or as dicts", "entry.read_configs", "configs as dicts", "ENTRY-2 ENTRY-8 STATE-4"),
+    _row(
+        "A2",
+        "configs as objects or as dicts",
+        "entry.read_configs",
+        "configs as dicts",
+        "ENTRY-2 ENTRY-8 ENTRY-9 STATE-4",
+    ),
     _row(
         "A3",
         "no backend config means the native one; configs stay as they are",
@@ -74,7 +80,7 @@ ROWS = (
         "fused modules and the qconfigs of their parts",
         "qconfigs.with_fused_types qconfigs.refuse_disagreement",
         "fused module, parts selected, parts that disagree",
-        "QCONFIGS-9 QCONFIGS-10 QCONFIGS-11 QCONFIGS-12 QCONFIGS-13",
+        "QCONFIGS-9 QCONFIGS-10 QCONFIGS-11 QCONFIGS-12 QCONFIGS-13 QCONFIGS-14",
     ),
     _row(
         "B4",
@@ -205,7 +211,7 @@ ROWS = (
         "observers of outputs, and who reads them",
         "placement.place_output",
         f"{EVERY_CASE}, fan-out, module called twice",
-        "PLACEMENT-4 PLACEMENT-9 MODULES-4",
+        "PLACEMENT-4 PLACEMENT-9 PLACEMENT-14 MODULES-4",
     ),
     _row(
         "F4",
@@ -247,7 +253,7 @@ ROWS = (
     _row(
         "G3", "not where the input is quantized outside", "sharing.is_outside", "quantized input", "SHARING-5 SHARING-6"
     ),
-    _row("G4", "a qconfig that reuses the input's observer", "qconfigs.reuses_input", "static qconfig", "SHARING-4"),
+    _row("G4", "a qconfig that reuses the input's observer", "dtypes.reuses_input", "static qconfig", "SHARING-4"),
     # H. Modules of their own kind
     _row(
         "H1",
@@ -284,7 +290,8 @@ ROWS = (
         "equalization; branches are refused with a warning",
         "equalization.select equalization.place equalization.branch",
         "equalization",
-        "EQUALIZATION-1 EQUALIZATION-2 EQUALIZATION-3 EQUALIZATION-4 EQUALIZATION-5 EQUALIZATION-6 EQUALIZATION-7",
+        "EQUALIZATION-1 EQUALIZATION-2 EQUALIZATION-3 EQUALIZATION-4 EQUALIZATION-5 EQUALIZATION-6 EQUALIZATION-7 "
+        "EQUALIZATION-8",
     ),
     # I. Annotated nodes
     _row(

@@ -12,7 +12,7 @@ from torch import nn
 from torch.ao.quantization import MinMaxObserver, PerChannelMinMaxObserver
 from torch.fx import GraphModule, Node
 
-from observance.conformance.differences import Difference, differences
+from observance.conformance.differences import Difference, differences, read_differences
 from observance.conformance.implementations import resolve
 from observance.conformance.observation import Observation, ObservationError, describe, edges_of, observe
 from observance.conformance.outcomes import copy_graph, run
@@ -230,6 +230,15 @@ def test_nodes_that_do_the_same_are_told_by_what_reads_what_reads_them() -> None
     assert [str(edge) for edge, chain in found.edges.items() if chain] == ["sin_1 -> add_1 (argument 0)"]
 
 
+def test_the_order_of_keywords_carries_no_meaning() -> None:
+    model = float_model(lambda self, x: torch.clamp(torch.sin(x), min=0, max=1))
+    prepared = copied(model)
+    put(prepared, "sin", quint8())
+    clamp = node(prepared, "clamp")
+    clamp.kwargs = dict(reversed(clamp.kwargs.items()))
+    assert differences(seen(model, ("sin", quint8())), observe(model.graph, prepared)) == []
+
+
 def test_the_numbers_of_objects_carry_no_meaning() -> None:
     model = float_model(chain_model)
     shared, other = quint8(), quint8()
@@ -299,8 +308,14 @@ def test_a_reader_that_passes_an_observer_by_is_told_with_its_edge() -> None:
 def test_an_observer_that_nothing_reads_is_told_with_its_value() -> None:
     model = float_model(dead_model)
     assert only(differences(seen(model, ("sin", quint8())), seen(model))) == Difference(
-        None, "on sin", "MinMaxObserver(quint8, 0..255)", "no observer"
+        None, "on sin", "MinMaxObserver(quint8, 0..255)", "no observer", unread=True
     )
+
+
+def test_what_nothing_reads_makes_no_difference_to_what_is_read() -> None:
+    model = float_model(dead_model)
+    assert read_differences(seen(model, ("sin", quint8())), seen(model)) == []
+    assert read_differences(seen(model, ("x", quint8(), "cos")), seen(model))
 
 
 def test_an_object_that_is_split_is_told_with_its_edge() -> None:

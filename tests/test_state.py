@@ -201,6 +201,19 @@ def test_two_graphs_differ_by_what_they_do_and_not_by_names(change: str) -> None
     assert difference(one, other) is not None
 
 
+def test_it_means_nothing_whether_a_step_stands_before_or_behind_the_next_input() -> None:
+    class Sum(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return torch.sin(x) + y
+
+    one, other = (GraphModule(made := Sum(), torch.fx.Tracer().trace(made)) for _ in range(2))
+    first, _, step, *_ = other.graph.nodes
+    first.append(step)
+    other.graph.lint()
+    assert [node.op for node in other.graph.nodes][:3] == ["placeholder", "call_function", "placeholder"]
+    assert difference(one, other) is None
+
+
 def test_a_case_is_pickled_while_it_can_be_imported() -> None:
     given = arguments_of(CHAIN)
     assert isinstance(reloaded(type(given.float_model)), Exception)

@@ -63,3 +63,8 @@ def is_hard(numbers: Sequence[int]) -> bool:
 def _at_least(have: int, tell: int, base: float) -> float:
     """Return how probable it is that so many of those that tell have it, if it has nothing to do with that."""
     return sum(math.comb(tell, k) * base**k * (1 - base) ** (tell - k) for k in range(have, tell + 1))
+
+
+def rate(numbers: Sequence[int], most: int, cases: int) -> float:
+    """Return the share of the cases that tell a fault; they were tried until `most` of them had told it."""
+    return len(numbers) / (numbers[-1] + 1 if len(numbers) == most else cases)

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from contribution import HARD, UNLIKELY, Contribution, contribution, is_hard
+from contribution import HARD, UNLIKELY, Contribution, contribution, is_hard, rate
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -103,9 +103,9 @@ first, and *chance* how probable it is that so uneven a number of faults is told
 """
 
 _KEPT = """
-Neither is better than chance explains, so neither was kept: the weights of what is drawn are on a plateau, where what
-one fault gains another loses. What is certain is narrow: faults of custom modules, which few cases can tell, are told
-earlier where there are more of these, and those that need what becomes rarer are told later.
+Of {both} faults above that are told both ways, a case tells one with a probability of {drawn:.1%} as it is drawn, and
+of {other:.1%} with other kinds (geometric means). No way is better than chance explains, so none was kept: the weights of
+what is drawn are on a plateau, where what one fault gains another loses.
 """
 
 
@@ -141,7 +141,7 @@ def text(now: Results, judged: Mapping[str, Any], tried: Mapping[str, Any]) -> s
         faults=now.found["to"],
     )
     parts = [head, _figures(now), _contributions(now), _nothing(now, judged), _few(judged)]
-    parts += [_experiments(tried), _counts(now)]
+    parts += [_experiments(now, tried), _counts(now)]
     return "\n".join(parts)
 
 
@@ -232,7 +232,7 @@ def _linked(rule: str) -> str:
     return f"[{rule}](rules.md#{rule.lower()})"
 
 
-def _experiments(tried: Mapping[str, Any]) -> str:
+def _experiments(now: Results, tried: Mapping[str, Any]) -> str:
     """Return what came of drawing in other ways."""
     first: list[dict[str, int]] = list(tried["first"].values())
     lines = []
@@ -246,7 +246,17 @@ def _experiments(tried: Mapping[str, Any]) -> str:
             *((earlier, later, f"{_chance(earlier, later):.2f}") if earlier else ("", "", "")),
         ]
         lines.append(f"| {way} | {' | '.join(map(str, cells))} |\n")
-    return _EXPERIMENTS.format(count=len(first)) + "".join(lines) + _KEPT
+    return _EXPERIMENTS.format(count=len(first)) + "".join(lines) + _kept(now, tried["other kinds"])
+
+
+def _kept(now: Results, other: Mapping[str, Any]) -> str:
+    """Return with which probability a case tells a fault, as it is drawn and in another way."""
+    both = [fault for fault, numbers in other["told"].items() if numbers and now.tried.get(fault)]
+    rates = {
+        name: _mean(rate(found["told"][fault], found["most"], found["cases"]) for fault in both)
+        for name, found in (("drawn", now.found), ("other", other))
+    }
+    return _KEPT.format(both=len(both), **rates)
 
 
 _AS_DRAWN = "as drawn"

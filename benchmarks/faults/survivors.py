@@ -195,6 +195,11 @@ _OUTSIDE = (
     ),
     _reason(
         OUTSIDE,
+        "nothing promises that a dict draws a warning: ENTRY-9, of the level `UPSTREAM`, catches it",
+        fx_prepare=("prepare:2023:8 drop statement",),
+    ),
+    _reason(
+        OUTSIDE,
         "an observer that torch makes at the output, to read its dtype, and throws away, gives its warnings once less",
         fx_prepare=("_maybe_insert_observers_before_graph_output:1134:15 other text",),
     ),
@@ -275,6 +280,12 @@ _OUTSIDE = (
 )
 
 _GAPS = (
+    _reason(
+        GAP,
+        "of the drawn cases, one alone is to equalize such a fused module, and in a branch: there is no more to tell "
+        "than that a warning is missing, which EQUALIZATION-8 does, of the level `UPSTREAM`",
+        fx__equalize=("fused_module_supports_equalization:298:27 drop element 2",),
+    ),
     _reason(
         GAP,
         "modules inside of one that is not traced get an attribute `qconfig`, which conversion does not read. STATE-7, "

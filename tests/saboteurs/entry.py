@@ -67,6 +67,12 @@ def looks_at_weights(original: Saboteur, site: Any, operand: Operand, spec: Any,
 
 
 @breaks("ENTRY-8", "entry._as_object")
+def loses_the_backend(original: Saboteur, config: Any, kind: type, name: str) -> Any:
+    """Take a backend config that is a dict for an empty one."""
+    return BackendConfig() if isinstance(config, dict) and kind is BackendConfig else original(config, kind, name)
+
+
+@breaks("ENTRY-9", "entry._as_object")
 def is_silent_about_one_dict(original: Saboteur, config: Any, kind: type, name: str) -> Any:
     """Take a backend config that is a dict without a word."""
     if not isinstance(config, dict) or kind is not BackendConfig:

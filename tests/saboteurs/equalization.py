@@ -37,6 +37,14 @@ def sees_no_branches(original: Saboteur, site: Any, node: Any) -> list[Any]:
     return []
 
 
+@breaks("EQUALIZATION-8", "equalization.place")
+def is_silent_about_branches(original: Saboteur, site: Any) -> None:
+    """Leave branches as they are without a word."""
+    before = list(site.plan.warnings)
+    original(site)
+    site.plan.warnings[:] = before
+
+
 @breaks("EQUALIZATION-4", "equalization._place_one")
 def below_the_observer(original: Saboteur, site: Any, operand: Any, spec: Any) -> None:
     """Put the equalization observer next to the value instead of next to the layer."""

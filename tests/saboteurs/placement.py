@@ -118,3 +118,15 @@ def fills_an_empty_backend(original: Saboteur, *args: Any) -> Any:
     if configs.backend.configs:
         return configs
     return dataclasses.replace(configs, backend=get_native_backend_config())
+
+
+@breaks("PLACEMENT-14", "prepare.rewrite")
+def observes_what_is_read(original: Saboteur, model: Any, plan: Any) -> Any:
+    """Take out the observers that nobody reads."""
+    prepared = original(model, plan)
+    modules = dict(prepared.named_modules(remove_duplicate=False))
+    for node in reversed(prepared.graph.nodes):
+        if node.op == "call_module" and is_observer(modules[node.target]) and not node.users:
+            prepared.graph.erase_node(node)
+    prepared.recompile()
+    return prepared

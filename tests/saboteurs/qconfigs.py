@@ -11,6 +11,7 @@ from torch.ao.quantization import QConfigMapping
 
 from observance.conformance.deviations import torch_patterns
 from observance.conformance.variants import Change
+from observance.reference.entry import RefusalError
 
 from .registry import SABOTEURS, Saboteur, breaks
 
@@ -85,6 +86,15 @@ def fills_gaps(original: Saboteur, *args: Any) -> Any:
 @breaks("QCONFIGS-10", "qconfigs.refuse_disagreement")
 def accepts_disagreement(original: Saboteur, *args: Any) -> None:
     """Let the parts of a fused module have what qconfigs they like."""
+
+
+@breaks("QCONFIGS-14", "qconfigs.refuse_disagreement")
+def names_nothing(original: Saboteur, *args: Any) -> None:
+    """Refuse parts that disagree, and do not say which."""
+    try:
+        original(*args)
+    except RefusalError:
+        raise RefusalError("parts of a fused module disagree") from None
 
 
 @breaks("QCONFIGS-11", "qconfigs.with_fused_types")

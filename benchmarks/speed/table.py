@@ -1,0 +1,56 @@
+"""Write docs/performance.md: what was measured, and whether the goals are met.
+
+    python benchmarks/speed/table.py [--check]
+
+With `--check` nothing is written; the exit code is 1 where the document is not what the results say.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import speed_table
+
+FOLDER = Path(__file__).resolve().parent
+PATH = FOLDER.parents[1] / "docs" / "performance.md"
+
+CHAPTERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "results.json": speed_table.chapter,
+}
+"""For each file of results, what makes a chapter of it: each begins with a heading of the second level."""
+
+_HEAD = """\
+<!-- Written by `python benchmarks/speed/table.py`. Run `run.py` there, and write it again. -->
+
+# Performance
+
+Figures are those of one machine; what is held against goals are ratios and exponents, which depend on it less. Whether
+a goal is met is computed from the figures.
+
+"""
+
+
+def text() -> str:
+    """Return the document, a chapter for each file of results that there is."""
+    files = [(FOLDER / name, chapter) for name, chapter in CHAPTERS.items()]
+    chapters = [chapter(json.loads(path.read_text(encoding="utf-8"))) for path, chapter in files if path.exists()]
+    return _HEAD + "\n".join(chapters)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or check it; return the exit code."""
+    wanted = text()
+    if "--check" in arguments:
+        is_true = PATH.exists() and PATH.read_text(encoding="utf-8") == wanted
+        print("" if is_true else f"{PATH.name} is not what the results say; write it again.")
+        return 0 if is_true else 1
+    PATH.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
