@@ -104,8 +104,8 @@ first, and *chance* how probable it is that so uneven a number of faults is told
 
 _KEPT = """
 Of {both} faults above that are told both ways, a case tells one with a probability of {drawn:.1%} as it is drawn, and
-of {other:.1%} with other kinds (geometric means). No way is better than chance explains, so none was kept: the weights of
-what is drawn are on a plateau, where what one fault gains another loses.
+of {other:.1%} with other kinds (geometric means). No way is better than chance explains, so none was kept: the weights
+of what is drawn are on a plateau, where what one fault gains another loses.
 """
 
 
