@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -128,11 +129,21 @@ class Bench:
         called = {name.partition(".")[0] for name, part in functions.items() if name and part["executed_lines"]}
         return self._is_constant(fault) or fault.mutant.function in called
 
+    def judge_with(self, fault: Fault) -> Judge:
+        """Return a judge of the implementation with a fault, which has the same cases."""
+        judge = self._judge_of(with_fault(self.implementation, fault), len(self.cases))
+        judge.corpus, judge.standard, judge.known = self.cases, self.judge.standard, self.judge.known
+        return judge
+
+    def tells(self, judge: Judge, number: int) -> bool:
+        """Whether a case tells the fault that a judge's implementation has."""
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        return look(judge.calls.outcome(self.cases[number])).differs(self.looks[number])
+
     def test(self, fault: Fault, shrink: bool, tell: Callable[[Result], None]) -> Result:
         """Return what comes of one fault; `tell` is given the result as it grows."""
         numbers, own = self.cases_of(fault)
-        judge = self._judge_of(with_fault(self.implementation, fault), len(self.cases))
-        judge.corpus, judge.standard, judge.known = self.cases, self.judge.standard, self.judge.known
+        judge = self.judge_with(fault)
         result = Result(fault.id, len(numbers))
         for number in self._telling(judge, numbers, result, tell):
             result.rules = [rule.id for rule in self.rules if self._catches(judge, rule, number)]
@@ -159,8 +170,7 @@ class Bench:
         for number in itertools.islice(numbers, TRIED):
             first = number if result.told_at < 0 else result.told_at
             tell(replace(result, told_at=first, caught_at=number, note="hangs or kills the process"))
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            if look(judge.calls.outcome(self.cases[number])).differs(self.looks[number]):
+            if self.tells(judge, number):
                 result.told_at, told = first, told + 1
                 yield number
             if told == JUDGED:
@@ -206,26 +216,40 @@ def _breaks(judge: Judge, rule: Rule, case: Case) -> bool:
 
 def apart(bench: Bench, fault: Fault, shrink: bool = False) -> Result:
     """Test a fault in a forked process, so that it is gone afterwards."""
+
+    def work(tell: Callable[[str], None]) -> None:
+        def tell_result(result: Result) -> None:
+            tell(json.dumps(asdict(result)))
+
+        tell_result(bench.test(fault, shrink, tell_result))
+
+    last = forked(work)[-1:]
+    return Result(**json.loads(last[0])) if last else Result(fault.id, note="could not be tried")
+
+
+def forked(work: Callable[[Callable[[str], None]], None]) -> list[str]:
+    """Do some work in a forked process, which may hang or die; return the lines that it told by then."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-
-        def tell(result: Result) -> None:
-            os.write(writing, json.dumps(asdict(result)).encode() + b"\n")
-
         try:
             _limit_memory()
             warnings.simplefilter("ignore")
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                tell(bench.test(fault, shrink, tell))
+                work(functools.partial(_tell, writing))
         finally:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        last = pipe.read().splitlines()[-1:]
+        lines = pipe.read().decode().splitlines()
     os.waitpid(child, 0)
-    return Result(**json.loads(last[0])) if last else Result(fault.id, note="could not be tried")
+    return lines
+
+
+def _tell(pipe: int, line: str) -> None:
+    """Write a line into a pipe, at once."""
+    os.write(pipe, line.encode() + b"\n")
 
 
 def _limit_memory() -> None:

@@ -12,20 +12,18 @@ where the last one stopped.  `table.py` makes docs/faults.md of them.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import itertools
 import json
 import sys
 import time
 import warnings
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bench import JUDGED, TRIED, Bench, apart
-from injection import MODULES, Fault, faults
+from injection import MODULES, faults, in_order
 from results import Result, is_caught
 
 from observance.conformance.efforts import EFFORTS
@@ -74,11 +72,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clock", type=int, default=0, help="for how many cases the time of judging is taken")
     parser.add_argument("--results", type=Path, help="another file for the results")
     return parser.parse_args()
-
-
-def in_order(every: Iterable[Fault]) -> list[Fault]:
-    """Return faults in an order in which any first part is an even sample."""
-    return sorted(every, key=lambda fault: hashlib.sha256(fault.id.encode()).hexdigest())
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
