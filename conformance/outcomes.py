@@ -359,5 +359,9 @@ class Calls:
         """Return what the implementation does with a case when it is called once more."""
         return self._call(case)
 
+    def forget(self) -> None:
+        """Forget all outcomes."""
+        self._run.cache_clear()
+
     def _call(self, case: Case) -> Outcome:
         return run(self.implementation, case, self.prefused, self.watched)
