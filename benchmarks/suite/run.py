@@ -100,7 +100,9 @@ def _run(command: list[str], root: Path) -> dict[str, Any]:
     made = subprocess.run(command, cwd=root, env=_environment(root), capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    said = [line for line in made.stdout.strip().splitlines() if line.startswith("all ")] + made.stdout.split("\n")[-2:-1]
+    said = [line for line in made.stdout.strip().splitlines() if line.startswith("all ")] + made.stdout.split("\n")[
+        -2:-1
+    ]
     print(f"{cpu:.1f} s: {' '.join(command[2:])}: {' '.join(said)}", file=sys.stderr)
     return {"wall": round(time.monotonic() - began, 2), "cpu": round(cpu, 2), "said": said or made.stderr}
 
