@@ -52,8 +52,10 @@ def build(case: Case) -> Arguments:
         If the case names what does not exist.
     """
     exported = _copied(_exported(replace(case, annotations=(), quantizer=""))) if case.exported else None
-    model, *rest = _sources(case)
-    return assemble(_factories(case), case.is_qat, case.is_standalone, exported, _traced(model) if rest else None)
+    model, *configs = _sources(case)
+    # What is declared may say what the tracer goes into.
+    traced = _traced(model, *(configs if case.declared else ())) if configs else None
+    return assemble(_factories(case), case.is_qat, case.is_standalone, exported, traced)
 
 
 @functools.lru_cache(maxsize=256)
@@ -100,7 +102,7 @@ def assemble(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what prepares a module that is prepared already
         float_model = make["make_model"]() if exported is None else exported[0]
-    tracer = make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
+    tracer = _tracer(make)
     if "export" in make:
         (_, model), tracer.node_name_to_scope = exported or _export(make, float_model), {}
     elif traced is not None:
@@ -178,11 +180,15 @@ _TRACED = "case"
 
 
 @functools.lru_cache(maxsize=64)
-def _traced(source: str) -> Traced:
-    """Trace a model that a source makes."""
-    tracer = QuantizationTracer([], [])
-    graph = _trace(tracer, _executed([source], _TRACED)["make_model"]())
-    return Traced(graph, tracer.node_name_to_scope)
+def _traced(*sources: str) -> Traced:
+    """Trace a model that sources make."""
+    make = _executed(sources, _TRACED)
+    tracer = _tracer(make)
+    return Traced(_trace(tracer, make["make_model"]()), tracer.node_name_to_scope)
+
+
+def _tracer(make: Mapping[str, Any]) -> QuantizationTracer:
+    return make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
 
 
 def _trace(tracer: QuantizationTracer, model: nn.Module) -> Graph:
@@ -197,7 +203,8 @@ def _sources(case: Case) -> tuple[str, ...]:
     What comes after them is all that most of the cases change that are derived from one.
     """
     source = definitions(case)
-    start = -1 if case.declared or case.exported or case.written else source.find(CONFIGS)
+    is_one = case.exported or case.written or any(declared.kind == "prepared" for declared in case.declared)
+    start = -1 if is_one else source.find(CONFIGS)
     return (source,) if start < 0 else (source[:start], source[start:])
 
 
