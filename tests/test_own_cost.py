@@ -20,7 +20,7 @@ def test_the_chapter_tells_every_state_that_was_measured() -> None:
 
 
 def test_every_part_that_was_measured_has_words() -> None:
-    probe = "import json, table; print(json.dumps(list(table.PARTS)))"
+    probe = "import json, suite_table; print(json.dumps(list(suite_table.PARTS)))"
     made = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False, cwd=SUITE)
     results = json.loads((SUITE / "results.json").read_text(encoding="utf-8"))
     measured = {part for state in results.values() for part, *_ in state["parts"]["samples"]}

@@ -4,7 +4,7 @@
 
 CPU seconds are those of all processes of a run, in the user's code and in the system's.  Wall clock times are written
 down beside them, but a machine on which others work says little by those.  The results are added to `results.json`
-under a name, by which two states of the project can be compared; `table.py` makes a chapter of docs/performance.md.
+under a name, by which two states of the project can be compared; `table.py` prints the chapter that is made of them.
 """
 
 from __future__ import annotations
