@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+from observance.conformance.attempts import attempt
 from observance.conformance.deviations.register import Register
 from observance.conformance.evidence.split import Rank, Tally
 from observance.conformance.implementations import Implementation, resolve
@@ -116,6 +117,19 @@ class Hearing:
         """
         for name in names:
             yield self._heard(RULES[name], case, rank)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what came of the calls: no other case has these.
+
+        Models that stay make all others dearer.  To trace one, torch changes `nn.Module`, and Python then tells all
+        classes that are derived from it: each traced or prepared model has one.
+        """
+        for calls in (self.calls, self.standard, self.known):
+            if calls is not None:
+                calls.forget()
+        self.trial.cache_clear()
+        attempt.cache_clear()
 
     def _heard(self, rule: Rule, case: Case, rank: Rank) -> Tally:
         tally = Tally(cases=1)

@@ -223,7 +223,7 @@ def test_the_mapping_is_not_changed_for_fused_modules(trial: Trial) -> Iterator[
     """What is added for the types of fused modules is not added to the mapping that the caller has."""
     qconfig = some_qconfig(trial.case)
     for target, parts in fused(trial.case)[:1]:
-        outcome = trial.calls.outcome(with_entries(trial.case, *_by_type(qconfig, *parts)))
+        outcome = trial.calls.heard(with_entries(trial.case, *_by_type(qconfig, *parts)))
         before, after = outcome.before.get("qconfig_mapping"), repr(outcome.arguments.qconfig_mapping)
         if before is not None:
             because = f"the qconfig of {target} follows from its parts; the caller never said it"

@@ -40,7 +40,7 @@ class Trial:
     @property
     def outcome(self) -> Outcome:
         """What the implementation did."""
-        return self.calls.outcome(self.case)
+        return self.calls.heard(self.case)
 
     @property
     def expected(self) -> Outcome:

@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import nn
 from torch.ao.quantization.fx.tracer import QuantizationTracer
-from torch.fx import GraphModule
+from torch.fx import Graph, GraphModule
 
 from .case import Case
-from .source import definitions
+from .source import CONFIGS, definitions
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ def build(case: Case) -> Arguments:
         If the case names what does not exist.
     """
     exported = _copied(_exported(replace(case, annotations=(), quantizer=""))) if case.exported else None
-    return assemble(_factories(case), case.is_qat, case.is_standalone, exported)
+    model, *configs = _sources(case)
+    # What is declared may say what the tracer goes into.
+    traced = _traced(model, *(configs if case.declared else ())) if configs else None
+    return assemble(_factories(case), case.is_qat, case.is_standalone, exported, traced)
 
 
 @functools.lru_cache(maxsize=256)
@@ -81,6 +84,7 @@ def assemble(
     is_qat: bool,
     is_standalone: bool,
     exported: tuple[nn.Module, GraphModule] | None = None,
+    traced: Traced | None = None,
 ) -> Arguments:
     """Build arguments, all of them new, with the functions that the definitions of a case define.
 
@@ -92,16 +96,20 @@ def assemble(
         What the script says of the call beside them.
     exported
         The float model and its exported graph, if they are made already.
+    traced
+        What a model that these functions made was traced to, if one was.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what prepares a module that is prepared already
         float_model = make["make_model"]() if exported is None else exported[0]
-    tracer = make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
-    tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
+    tracer = _tracer(make)
     if "export" in make:
         (_, model), tracer.node_name_to_scope = exported or _export(make, float_model), {}
+    elif traced is not None:
+        found = traced.at(make)
+        model, tracer.node_name_to_scope = GraphModule(float_model, found.graph), found.scopes
     else:
-        model = GraphModule(float_model, tracer.trace(float_model))
+        model = GraphModule(float_model, _trace(tracer, float_model))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]() if "make_mapping" in make else None
@@ -142,14 +150,78 @@ def example_inputs(case: Case) -> tuple[Any, ...]:
     return inputs
 
 
+@dataclass(frozen=True)
+class Traced:
+    """The traced graph and the scopes of a model, which are those of all models that one source makes."""
+
+    graph: Graph
+    scopes: dict[str, tuple[str, type]]
+
+    def at(self, namespace: Mapping[str, Any]) -> Traced:
+        """Return a copy that has nothing in common with this, with the classes and functions of another namespace.
+
+        To trace a model takes as long as to copy ten graphs.
+        """
+
+        def found(thing: Any) -> Any:
+            return namespace[thing.__name__] if getattr(thing, "__module__", None) == _TRACED else thing
+
+        graph = copy.deepcopy(self.graph)
+        for node in graph.nodes:
+            node.target = found(node.target)
+            node.meta = {key: copy.copy(value) for key, value in node.meta.items()}
+            modules = node.meta.get("nn_module_stack", {})
+            modules.update({key: (path, found(kind)) for key, (path, kind) in modules.items()})
+        return Traced(graph, {name: (path, found(kind)) for name, (path, kind) in self.scopes.items()})
+
+
+_TRACED = "case"
+"""The name of the namespace in which a model is traced, to be copied."""
+
+
+@functools.lru_cache(maxsize=64)
+def _traced(*sources: str) -> Traced:
+    """Trace a model that sources make."""
+    make = _executed(sources, _TRACED)
+    tracer = _tracer(make)
+    return Traced(_trace(tracer, make["make_model"]()), tracer.node_name_to_scope)
+
+
+def _tracer(make: Mapping[str, Any]) -> QuantizationTracer:
+    return make["make_tracer"]() if "make_tracer" in make else QuantizationTracer([], [])
+
+
+def _trace(tracer: QuantizationTracer, model: nn.Module) -> Graph:
+    tracer.record_stack_traces = False  # half of the time of tracing, and nothing here reads them
+    return tracer.trace(model)
+
+
 @functools.lru_cache(maxsize=4096)
-def _code(case: Case) -> CodeType:
-    """Return the compiled definitions of a case."""
-    return compile(definitions(case), f"<case {case.digest}>", "exec")
+def _sources(case: Case) -> tuple[str, ...]:
+    """Return the definitions of a case: those of its model and inputs by themselves, if these need no others.
+
+    What comes after them is all that most of the cases change that are derived from one.
+    """
+    source = definitions(case)
+    is_one = case.exported or case.written or any(declared.kind == "prepared" for declared in case.declared)
+    start = -1 if is_one else source.find(CONFIGS)
+    return (source,) if start < 0 else (source[:start], source[start:])
 
 
 def _factories(case: Case) -> dict[str, Callable[..., Any]]:
     """Execute the definitions of a case in a namespace of its own."""
-    namespace: dict[str, Any] = {"__name__": f"case_{case.digest}"}
-    exec(_code(case), namespace)
+    return _executed(_sources(case), f"case_{case.digest}")
+
+
+def _executed(sources: Sequence[str], name: str) -> dict[str, Any]:
+    """Execute sources, one after the other, in a namespace of that name."""
+    namespace: dict[str, Any] = {"__name__": name}
+    for source in sources:
+        exec(_compiled(source), namespace)
     return namespace
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(source: str) -> CodeType:
+    """Return the compiled definitions of a case, or of a part of one."""
+    return compile(source, "<case>", "exec")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from .plain import Nouns, to_plain
@@ -282,7 +283,7 @@ class Case:
         """Whether qconfigs say how the model is quantized, and not annotations alone."""
         return self.profile not in ("annotations-pt2e", "quantizer")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits that depend on the content alone."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]

@@ -75,6 +75,9 @@ _TWO_DEVICES = [
     'self.elsewhere = nn.Parameter(torch.zeros(1, device="meta"))',
 ]
 
+CONFIGS = "\ndef make_mapping():\n"
+"""What begins the part of the definitions that makes the configs."""
+
 
 def definitions(case: Case) -> str:
     """Return the part of the script that defines the functions that make the arguments."""

@@ -14,8 +14,8 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from observance.strategies import Arguments, Case, build, cases, script
-from observance.strategies.arguments import example_inputs
+from observance.strategies import Arguments, Case, assemble, build, cases, script
+from observance.strategies.arguments import _executed, _sources, example_inputs
 from observance.strategies.case import (
     Backend,
     Call,
@@ -318,3 +318,30 @@ def test_building_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     build(PLAIN)
     assert not list(tmp_path.iterdir())
+
+
+@given(cases())
+@settings(max_examples=40)
+def test_a_graph_that_is_copied_is_the_one_that_is_traced(case: Case) -> None:
+    copied = build(dataclasses.replace(case, mapping=Mapping())), build(case)
+    traced = assemble(_executed(_sources(case), "case_traced"), case.is_qat, case.is_standalone)
+    for one in copied:
+        assert drawn_on(one) == drawn_on(traced)
+        spaces = {vars(type(one.float_model))["__module__"], *map(home, [*one.model.graph.nodes, *one.scopes.values()])}
+        assert {space for space in spaces if space.startswith("case")} == {type(one.float_model).__module__}
+
+
+def drawn_on(arguments: Arguments) -> list[object]:
+    """What a graph and its scopes are, but for the objects in them."""
+    nodes = [
+        (node.format_node(), node.name, [*node.users], sorted(node.meta), str(node.meta.get("val")))
+        for node in arguments.model.graph.nodes
+    ]
+    scopes = [(name, path, getattr(kind, "__qualname__", kind)) for name, (path, kind) in arguments.scopes.items()]
+    return [str(nodes), scopes, arguments.model.code, sorted(vars(arguments.model))]
+
+
+def home(thing: object) -> str:
+    """The module of what a node calls, or of the class of a scope."""
+    target = thing[1] if isinstance(thing, tuple) else getattr(thing, "target", None)
+    return str(getattr(target, "__module__", ""))

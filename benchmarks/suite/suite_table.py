@@ -1,0 +1,240 @@
+"""The chapter on the suite's own cost, made from `results.json`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+PREPARE = "prepare"
+OWN = ("drawing", "Hypothesis", "building", "observing", "checking")
+"""The parts that are the suite's own cost per case."""
+
+PARTS = {
+    "importing": "importing torch, the suite and pytest's plug-ins",
+    "drawing": "drawing: our strategies",
+    "Hypothesis": "drawing: Hypothesis itself",
+    "building": "building arguments",
+    PREPARE: "**torch's `prepare`**",
+    "observing": "observing: copies of the graph, the caller's objects, the result without names",
+    "checking": "checking: the rules, and what they run and convert",
+    "the reference": "the reference: its `prepare`",
+    "the reference's survey": "the reference: who asks for what, for the rules",
+    "the reference with the known deviations": "the reference with the known deviations",
+    "pytest and the judge": "pytest, the judge, and what counts",
+}
+
+MILLIONS, UNIT, IDEAL = 10_000_000, 10_000, 0.9
+"""The cases of the plan, those that are drawn from one seed, and the share of the ideal that is to be reached."""
+
+OWN_COST, SMOKE, GATE, SHRINKING = 0.5, 5.0, 45.0, 3.0
+"""The goals: a share of what `prepare` takes, and seconds."""
+
+CORES = (16, 64, 256)
+"""With so many cores the plan is computed."""
+
+
+def chapter(results: dict[str, Any]) -> str:
+    """Return the chapter, as Markdown."""
+    made = [_goals(_latest(results)), _shares(results), _runs(results), _shrinking(results), _plan(results)]
+    return "\n\n".join(["## The suite's own cost", _intro(results), *filter(None, made)]) + "\n"
+
+
+def _intro(results: dict[str, Any]) -> str:
+    latest = _latest(results)
+    return (
+        "`benchmarks/suite/run.py` measures what the suite takes besides the implementation that it judges: torch, "
+        f"with its register of known deviations, on Python {latest['python']} and {latest['cpus']} cores that other "
+        "processes shared. What counts are CPU seconds, of all processes of a run; wall clock times stand beside them, "
+        "and on an idle machine they are shorter."
+    )
+
+
+def _goals(state: dict[str, Any]) -> str:
+    """Return the table of the goals, and whether they are met."""
+    runs, shrunk = state.get("runs", {}), state.get("shrinking", {})
+    found: list[tuple[str, float, float, str]] = []
+    if "parts" in state:
+        found.append(("the suite's own cost, for what `prepare` takes", _own(state["parts"]), OWN_COST, ""))
+    if {"imports", "smoke"} <= set(runs):
+        found.append(("smoke, after the imports", runs["smoke"]["cpu"] - runs["imports"]["cpu"], SMOKE, " s"))
+    if "gate, -n 2" in runs:
+        found.append(("the gate on two cores: half of its CPU time", runs["gate, -n 2"]["cpu"] / 2, GATE, " s"))
+    if shrunk:
+        found.append(("half of the failures are made smaller within", _middle(shrunk), SHRINKING, " s"))
+    rows = [
+        f"| {what} | {limit:g}{unit} | {value:.2f}{unit} | {'met' if value <= limit else 'not met'} |"
+        for what, value, limit, unit in found
+    ]
+    return "\n".join(["| goal | at most | found | |", "|---|--:|--:|---|", *rows]) if rows else ""
+
+
+def _own(parts: dict[str, Any]) -> float:
+    """Return the suite's own cost in proportion to what `prepare` takes."""
+    return sum(_of(parts, part)[0] for part in OWN) / _of(parts, PREPARE)[0]
+
+
+def _middle(shrunk: dict[str, Any]) -> float:
+    """Return the CPU seconds within which half of the failures are made smaller that have more than one operator."""
+    took = sorted(one["cpu"] for one in shrunk.values() if one["calls"][0] > 1)
+    return float(took[(len(took) - 1) // 2])
+
+
+def _latest(results: dict[str, Any]) -> Any:
+    """Return the state that was measured last."""
+    return list(results.values())[-1]
+
+
+def _shares(results: dict[str, Any]) -> str:
+    """Return the table of the parts, and what they amount to."""
+    states = {name: state["parts"] for name, state in results.items() if "parts" in state}
+    if not states:
+        return ""
+    rows = []
+    for part, words in PARTS.items():
+        cells = [f"{seconds:.1f} | {share:.1%}" for seconds, share in (_of(s, part) for s in states.values())]
+        rows.append(f"| {words} | {' | '.join(cells)} |")
+    heads = " | ".join(f"{name}, s | share" for name in states)
+    table = [f"| part | {heads} |", f"|---{'|--:|--:' * len(states)}|", *rows]
+    said = [_ratio(name, parts) for name, parts in states.items()]
+    cases = next(iter(states.values()))["cases"]
+    how = (
+        f"The gate of {cases} cases in one process (`--in-process`), its stack looked at every few milliseconds. "
+        "A part is what is entered last: what a rule asks the reference for is the reference's."
+    )
+    return "\n".join(["### Parts", "", how, "", *table, "", *said])
+
+
+def _seconds(parts: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """Return the seconds of each part, and of the part's share in what is done for known deviations."""
+    every = sum(count for *_, count in parts["samples"])
+    return Counter({(part, phase): parts["seconds"] * count / every for part, phase, count in parts["samples"]})
+
+
+def _of(parts: dict[str, Any], part: str) -> tuple[float, float]:
+    """Return the seconds of a part, and its share."""
+    seconds = sum(took for (name, _), took in _seconds(parts).items() if name == part)
+    return seconds, seconds / parts["seconds"]
+
+
+def _ratio(name: str, parts: dict[str, Any]) -> str:
+    """Return how much of the suite's own cost there is for what `prepare` takes."""
+    own, prepare = sum(_of(parts, part)[0] for part in OWN), _of(parts, PREPARE)[0]
+    calls = parts["calls"]["torch"]
+    return (
+        f"- {name}: drawing, building, observing and checking take {own / prepare:.0%} of what torch's `prepare` "
+        f"takes; {calls} calls of it, {1000 * prepare / calls:.1f} ms each, and {1000 * own / calls:.1f} ms "
+        "of the suite for each."
+    )
+
+
+def _runs(results: dict[str, Any]) -> str:
+    """Return the table of whole runs."""
+    states = {name: state["runs"] for name, state in results.items() if "runs" in state}
+    if not states:
+        return ""
+    names = dict.fromkeys(run for runs in states.values() for run in runs)
+    heads = " | ".join(f"{name}: CPU s | wall clock s" for name in states)
+    rows = [f"| {run} | " + " | ".join(_cells(runs.get(run)) for runs in states.values()) + " |" for run in names]
+    table = [f"| run | {heads} |", f"|---{'|--:|--:' * len(states)}|", *rows]
+    return "\n".join(["### Runs", "", *table, "", *_after_imports(states), *_scaling(states)])
+
+
+def _cells(run: dict[str, Any] | None) -> str:
+    return "| " if run is None else f"{run['cpu']:.1f} | {run['wall']:.1f}"
+
+
+def _after_imports(states: dict[str, Any]) -> list[str]:
+    """Return what the smoke run takes when all is imported."""
+    found = {name: runs for name, runs in states.items() if {"imports", "smoke"} <= set(runs)}
+    return [
+        f"- {name}: after the imports, smoke takes {runs['smoke']['cpu'] - runs['imports']['cpu']:.1f} CPU seconds."
+        for name, runs in found.items()
+    ]
+
+
+def _scaling(states: dict[str, Any]) -> list[str]:
+    """Return how much more CPU time several processes take than one: what is not spent twice scales."""
+    pairs = (("gate, -n 1", ["gate, -n 2"]), ("both shards in one run", ["shard 1 of 2", "shard 2 of 2"]))
+    return [
+        f"- {name}: {' and '.join(split)} take {sum(runs[part]['cpu'] for part in split):.1f} CPU seconds, "
+        f"{whole} {runs[whole]['cpu']:.1f}: "
+        f"{runs[whole]['cpu'] / sum(runs[part]['cpu'] for part in split):.0%} of the ideal."
+        for name, runs in states.items()
+        for whole, split in pairs
+        if {whole, *split} <= set(runs)
+    ]
+
+
+def _shrinking(results: dict[str, Any]) -> str:
+    """Return the table of failures that were made smaller."""
+    found = _latest(results).get("shrinking")
+    if not found:
+        return ""
+    rows = [
+        f"| `{fault}` | {took['rule']} | {took['calls'][0]} → {took['calls'][1]} | {took['cpu']:.1f} |"
+        for fault, took in found.items()
+    ]
+    said = (
+        "From the first failing case to the smallest one. Of those that begin with more than one operator, half take "
+        f"{_middle(found):.1f} CPU seconds or less."
+    )
+    head = ["| fault in torch's `prepare` | rule | operators | CPU s |", "|---|---|---|--:|"]
+    return "\n".join(["### Looking for the smallest failure", "", said, "", *head, *rows])
+
+
+def _plan(results: dict[str, Any]) -> str:
+    """Return the plan for many cases, computed from the parts that were measured last."""
+    parts = next((state["parts"] for state in reversed(list(results.values())) if "parts" in state), None)
+    if parts is None:
+        return ""
+    took = _seconds(parts)
+    pinned = sum(seconds for (_, phase), seconds in took.items() if phase == "still_deviates")
+    once = parts["imported"] + pinned
+    case = (parts["seconds"] - once) / parts["cases"]
+    drawn = sum(_of(parts, part)[0] for part in ("drawing", "Hypothesis")) / parts["cases"]
+    # Each of N shards draws all cases, so that N - 1 times too much is drawn; that is to be within what is left of the
+    # ideal.
+    whole, again = once + UNIT * case, once + UNIT * drawn
+    shards = max(1, math.floor(1 + whole * (1 / IDEAL - 1) / again))
+    hours = MILLIONS / UNIT * whole / 3600
+    rows = [f"| {cores} | {hours / cores:.1f} | {hours / cores / IDEAL:.1f} |" for cores in CORES]
+    table = ["| cores | hours, ideally | hours at 90 % |", "|--:|--:|--:|", *rows]
+    said = _PLAN.format(
+        cases=MILLIONS,
+        unit=UNIT,
+        seeds=MILLIONS // UNIT,
+        once=once,
+        case=case,
+        drawn=drawn,
+        per_hour=3600 / case,
+        hours=hours,
+        shards=shards,
+    )
+    return "\n".join([said, *table])
+
+
+_PLAN = """\
+### A plan for {cases:,} cases
+
+A process takes {once:.1f} CPU seconds before its first case and for the pinned cases of the register, and {case:.3f}
+for each case, {drawn:.4f} of them to draw it: {per_hour:,.0f} cases in a core's hour. (That is more than it takes: the
+cases that are written by hand are a part of it, and in runs of more than 2,500 cases rules that call the implementation
+again see a smaller share of them.) All of them are {hours:,.0f} hours of one core.
+
+1. **Seeds first, shards second.** A run draws all of its cases in each of its shards. So they are {seeds:,} runs of
+   {unit:,} cases with `--draw-seed=1` and so on, which have nothing in common and scale as there are cores. With
+   `--shard=K/N`, N up to {shards} stays above 90 % of the ideal; beyond that, more seeds are better than more shards.
+2. **A job** is one seed, or one shard of it, on one core: `pytest --pyargs observance.conformance --impl=mypkg
+   --certify=cert-$SEED-$K --draw-seed=$SEED --cases={unit} --shard=$K/N`. A matrix of a CI system starts them; a job
+   that was interrupted goes on with `--resume`.
+3. **Examples that failed are shared.** `--effort=explore` keeps them in `.observance/examples`, which is a
+   `DirectoryBasedExampleDatabase` of Hypothesis's: a file for each example, named by its content. Folders of several
+   machines are joined by copying one over the other; a network folder, a cache or an artifact of the CI system carries
+   them, and each machine tries them first. Hypothesis's `GitHubArtifactDatabase` reads such an artifact, and
+   `MultiplexedDatabase` puts it beside a local folder, for tests of your own that draw `observance.strategies.cases()`;
+   the suite itself reads a folder.
+4. **One report.** `observance merge cert-$SEED-* -o cert-$SEED` gives the certificate of a seed, and refuses shards
+   that are missing, or not of one run. Seeds are different runs and are not merged into one certificate:
+   `--markdown=FILE` adds the summary of each to one file, and a certificate is JSON whose counts can be added up.
+"""
