@@ -273,9 +273,10 @@ def test_a_prepared_model_is_pickled_wherever_the_float_model_is(trial: Trial) -
         if not isinstance(prepared, GraphModule) or forward.has_quantizable(prepared):
             return
         found = list(_after_pickling(graph, prepared))
-        # The float model is pickled only where it matters: it takes as long again.
-        if any(finding.broken for finding in found) and not _is_pickled(trial):
-            return
+    # The float model is pickled only where it matters: it takes as long again.  Its classes have the names of those
+    # above, so they can be imported when these no longer can.
+    if any(finding.broken for finding in found) and not _is_pickled(trial):
+        return
     yield from found
 
 

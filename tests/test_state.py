@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from torch.fx import GraphModule
 
 from observance.conformance import forward
 from observance.conformance.conversion import difference
+from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
+from observance.conformance.judge import Judge
 from observance.conformance.lifecycle import importable, memory_of, program_of, reloaded, survivors
 from observance.conformance.outcomes import arguments_of, attempt, retraced
 from observance.conformance.recorded import ABSENT, custom_entries, mapping_entries, meaning_of, missing_fields
+from observance.conformance.rules import RULES
 from observance.reference import plan, prepare
 from observance.reference.entry import read_configs
 from observance.reference.prepare import role_positions
@@ -220,6 +224,17 @@ def test_a_case_is_pickled_while_it_can_be_imported() -> None:
     with importable(given):
         assert reloaded(type(given.float_model)) is type(given.float_model)
     assert isinstance(reloaded(type(given.float_model)), Exception)
+
+
+def test_a_model_that_holds_what_cannot_be_pickled_is_told_where_the_classes_of_its_case_can() -> None:
+    def with_a_local_function(*args: Any, **kwargs: Any) -> GraphModule:
+        made = prepare(*args, **kwargs)
+        made.described = lambda: "prepared"
+        return made
+
+    import_rules()
+    judge = Judge(replace(resolve("reference"), function=with_a_local_function), 1)
+    assert any(finding.broken for finding in judge.findings(RULES["EFFECTS-12"], CHAIN))
 
 
 def test_what_observers_have_seen_is_told() -> None:
