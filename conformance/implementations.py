@@ -20,7 +20,6 @@ Whatever goes wrong on the way is a `UsageError`: one sentence that says what is
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import os
 import re
@@ -31,8 +30,9 @@ from types import ModuleType
 from typing import Any
 
 from observance.conformance.claims import FEATURES, FX, PT2E, QUANTIZER, Claims, read_claims, release
+from observance.conformance.importing import import_known, import_strange
 from observance.conformance.shapes import PROFILES, Shape, shape_of
-from observance.conformance.usage import MISSING, UsageError, attribute, label, names, printable, told
+from observance.conformance.usage import MISSING, UsageError, attribute, label, names, printable
 
 __all__ = ["ENTRY_POINTS", "FEATURES", "OLDEST_TORCH", "Claims", "Implementation", "Shape", "UsageError", "resolve"]
 
@@ -223,7 +223,7 @@ def _find(spec: str) -> _Found:
 def _find_reserved(spec: str) -> _Found:
     """Find the `prepare` that a reserved name stands for; a release may have lost it."""
     name = _RESERVED[spec]
-    module = _import(name)
+    module = import_known(name)
     if module is None:
         raise UsageError(
             f"`{spec}` stands for the module `{name}`, which is not there: "
@@ -240,7 +240,7 @@ def _find_at(place: str) -> _Found:
             f"`{place}` names no implementation: write `torch`, `reference`, a module (`mypkg.sub`), an object in one "
             f"(`mypkg:backend.prepare`), or the name of an entry point in the group `{ENTRY_POINTS}`."
         )
-    module = _import(name)
+    module = import_strange(name)
     if module is None:
         raise UsageError(
             f"There is no module `{name}`: check the spelling, install the package that holds it, "
@@ -269,7 +269,7 @@ def _prepare_of(module: ModuleType) -> _Found:
     value = attribute(module, "prepare")
     if value is not MISSING and not isinstance(value, ModuleType):
         return _Found(name, "prepare", value, (module,))
-    inner = _import(f"{name}.prepare") if value is MISSING else value
+    inner = import_strange(f"{name}.prepare") if value is MISSING else value
     if inner is not None and (value := attribute(inner, "prepare")) is not MISSING:
         return _Found(inner.__name__, "prepare", value, (inner, module))
     value = attribute(module, "prepare_fx")
@@ -282,23 +282,6 @@ def _prepare_of(module: ModuleType) -> _Found:
         f"The module `{name}` has neither `prepare` nor `prepare_fx` nor `prepare_pt2e`: "
         f"name the function to test, as in `{name}:my_prepare`."
     )
-
-
-def _import(name: str) -> ModuleType | None:
-    """Import a module; None if it does not exist. One that raises while it is imported is a `UsageError`."""
-    try:
-        return importlib.import_module(name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        # A module that is there, but imports one that is not, raises the same type; only the name tells them apart.
-        absent = error.name if isinstance(error, ModuleNotFoundError) else None
-        if absent is not None and f"{name}.".startswith(f"{absent}."):
-            return None
-        raise UsageError(
-            f"The module `{name}` exists, but importing it raised {told(error)}: "
-            f"run `python -c 'import {name}'` to see where, and mend it."
-        ) from error
 
 
 def _entry_point(name: str) -> str | None:
@@ -325,7 +308,7 @@ def _make_here_importable() -> None:
 def _require_torch() -> None:
     """Raise a `UsageError` if torch is missing or older than `OLDEST_TORCH`."""
     oldest = ".".join(map(str, OLDEST_TORCH))
-    torch = _import("torch")
+    torch = import_known("torch")
     if torch is None:
         raise UsageError(f"torch is not installed: install `torch>={oldest}`.")
     if release(_torch_version()) < OLDEST_TORCH:

@@ -254,15 +254,20 @@ class _Child:
             time.sleep(0.005 if ended is None else 0)
         if ended is None:
             self.reason = "closed the pipe through which it answers"
-        elif ended.si_code == os.CLD_EXITED:
-            self.reason = f"ended with exit code {ended.si_status}"
         else:
-            known = {number.value: number.name for number in Signals}
-            self.reason = f"was killed by {known.get(ended.si_status, f'signal {ended.si_status}')}"
+            self.reason = how_it_ended(ended)
 
     def kill(self) -> None:
         """End the child, and all processes that it started."""
         self._end()
+
+
+def how_it_ended(ended: os.waitid_result) -> str:
+    """Return how a process ended, in words."""
+    if ended.si_code == os.CLD_EXITED:
+        return f"ended with exit code {ended.si_status}"
+    known = {number.value: number.name for number in Signals}
+    return f"was killed by {known.get(ended.si_status, f'signal {ended.si_status}')}"
 
 
 def _end(pid: int, parent: int, pipe: Connection) -> None:

@@ -218,7 +218,10 @@ verdict, and the exit code is the one that the verdicts ask for.
 
 How often a process was replaced, and why, is said below the verdicts, unless `-n` shares the work among several.
 
-Three things are not kept apart. An implementation is imported in the process of pytest, and what that does is done
+An implementation that ends the process that imports it, by `os._exit`, an abort or a segmentation fault, is refused
+in one sentence, with exit code 4: it is imported in a process of its own first.
+
+Three things are not kept apart. An implementation is imported in the process of pytest then, and what that does is done
 there. Threads that it starts when it is imported are not in the process in which it is called: one that needs them is
 judged with `--in-process`. And what it starts in a session of its own (`setsid`) outlives the run.
 

@@ -230,6 +230,22 @@ def test_a_module_that_raises_while_it_is_imported_is_told_from_one_that_is_abse
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "ending"),
+    [
+        ("import os; os._exit(0)", "ended with exit code 0"),
+        ("import os; os.abort()", "was killed by SIGABRT"),
+        ("import ctypes; ctypes.string_at(0)", "was killed by SIGSEGV"),
+    ],
+)
+def test_a_module_that_ends_the_process_that_imports_it_is_one_sentence(write: Write, source: str, ending: str) -> None:
+    write(source)
+    assert refusal("mypkg") == (
+        f"The module `mypkg` exists, but the process that imports it {ending}: "
+        f"run `python -X faulthandler -c 'import mypkg'` to see where, and mend it."
+    )
+
+
 def test_a_module_with_an_error_of_syntax_is_one_sentence(write: Write) -> None:
     write("def prepare(:\n")
     assert "importing it raised SyntaxError: " in refusal("mypkg")

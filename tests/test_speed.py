@@ -94,8 +94,3 @@ def test_a_goal_is_met_where_it_is_met_everywhere() -> None:
     assert time == "**not met** | 0 of 1 | 1.500: a chain |"
     assert working == "**not met** | 0 of 1 | 1.500: a chain |"
     assert memory == "**met** | 1 of 1 | 1.000: a chain |"
-
-
-def test_the_document_is_what_the_results_say() -> None:
-    check = benchmark("table.py", "--check")
-    assert check.returncode == 0, check.stdout + check.stderr

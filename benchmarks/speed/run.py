@@ -3,8 +3,8 @@
     python benchmarks/speed/run.py [--quick] [--only NAME] [--path PATH] [--results FILE]
 
 For every model and every size: CPU seconds, how much memory is allocated, and how many observers are made. The results
-are written after every size; `table.py` makes docs/performance.md of them. A whole run takes some ten minutes of one
-core; `--quick` measures small sizes alone, in seconds.
+are written after every size; `benchmarks/performance.py` makes a chapter of them. A whole run takes some ten minutes of
+one core; `--quick` measures small sizes alone, in seconds.
 """
 
 from __future__ import annotations

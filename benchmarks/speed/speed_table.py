@@ -43,7 +43,7 @@ With {releases}:
 
 ```sh
 python benchmarks/speed/run.py{options}
-python benchmarks/speed/table.py
+python benchmarks/performance.py
 ```
 """
 

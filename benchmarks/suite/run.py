@@ -1,10 +1,10 @@
 """Measure what the suite itself costs: its parts, whole runs, and how long it looks for a smaller failure.
 
-    python benchmarks/suite/run.py [--name NAME] [--cases N] [--only parts|runs|shrinking]
+    python benchmarks/suite/run.py [--cases N] [--only parts|runs|shrinking]
 
 CPU seconds are those of all processes of a run, in the user's code and in the system's.  Wall clock times are written
-down beside them, but a machine on which others work says little by those.  The results are added to `results.json`
-under a name, by which two states of the project can be compared; `table.py` prints the chapter that is made of them.
+down beside them; measure on a machine on which nobody else works.  The results are written to `results.json`, and
+`benchmarks/performance.py` makes a chapter of them.
 """
 
 from __future__ import annotations
@@ -48,16 +48,14 @@ COUNTED = [name for name in RUNS if name not in ("imports", "smoke")]
 def main() -> int:
     """Measure what is asked for, and write the results; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", default="now", help="the name of the state that is measured")
     parser.add_argument("--cases", type=int, default=240, help="how many cases the runs judge, but for the smoke run")
     parser.add_argument("--only", choices=("parts", "runs", "shrinking"), help="measure this alone")
     parser.add_argument("--run", action="append", choices=list(RUNS), help="measure this run alone; may be repeated")
-    parser.add_argument("--root", type=Path, default=ROOT, help="another checkout that is measured")
     options = parser.parse_args()
     steps: dict[str, Callable[[argparse.Namespace], Any]] = {"parts": parts, "runs": runs, "shrinking": shrinking}
     for step, measure in steps.items():
         if options.only in (None, step):
-            _enter(options.name, step, measure(options))
+            _enter(step, measure(options))
     return 0
 
 
@@ -66,7 +64,7 @@ def parts(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "parts.json"
         arguments = [str(out), "conformance/", *JUDGED, f"--cases={options.cases}"]
-        _run([sys.executable, str(FOLDER / "parts.py"), *arguments], options.root)
+        _run([sys.executable, str(FOLDER / "parts.py"), *arguments])
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return {"cases": options.cases} | found
 
@@ -78,26 +76,22 @@ def runs(options: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             given = [argument.format(new=f"{folder}/new") for argument in RUNS[name]]
             cases = [f"--cases={options.cases}"] if name in COUNTED else []
-            found[name] = _run([sys.executable, "-m", "pytest", "conformance/", *JUDGED, *cases, *given], options.root)
+            found[name] = _run([sys.executable, "-m", "pytest", "conformance/", *JUDGED, *cases, *given])
     return found
 
 
-def shrinking(options: argparse.Namespace) -> dict[str, Any]:
+def shrinking(_: argparse.Namespace) -> dict[str, Any]:
     """Return what it takes to find the smallest failure of some faults (see `shrinking.py`)."""
     command = [sys.executable, str(FOLDER / "shrinking.py")]
-    made = subprocess.run(command, cwd=options.root, env=_environment(options.root), capture_output=True, check=True)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     found: dict[str, Any] = json.loads(made.stdout)
     return found
 
 
-def _environment(root: Path) -> dict[str, str]:
-    return dict(os.environ) | {"PYTHONPATH": str(root / ".mypy")}
-
-
-def _run(command: list[str], root: Path) -> dict[str, Any]:
+def _run(command: list[str]) -> dict[str, Any]:
     """Run a command, and return its wall clock and CPU seconds, those of its children included, and its last line."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    made = subprocess.run(command, cwd=root, env=_environment(root), capture_output=True, text=True, check=False)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     said = [line for line in made.stdout.strip().splitlines() if line.startswith("all ")] + made.stdout.split("\n")[
@@ -107,12 +101,11 @@ def _run(command: list[str], root: Path) -> dict[str, Any]:
     return {"wall": round(time.monotonic() - began, 2), "cpu": round(cpu, 2), "said": said or made.stderr}
 
 
-def _enter(name: str, step: str, measured: dict[str, Any]) -> None:
+def _enter(step: str, measured: dict[str, Any]) -> None:
     """Add what was measured to the results."""
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    state = found.setdefault(name, {})
-    state |= {"python": platform.python_version(), "cpus": os.cpu_count()}
-    state[step] = state.get(step, {}) | measured
+    found |= {"python": platform.python_version(), "cpus": os.cpu_count()}
+    found[step] = found.get(step, {}) | measured
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

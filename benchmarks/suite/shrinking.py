@@ -19,8 +19,7 @@ import torch
 FAULTS = Path(__file__).resolve().parents[1] / "faults"
 sys.path.insert(0, str(FAULTS))
 
-from injection import Fault, faults, with_fault  # noqa: E402
-from run import in_order  # noqa: E402
+from injection import Fault, faults, in_order, with_fault  # noqa: E402
 
 from observance.conformance.deviations.pin import import_rules  # noqa: E402
 from observance.conformance.deviations.register import load  # noqa: E402

@@ -36,37 +36,35 @@ CORES = (16, 64, 256)
 
 def chapter(results: dict[str, Any]) -> str:
     """Return the chapter, as Markdown."""
-    made = [_goals(_latest(results)), _shares(results), _runs(results), _shrinking(results), _plan(results)]
-    return "\n\n".join(["## The suite's own cost", _intro(results), *filter(None, made)]) + "\n"
+    made = [_goals(results), _shares(results["parts"]), _runs(results["runs"]), _shrinking(results["shrinking"])]
+    return "\n\n".join(["## The suite's own cost", _intro(results), *made, _plan(results["parts"])]) + "\n"
 
 
 def _intro(results: dict[str, Any]) -> str:
-    latest = _latest(results)
     return (
         "`benchmarks/suite/run.py` measures what the suite takes besides the implementation that it judges: torch, "
-        f"with its register of known deviations, on Python {latest['python']} and {latest['cpus']} cores that other "
-        "processes shared. What counts are CPU seconds, of all processes of a run; wall clock times stand beside them, "
-        "and on an idle machine they are shorter."
+        f"with its register of known deviations, on Python {results['python']} and {results['cpus']} cores. CPU "
+        "seconds are those of all processes of a run; times by the clock stand beside them."
     )
 
 
-def _goals(state: dict[str, Any]) -> str:
+def _goals(results: dict[str, Any]) -> str:
     """Return the table of the goals, and whether they are met."""
-    runs, shrunk = state.get("runs", {}), state.get("shrinking", {})
-    found: list[tuple[str, float, float, str]] = []
-    if "parts" in state:
-        found.append(("the suite's own cost, for what `prepare` takes", _own(state["parts"]), OWN_COST, ""))
-    if {"imports", "smoke"} <= set(runs):
-        found.append(("smoke, after the imports", runs["smoke"]["cpu"] - runs["imports"]["cpu"], SMOKE, " s"))
-    if "gate, -n 2" in runs:
-        found.append(("the gate on two cores: half of its CPU time", runs["gate, -n 2"]["cpu"] / 2, GATE, " s"))
-    if shrunk:
-        found.append(("half of the failures are made smaller within", _middle(shrunk), SHRINKING, " s"))
+    runs = results["runs"]
+    found = [
+        ("the suite's own cost, for what `prepare` takes", _own(results["parts"]), OWN_COST, ""),
+        ("smoke, after the imports", runs["smoke"]["cpu"] - runs["imports"]["cpu"], SMOKE, " s"),
+        ("the gate on two cores, by the clock", runs["gate, -n 2"]["wall"], GATE, " s"),
+        ("half of the failures are made smaller within", _middle(results["shrinking"]), SHRINKING, " s"),
+    ]
+    found += [
+        (f"{whole}: the ideal, for what it takes split", 1 / share, 1 / IDEAL, "") for whole, share in _split(runs)
+    ]
     rows = [
-        f"| {what} | {limit:g}{unit} | {value:.2f}{unit} | {'met' if value <= limit else 'not met'} |"
+        f"| {what} | {limit:.3g}{unit} | {value:.2f}{unit} | {'met' if value <= limit else '**not met**'} |"
         for what, value, limit, unit in found
     ]
-    return "\n".join(["| goal | at most | found | |", "|---|--:|--:|---|", *rows]) if rows else ""
+    return "\n".join(["| goal | at most | found | |", "|---|--:|--:|---|", *rows])
 
 
 def _own(parts: dict[str, Any]) -> float:
@@ -80,29 +78,17 @@ def _middle(shrunk: dict[str, Any]) -> float:
     return float(took[(len(took) - 1) // 2])
 
 
-def _latest(results: dict[str, Any]) -> Any:
-    """Return the state that was measured last."""
-    return list(results.values())[-1]
-
-
-def _shares(results: dict[str, Any]) -> str:
+def _shares(parts: dict[str, Any]) -> str:
     """Return the table of the parts, and what they amount to."""
-    states = {name: state["parts"] for name, state in results.items() if "parts" in state}
-    if not states:
-        return ""
-    rows = []
-    for part, words in PARTS.items():
-        cells = [f"{seconds:.1f} | {share:.1%}" for seconds, share in (_of(s, part) for s in states.values())]
-        rows.append(f"| {words} | {' | '.join(cells)} |")
-    heads = " | ".join(f"{name}, s | share" for name in states)
-    table = [f"| part | {heads} |", f"|---{'|--:|--:' * len(states)}|", *rows]
-    said = [_ratio(name, parts) for name, parts in states.items()]
-    cases = next(iter(states.values()))["cases"]
+    rows = [
+        f"| {words} | {seconds:.1f} | {share:.1%} |"
+        for words, (seconds, share) in ((words, _of(parts, part)) for part, words in PARTS.items())
+    ]
     how = (
-        f"The gate of {cases} cases in one process (`--in-process`), its stack looked at every few milliseconds. "
-        "A part is what is entered last: what a rule asks the reference for is the reference's."
+        f"The gate of {parts['cases']} cases in one process (`--in-process`), its stack looked at every few "
+        "milliseconds. A part is what is entered last: what a rule asks the reference for is the reference's."
     )
-    return "\n".join(["### Parts", "", how, "", *table, "", *said])
+    return "\n".join(["### Parts", "", how, "", "| part | s | share |", "|---|--:|--:|", *rows, "", _ratio(parts)])
 
 
 def _seconds(parts: dict[str, Any]) -> Counter[tuple[str, str]]:
@@ -117,77 +103,46 @@ def _of(parts: dict[str, Any], part: str) -> tuple[float, float]:
     return seconds, seconds / parts["seconds"]
 
 
-def _ratio(name: str, parts: dict[str, Any]) -> str:
+def _ratio(parts: dict[str, Any]) -> str:
     """Return how much of the suite's own cost there is for what `prepare` takes."""
-    own, prepare = sum(_of(parts, part)[0] for part in OWN), _of(parts, PREPARE)[0]
-    calls = parts["calls"]["torch"]
+    own, prepare, calls = _own(parts), _of(parts, PREPARE)[0], parts["calls"]["torch"]
     return (
-        f"- {name}: drawing, building, observing and checking take {own / prepare:.0%} of what torch's `prepare` "
-        f"takes; {calls} calls of it, {1000 * prepare / calls:.1f} ms each, and {1000 * own / calls:.1f} ms "
-        "of the suite for each."
+        f"Drawing, building, observing and checking take {own:.0%} of what torch's `prepare` takes; {calls} calls of "
+        f"it, {1000 * prepare / calls:.1f} ms each, and {1000 * own * prepare / calls:.1f} ms of the suite for each."
     )
 
 
-def _runs(results: dict[str, Any]) -> str:
+def _runs(runs: dict[str, Any]) -> str:
     """Return the table of whole runs."""
-    states = {name: state["runs"] for name, state in results.items() if "runs" in state}
-    if not states:
-        return ""
-    names = dict.fromkeys(run for runs in states.values() for run in runs)
-    heads = " | ".join(f"{name}: CPU s | wall clock s" for name in states)
-    rows = [f"| {run} | " + " | ".join(_cells(runs.get(run)) for runs in states.values()) + " |" for run in names]
-    table = [f"| run | {heads} |", f"|---{'|--:|--:' * len(states)}|", *rows]
-    return "\n".join(["### Runs", "", *table, "", *_after_imports(states), *_scaling(states)])
+    rows = [f"| {name} | {run['cpu']:.1f} | {run['wall']:.1f} |" for name, run in runs.items()]
+    return "\n".join(["### Runs", "", "| run | CPU s | by the clock, s |", "|---|--:|--:|", *rows])
 
 
-def _cells(run: dict[str, Any] | None) -> str:
-    return "| " if run is None else f"{run['cpu']:.1f} | {run['wall']:.1f}"
-
-
-def _after_imports(states: dict[str, Any]) -> list[str]:
-    """Return what the smoke run takes when all is imported."""
-    found = {name: runs for name, runs in states.items() if {"imports", "smoke"} <= set(runs)}
+def _split(runs: dict[str, Any]) -> list[tuple[str, float]]:
+    """Return for a run that was split in two ways how much of the ideal that reached: what is not done twice scales."""
+    one, shards = runs["gate, -n 1"], [runs["shard 1 of 2"], runs["shard 2 of 2"]]
     return [
-        f"- {name}: after the imports, smoke takes {runs['smoke']['cpu'] - runs['imports']['cpu']:.1f} CPU seconds."
-        for name, runs in found.items()
+        ("two processes", one["wall"] / (2 * runs["gate, -n 2"]["wall"])),
+        ("two shards", runs["both shards in one run"]["wall"] / (2 * max(shard["wall"] for shard in shards))),
     ]
 
 
-def _scaling(states: dict[str, Any]) -> list[str]:
-    """Return how much more CPU time several processes take than one: what is not spent twice scales."""
-    pairs = (("gate, -n 1", ["gate, -n 2"]), ("both shards in one run", ["shard 1 of 2", "shard 2 of 2"]))
-    return [
-        f"- {name}: {' and '.join(split)} take {sum(runs[part]['cpu'] for part in split):.1f} CPU seconds, "
-        f"{whole} {runs[whole]['cpu']:.1f}: "
-        f"{runs[whole]['cpu'] / sum(runs[part]['cpu'] for part in split):.0%} of the ideal."
-        for name, runs in states.items()
-        for whole, split in pairs
-        if {whole, *split} <= set(runs)
-    ]
-
-
-def _shrinking(results: dict[str, Any]) -> str:
+def _shrinking(found: dict[str, Any]) -> str:
     """Return the table of failures that were made smaller."""
-    found = _latest(results).get("shrinking")
-    if not found:
-        return ""
     rows = [
         f"| `{fault}` | {took['rule']} | {took['calls'][0]} → {took['calls'][1]} | {took['cpu']:.1f} |"
         for fault, took in found.items()
     ]
     said = (
         "From the first failing case to the smallest one. Of those that begin with more than one operator, half take "
-        f"{_middle(found):.1f} CPU seconds or less."
+        f"{_middle(found):.1f} CPU seconds or less, and the longest takes {max(t['cpu'] for t in found.values()):.1f}."
     )
     head = ["| fault in torch's `prepare` | rule | operators | CPU s |", "|---|---|---|--:|"]
     return "\n".join(["### Looking for the smallest failure", "", said, "", *head, *rows])
 
 
-def _plan(results: dict[str, Any]) -> str:
-    """Return the plan for many cases, computed from the parts that were measured last."""
-    parts = next((state["parts"] for state in reversed(list(results.values())) if "parts" in state), None)
-    if parts is None:
-        return ""
+def _plan(parts: dict[str, Any]) -> str:
+    """Return the plan for many cases, computed from the parts."""
     took = _seconds(parts)
     pinned = sum(seconds for (_, phase), seconds in took.items() if phase == "still_deviates")
     once = parts["imported"] + pinned
@@ -196,10 +151,8 @@ def _plan(results: dict[str, Any]) -> str:
     # Each of N shards draws all cases, so that N - 1 times too much is drawn; that is to be within what is left of the
     # ideal.
     whole, again = once + UNIT * case, once + UNIT * drawn
-    shards = max(1, math.floor(1 + whole * (1 / IDEAL - 1) / again))
     hours = MILLIONS / UNIT * whole / 3600
     rows = [f"| {cores} | {hours / cores:.1f} | {hours / cores / IDEAL:.1f} |" for cores in CORES]
-    table = ["| cores | hours, ideally | hours at 90 % |", "|--:|--:|--:|", *rows]
     said = _PLAN.format(
         cases=MILLIONS,
         unit=UNIT,
@@ -209,9 +162,9 @@ def _plan(results: dict[str, Any]) -> str:
         drawn=drawn,
         per_hour=3600 / case,
         hours=hours,
-        shards=shards,
+        shards=max(1, math.floor(1 + whole * (1 / IDEAL - 1) / again)),
     )
-    return "\n".join([said, *table])
+    return "\n".join([said, "| cores | hours, ideally | hours at 90 % |", "|--:|--:|--:|", *rows])
 
 
 _PLAN = """\

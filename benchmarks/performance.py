@@ -1,6 +1,6 @@
 """Write docs/performance.md: what was measured, and whether the goals are met.
 
-    python benchmarks/speed/table.py [--check]
+    python benchmarks/performance.py [--check]
 
 With `--check` nothing is written; the exit code is 1 where the document is not what the results say.
 """
@@ -13,18 +13,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import speed_table
-
 FOLDER = Path(__file__).resolve().parent
-PATH = FOLDER.parents[1] / "docs" / "performance.md"
+PATH = FOLDER.parent / "docs" / "performance.md"
+sys.path += [str(FOLDER / "speed"), str(FOLDER / "suite")]
+
+import speed_table  # noqa: E402
+import suite_table  # noqa: E402
 
 CHAPTERS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "results.json": speed_table.chapter,
+    "speed/results.json": speed_table.chapter,
+    "suite/results.json": suite_table.chapter,
 }
 """For each file of results, what makes a chapter of it: each begins with a heading of the second level."""
 
 _HEAD = """\
-<!-- Written by `python benchmarks/speed/table.py`. Run `run.py` there, and write it again. -->
+<!-- Written by `python benchmarks/performance.py`. Run `run.py` in speed/ and in suite/ there, and write it again. -->
 
 # Performance
 
