@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from torch.fx import GraphModule
+
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.isolation import Apart
 from observance.conformance.judge import Judge
@@ -13,7 +15,8 @@ from observance.conformance.needs import is_claimed
 from observance.conformance.records.changes import Change, changes
 from observance.conformance.records.comparing import Cause, Comparison, compare, save_smallest
 from observance.conformance.records.files import Record, entry, read, record
-from observance.strategies import Case
+from observance.conformance.rules import RULES
+from observance.strategies import Case, build
 
 SHRUNK = 3
 """So many causes have a smaller case looked for."""
@@ -36,19 +39,32 @@ def baseline_of(what: str) -> Record | Implementation:
 def compared(judge: Judge, baseline: Record | Implementation) -> Comparison:
     """Return how a judge's implementation differs, and save the smallest case of each cause.
 
-    With a record its cases are tried, and with an implementation drawn ones, of which smaller ones are looked for.
+    With a record its cases are tried, and with an implementation those that are written by hand, and drawn ones, of
+    which smaller ones are looked for.
     """
     if isinstance(baseline, Record):
         tried = list(baseline.entries)
         found = compare(baseline, record(judge.implementation, tried, "", judge.progress, judge.apart.limits))
     else:
-        drawn = [case for case in judge.corpus if is_claimed(case, baseline)]
         both = (baseline, judge.implementation)
-        theirs, mine = (record(one, drawn, "", judge.progress, judge.apart.limits) for one in both)
+        tried = [case for case in (*judge.corpus, *_by_hand(judge)) if all(is_claimed(case, one) for one in both)]
+        theirs, mine = (record(one, tried, "", judge.progress, judge.apart.limits) for one in both)
         found = _shrunk(judge, baseline, compare(theirs, mine))
     if found.causes:
         save_smallest(found, judge.folder)
     return found
+
+
+def _by_hand(judge: Judge) -> list[Case]:
+    """Return the cases that rules bring, unless one case is to be tried in place of all: nobody would draw them.
+
+    One with a model that is not traced has no places at which two results could differ.
+    """
+    if judge.only is not None or judge.effort.is_brief:
+        return []
+    rules = [rule for rule in RULES.values() if judge.profile in rule.profiles]
+    brought = dict.fromkeys(case for rule in rules for case in rule.own)
+    return [case for case in brought if isinstance(build(case).model, GraphModule)]
 
 
 def _shrunk(judge: Judge, baseline: Implementation, found: Comparison) -> Comparison:
@@ -60,9 +76,11 @@ def _shrunk(judge: Judge, baseline: Implementation, found: Comparison) -> Compar
 
 
 def _smaller(judge: Judge, baseline: Implementation, cause: Cause) -> Cause:
-    """Return a cause with the smallest case that could be found to show it."""
+    """Return a cause with the smallest case that could be found to show it, if a drawn one does."""
     key = cause.kind, cause.what, cause.around
-    first = min(cause.seen, key=judge.corpus.index)
+    first = next((case for case in judge.corpus if case in cause.seen), None)
+    if first is None:
+        return cause
     limits = judge.apart.limits
     with closing(Apart(baseline, limits)) as theirs, closing(Apart(judge.implementation, limits)) as mine:
 

@@ -18,6 +18,13 @@ from .suites import BLIND, HONEST, SIGNATURE, Suite, refusal
 from .suites import write as put
 from .test_explaining import LINEAR, MIXED
 
+SMALL_ALONE = f"""
+    from observance.reference import prepare as _prepare
+    {SIGNATURE}
+        if len(model.graph.nodes) > 500:
+            raise RecursionError
+        return _prepare(model, qconfig_mapping, is_qat, node_name_to_scope, example_inputs, **configs)
+"""
 WITHOUT_OUTPUTS = """
     from observance.conformance.variants import Change, variant
     prepare = variant((Change("placement.place_output", lambda original, site, quantized: None),))
@@ -49,6 +56,14 @@ def test_an_observer_that_has_moved_is_told_with_the_smallest_case(suite: Suite)
     assert f"observance explain .observance/changed-{first[1]}.json" in run.output
     assert len(Case.from_json(Path(f".observance/changed-{first[1]}.json").read_text()).calls) == 1
     assert "| observer vanished between " in Path("said.md").read_text()
+    assert "Traceback" not in run.output
+
+
+def test_what_no_drawn_case_shows_is_told_by_the_cases_that_rules_bring(suite: Suite) -> None:
+    put("small.py", SMALL_ALONE)
+    run = suite("--impl=small", "--against=reference", "--cases=1")
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert "RecursionError" in run.output
     assert "Traceback" not in run.output
 
 

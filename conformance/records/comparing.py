@@ -161,10 +161,10 @@ def by_cause(found: Mapping[Case, list[Change]]) -> list[Cause]:
     return list(causes.values())
 
 
-def size(case: Case) -> tuple[int, int, str]:
-    """Return how large a case is, so that cases can be put in order."""
+def size(case: Case) -> tuple[bool, int, int, str]:
+    """Return how large a case is, so that cases can be put in order; one that is written by hand does not say it."""
     text = case.to_json()
-    return len(case.calls) + case.size, len(text), text
+    return bool(case.written), len(case.calls) + case.size, len(text), text
 
 
 def case_file(folder: Path, case: Case) -> str:
