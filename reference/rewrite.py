@@ -42,7 +42,6 @@ def rewrite(model: GraphModule, plan: Plan) -> GraphModule:
     prepared = GraphModule(root, graph)  # which is compiled here, once
     prepared.training = model.training
     prepared.meta.update(model.meta)
-    prepared.graph.lint()
     return prepared
 
 

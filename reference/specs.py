@@ -47,6 +47,8 @@ _BASES_OF_TORCHAO = ("ObserverBase", "FakeQuantizeBase", "AffineQuantizedObserve
 EQUALIZERS: tuple[type, ...] = (_InputEqualizationObserver, _WeightEqualizationObserver)
 """The classes of what observes for the sake of equalization; they have no base class in common with others."""
 
+_OBSERVING = OBSERVERS + EQUALIZERS
+
 _SETTINGS = (bool, int, float, str, torch.dtype, torch.qscheme, type(None))
 _LARGEST_BUFFER = 8
 
@@ -88,7 +90,7 @@ class Spec:
 
 def is_observer(module: Any) -> bool:
     """Whether a module observes or fake-quantizes what passes through it."""
-    return isinstance(module, OBSERVERS + EQUALIZERS) or _is_of_torchao(type(module))
+    return isinstance(module, _OBSERVING) or _is_of_torchao(type(module))
 
 
 def _is_of_torchao(kind: type) -> bool:
