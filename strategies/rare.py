@@ -63,6 +63,18 @@ def _observed(activation: str, weight: str = "tq.default_weight_observer") -> st
 _LINEAR = _with("self.linear = nn.Linear(4, 4)", "return self.linear(x0)")
 _INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
 _HALF, _BYTE = "dtype=torch.float16", "torch.quint8"
+_NUMBER = _backend(
+    "",
+    "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
+    "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
+    "pattern._set_root_node_getter(lambda nodes: nodes[1])",
+)
+_BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8)"
+_NESTED = (
+    "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
+    "given.model.requires_grad_(False)",
+    'given.leaves = ["linear"], []',
+)
 _STANDALONE = 'given.custom_config.set_standalone_module_name("linear", None, (torch.randn(2, 4),)'
 
 _OWN_CLASS = (
@@ -90,7 +102,7 @@ _BACKENDS = (
             ),
             ("backend-configs",),
         )
-        for dtype in ("float8_e5m2", "float8_e4m3fn")
+        for dtype in ("int16", "float8_e5m2", "float8_e4m3fn")
     ),
     Rarity(
         "a bias of half precision",
@@ -117,6 +129,21 @@ _BACKENDS = (
         _backend("nn.Linear", "tb.DTypeConfig(tb.DTypeWithConstraints(torch.quint8, 0, 63), weight_dtype=torch.qint8)"),
         ("backend-configs",),
     ),
+    *(
+        Rarity(
+            f"a range with too {what} limit",
+            _LINEAR,
+            (
+                _observed(f"tq.MinMaxObserver.with_args(dtype=torch.qint8, quant_min={low}, quant_max={high})"),
+                *_backend(
+                    "nn.Linear",
+                    "tb.DTypeConfig(*[tb.DTypeWithConstraints(torch.qint8, -64, 63)] * 2, weight_dtype=torch.qint8)",
+                ),
+            ),
+            ("backend-configs",),
+        )
+        for what, low, high in (("low a lower", -128, 63), ("high an upper", -64, 127))
+    ),
     Rarity(
         "an observer with a lower limit alone",
         _LINEAR,
@@ -131,20 +158,34 @@ _BACKENDS = (
     ),
 )
 
+_PATTERNS = (
+    Rarity(
+        "a pattern with a number, and a tensor in its place",
+        _with("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), F.hardswish(x0))"),
+        _NUMBER,
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a module with a method's name",
+        _with("self.sigmoid = nn.Softplus()", "return self.sigmoid(x0).sigmoid()"),
+        _backend('"sigmoid"', _BYTES),
+        ("backend-configs",),
+    ),
+)
+
 _ARGUMENTS = (
     Rarity(
         "a pattern with a number",
         _with("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), 2)"),
-        _backend(
-            "",
-            "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
-            "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
-            "pattern._set_root_node_getter(lambda nodes: nodes[1])",
-        ),
+        _NUMBER,
         ("backend-configs",),
     ),
     Rarity("a number before a tensor", _forward("return 2 + F.hardswish(x0)")),
     Rarity("how often to repeat, as a value", _forward("return F.hardswish(x0).repeat(x0.dim(), 1)")),
+    *(
+        Rarity(f"where to {method}, as a value", _forward(f"return F.hardswish(x0).{method}(x0.dim() - 1)"))
+        for method in ("unsqueeze", "unsqueeze_")
+    ),
     Rarity("which dimension to transpose, as a value", _forward("return F.hardswish(x0).transpose(x0.dim() - 1, 0)")),
     Rarity(
         "a mask of several",
@@ -160,6 +201,74 @@ _ARGUMENTS = (
             "given.backend_config.set_backend_pattern_config(other)",
         ),
         ("backend-configs",),
+    ),
+)
+
+_LSTM = (
+    "from torch.ao.nn import quantizable",
+    "",
+    "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
+)
+
+_EQUALIZED = (
+    "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
+    "",
+    "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
+)
+
+_SHARING = (
+    Rarity(
+        "a list with what a standalone module gives",
+        _with(
+            "self.linear = nn.Linear(4, 4); self.second = nn.Linear(4, 4)",
+            "return torch.cat([self.second(x0), self.linear(x0)])",
+        ),
+        (f"{_STANDALONE}, PrepareCustomConfig().set_output_quantized_indexes([0]), None)",),
+        ("standalone-modules",),
+    ),
+)
+
+_INSIDE = (
+    *(
+        Rarity(
+            f"{what} in a dict",
+            _LINEAR,
+            (f"given.custom_config = {{'standalone_module_name': [('linear', {entry})]}}",),
+            ("standalone-modules", "dict-configs"),
+        )
+        for what, entry in (
+            (
+                "a qconfig mapping",
+                "tq.QConfigMapping().set_global(tq.default_qconfig._replace(activation=tq.HistogramObserver)), "
+                "(torch.randn(2, 4),), None, None",
+            ),
+            (
+                "a custom config",
+                "None, (torch.randn(2, 4),), PrepareCustomConfig().set_input_quantized_indexes([0]), None",
+            ),
+            ("a backend config", "None, (torch.randn(2, 4),), None, tb.BackendConfig()"),
+        )
+    ),
+    Rarity(
+        "a standalone module in a standalone one",
+        _LINEAR,
+        (
+            *_NESTED,
+            'inner = PrepareCustomConfig().set_standalone_module_name("0", None, (torch.randn(2, 4),), None, None)',
+            f"{_STANDALONE}, inner, None)",
+        ),
+        ("standalone-modules",),
+    ),
+    Rarity(
+        "a class that is not traced, in a dict",
+        _LINEAR,
+        (
+            *_NESTED,
+            'inner = {"non_traceable_module_class": [nn.Sequential]}',
+            'entry = ("linear", None, (torch.randn(2, 4),), inner, None)',
+            'given.custom_config = {"standalone_module_name": [entry]}',
+        ),
+        ("standalone-modules", "dict-configs"),
     ),
 )
 
@@ -211,12 +320,22 @@ _MODULES = (
     Rarity(
         "a custom LSTM whose states are read by a function",
         _with("self.lstm = nn.LSTM(4, 4)", "return (self.lstm(x0.unsqueeze(0))[1] * 1)[0]"),
-        (
-            "from torch.ao.nn import quantizable",
-            "",
-            "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
-            "given.qconfig_mapping.set_object_type(operator.mul, None)",
+        (*_LSTM, "given.qconfig_mapping.set_object_type(operator.mul, None)"),
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a custom LSTM whose output a layer reads",
+        _with(
+            "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
+            "return self.linear(self.lstm(x0.unsqueeze(0))[0])",
         ),
+        _LSTM,
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a custom LSTM whose activations stay float",
+        _with("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
+        (*_LSTM, "given.qconfig_mapping.set_object_type(nn.LSTM, tq.float_qparams_weight_only_qconfig)"),
         ("custom-modules",),
     ),
     Rarity(
@@ -247,14 +366,27 @@ _MODULES = (
             "self.weight = nn.Parameter(torch.randn(4, 4, 1, 1))",
             "return F.conv2d(x0.reshape(1, 4, 2, 1), self.weight)",
         ),
-        (
-            "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
-            "",
-            "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
-        ),
+        _EQUALIZED,
         ("equalization",),
+    ),
+    *(
+        Rarity(
+            f"equalization of {fused}",
+            _with(
+                f"self.both = torch.ao.nn.intrinsic.{fused}({layer}, nn.ReLU())",
+                f"return self.both(x0.reshape({shape}))",
+            ),
+            _EQUALIZED,
+            ("equalization",),
+        )
+        for fused, layer, shape in (
+            ("LinearReLU", "nn.Linear(4, 4)", "2, 4"),
+            ("ConvReLU1d", "nn.Conv1d(2, 2, 1)", "1, 2, 4"),
+            ("ConvReLU2d", "nn.Conv2d(2, 2, 1)", "1, 2, 2, 2"),
+            ("ConvReLU3d", "nn.Conv3d(2, 2, 1)", "1, 2, 1, 2, 2"),
+        )
     ),
 )
 
-RARITIES = (*_BACKENDS, *_ARGUMENTS, *_MODULES)
+RARITIES = (*_BACKENDS, *_PATTERNS, *_ARGUMENTS, *_SHARING, *_INSIDE, *_MODULES)
 """All of them."""
