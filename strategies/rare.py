@@ -226,6 +226,22 @@ _SHARING = (
         (f"{_STANDALONE}, PrepareCustomConfig().set_output_quantized_indexes([0]), None)",),
         ("standalone-modules",),
     ),
+    Rarity(
+        "a standalone module that takes a number first",
+        _with("self.linear = nn.Linear(4, 4)", "return self.linear(2, x0).reshape(8)"),
+        (
+            "class Scaling(nn.Module):",
+            "    def forward(self, factor, value):",
+            "        return value * factor",
+            "",
+            "given.model.linear = given.float_model.linear = Scaling().eval()",
+            'given.leaves = ["linear"], []',
+            "inner = PrepareCustomConfig().set_input_quantized_indexes([1]).set_output_quantized_indexes([0])",
+            "inputs = 2, torch.randn(2, 4)",
+            'given.custom_config.set_standalone_module_name("linear", tq.QConfigMapping(), inputs, inner, None)',
+        ),
+        ("standalone-modules",),
+    ),
 )
 
 _INSIDE = (
@@ -269,6 +285,23 @@ _INSIDE = (
             'given.custom_config = {"standalone_module_name": [entry]}',
         ),
         ("standalone-modules", "dict-configs"),
+    ),
+    *(
+        Rarity(
+            f"a module that is not traced {how}, and has what its qconfig does not fit inside",
+            _LINEAR,
+            (
+                "made = nn.Sequential(nn.ConvTranspose1d(2, 2, 1)).eval().requires_grad_(False)",
+                "given.model.linear = given.float_model.linear = made",
+                f"given.leaves = {leaves}",
+                f"given.custom_config.set_non_traceable_module_{declared}",
+                _observed("tq.default_observer", "tq.default_per_channel_weight_observer"),
+            ),
+        )
+        for how, leaves, declared in (
+            ("by its name", '["linear"], []', 'names(["linear"])'),
+            ("by its class", "[], [nn.Sequential]", "classes([nn.Sequential])"),
+        )
     ),
 )
 
