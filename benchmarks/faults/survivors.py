@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verdicts import EQUIVALENT, GAP, OUTSIDE, Reason
+from verdicts import EQUIVALENT, OUTSIDE, Reason
 
 _AO = "torch.ao.quantization"
 
@@ -10,7 +10,8 @@ _AO = "torch.ao.quantization"
 def _reason(verdict: str, text: str, **faults: tuple[str, ...]) -> Reason:
     """Return why some faults are not caught; they are named module by module, by what comes after the module's name."""
     modules = {"fx_" + name: f"{_AO}.fx.{name}" for name in ("prepare", "match_utils", "pattern_utils", "utils")}
-    modules |= {"fx_" + name: f"{_AO}.fx.{name}" for name in ("_equalize", "custom_config", "qconfig_mapping_utils")}
+    modules |= {"fx_" + name: f"{_AO}.fx.{name}" for name in ("_equalize", "custom_config", "quantize_handler")}
+    modules |= {"fx_qconfig_mapping_utils": f"{_AO}.fx.qconfig_mapping_utils"}
     modules |= {name: f"{_AO}.{name}" for name in ("quantize", "qconfig", "qconfig_mapping", "utils")}
     return Reason(
         verdict, text, tuple(f"{modules[module]} {fault}" for module, some in faults.items() for fault in some)
@@ -24,12 +25,16 @@ _EQUIVALENT = (
         fx_prepare=(
             "_is_pattern_dtype_config_and_qconfig_supported_by_backend:330:7 swap and/or",
             "_maybe_insert_output_observer_for_node:1034:4 never",
+            "_maybe_make_input_output_share_observers:1328:4 never",
             "_remove_output_observer:1372:8 never",
             "insert_observers_for_model:1649:37 drop operand 0",
         ),
         fx_utils=(
             "_is_custom_module_lstm:507:8 never",
             "_reroute_tuple_getitem_pattern:833:16 drop operand 0",
+            "_reroute_tuple_getitem_pattern:833:8 never",
+            "_reroute_tuple_getitem_pattern:837:8 never",
+            "_reroute_tuple_getitem_pattern:838:12 drop operand 1",
         ),
     ),
     _reason(
@@ -51,12 +56,12 @@ _EQUIVALENT = (
     _reason(
         EQUIVALENT,
         "the argument is the parameter's default: `prepare` swaps modules for training, and no others",
-        quantize=("_convert:726:12 drop keyword 0", "swap_module:778:16 never"),
+        quantize=("_convert:726:12 drop keyword 0", "swap_module:778:16 never", "swap_module:779:30 drop keyword 0"),
     ),
     _reason(
         EQUIVALENT,
         "`prepare` swaps modules for training, and no class for training is one of a reference",
-        quantize=("swap_module:767:29 other text",),
+        quantize=("swap_module:767:29 other text", "swap_module:768:16 never"),
     ),
     _reason(
         EQUIVALENT,
@@ -80,7 +85,11 @@ _EQUIVALENT = (
             "PrepareCustomConfig:365:8 always",
             "PrepareCustomConfig:369:11 turn comparison",
         ),
-        qconfig_mapping=("QConfigMapping:340:15 drop entry 0",),
+        qconfig_mapping=(
+            "QConfigMapping:340:8 return None",
+            "QConfigMapping:340:15 drop entry 0",
+            "QConfigMapping:340:15 drop entry 1",
+        ),
     ),
     _reason(
         EQUIVALENT,
@@ -95,6 +104,7 @@ _EQUIVALENT = (
         EQUIVALENT,
         "the default mapping is made by who calls `prepare`; `prepare` reads what is in it and not this table",
         qconfig_mapping=(
+            "_FIXED_QPARAMS_OP_TO_OBSERVER:48:71 drop entry 2",
             "_FIXED_QPARAMS_OP_TO_OBSERVER:48:71 drop entry 6",
             "_FIXED_QPARAMS_OP_TO_OBSERVER:48:71 drop entry 12",
             "_FIXED_QPARAMS_OP_TO_OBSERVER:52:4 other text",
@@ -111,9 +121,11 @@ _EQUIVALENT = (
     ),
     _reason(
         EQUIVALENT,
-        "a graph has one output, and nothing reads the counter after it",
+        "a graph has one output, and nothing reads the counters after it, or those of the second walk",
         fx_prepare=(
             "insert_observers_for_model:1485:36 add one",
+            "insert_observers_for_model:1621:27 add one",
+            "insert_observers_for_model:1887:35 add one",
             "insert_observers_for_model:1889:12 drop statement",
         ),
     ),
@@ -122,6 +134,7 @@ _EQUIVALENT = (
         "None and False are the same to who asks",
         fx_prepare=("_maybe_make_input_output_share_observers:1343:20 return None",),
         fx_utils=("all_node_args_have_no_tensors:360:24 return None",),
+        fx_quantize_handler=("QuantizeHandler:94:8 return None",),
     ),
     _reason(
         EQUIVALENT,
@@ -152,6 +165,7 @@ _EQUIVALENT = (
             "_is_custom_module_lstm:506:7 swap and/or",
             "all_node_args_have_no_tensors:309:9 drop operand 0",
         ),
+        fx_match_utils=("_find_matches:173:19 drop operand 1",),
         qconfig=("_partial_wrapper_equals:650:25 drop operand 0",),
     ),
     _reason(
@@ -171,8 +185,34 @@ _EQUIVALENT = (
     ),
     _reason(
         EQUIVALENT,
-        "this is asked for the parts of an observed LSTM alone, none of which is parametrized",
-        utils=("has_no_children_ignoring_parametrizations:528:4 never",),
+        "this is asked for the parts of an observed LSTM alone: none is parametrized, and one with parts of its own is "
+        "of no class that is observed, or a `FloatFunctional`, of which it is not asked",
+        utils=(
+            "has_no_children_ignoring_parametrizations:526:4 always",
+            "has_no_children_ignoring_parametrizations:528:4 never",
+            "has_no_children_ignoring_parametrizations:529:45 turn comparison",
+        ),
+    ),
+    _reason(
+        EQUIVALENT,
+        "what the function gives is used by nobody that `prepare` calls",
+        fx_utils=("_insert_dequant_stubs_for_custom_module_lstm_output:669:4 return None",),
+        qconfig_mapping=("QConfigMapping:286:8 return None",),
+    ),
+    _reason(
+        EQUIVALENT,
+        "the map of observers is handed on from function to function, and none reads it",
+        fx_prepare=("_maybe_insert_output_observer_for_node:1083:8 assign None",),
+    ),
+    _reason(
+        EQUIVALENT,
+        "where there is no such argument, the branches below give the same answer",
+        fx_prepare=("_maybe_make_input_output_share_observers:1290:4 never",),
+    ),
+    _reason(
+        EQUIVALENT,
+        "`meta` is never among the devices, which are counted without it",
+        quantize=("swap_module:800:20 drop operand 0", "swap_module:800:20 turn comparison"),
     ),
 )
 
@@ -186,7 +226,12 @@ _OUTSIDE = (
     _reason(
         OUTSIDE,
         "the words of a warning, or the line that it points to",
-        fx_prepare=("prepare:2006:12 other text",),
+        fx_prepare=(
+            "prepare:2005:8 drop keyword 0",
+            "prepare:2006:12 other text",
+            "prepare:2023:8 drop keyword 0",
+            "prepare:2027:23 add one",
+        ),
         fx_utils=(
             "_qconfig_satisfies_dtype_config_constraints:945:16 other text",
             "_qconfig_satisfies_dtype_config_constraints:978:19 other text",
@@ -201,7 +246,11 @@ _OUTSIDE = (
     _reason(
         OUTSIDE,
         "an observer that torch makes at the output, to read its dtype, and throws away, gives its warnings once less",
-        fx_prepare=("_maybe_insert_observers_before_graph_output:1134:15 other text",),
+        fx_prepare=(
+            "_maybe_insert_observers_before_graph_output:1134:12 never",
+            "_maybe_insert_observers_before_graph_output:1134:15 other text",
+            "_maybe_insert_observers_before_graph_output:1138:16 never",
+        ),
     ),
     _reason(
         OUTSIDE,
@@ -234,19 +283,47 @@ _OUTSIDE = (
     ),
     _reason(
         OUTSIDE,
-        "what is no custom config is refused either way, by another error",
-        fx_custom_config=("PrepareCustomConfig:230:12 always",),
+        "nothing promises which of two patterns of one length is taken; only a backend in which a pattern of seven "
+        "operators competes with a deeper one of six would show more",
+        fx_pattern_utils=("_sorted_patterns_dict:99:14 add one",),
+    ),
+    _reason(
+        OUTSIDE,
+        "nothing reads the qconfig that the record has for a parameter: STATE-8, of the level `UPSTREAM`, catches it",
+        fx_qconfig_mapping_utils=(
+            "_generate_node_name_to_qconfig:115:22 other text",
+            "_generate_node_name_to_qconfig:117:12 assign None",
+        ),
+    ),
+    _reason(
+        OUTSIDE,
+        "only a backend that fixes the scale of half precision would show it: torch takes its own qconfigs of half "
+        "precision there, 'for tests only', which nothing promises and the reference does not",
+        fx_utils=("_qconfig_satisfies_dtype_config_constraints:943:27 turn bool",),
+    ),
+    _reason(
+        OUTSIDE,
+        "what is no config, or an observer that is compiled to TorchScript, is refused either way, by another error",
+        fx_custom_config=("PrepareCustomConfig:216:12 always", "PrepareCustomConfig:230:12 always"),
+        fx_utils=("_get_observer_from_activation_post_process:860:8 never",),
     ),
     _reason(
         OUTSIDE,
         "a way back of 10,000 operators, or of one more, is given up; that one is given up at all is a known deviation "
         "(`traced-back-at-every-operator`)",
-        fx_prepare=("_maybe_make_input_output_share_observers:1347:19 turn comparison",),
+        fx_prepare=(
+            "_maybe_make_input_output_share_observers:1347:19 turn comparison",
+            "_maybe_make_input_output_share_observers:1347:37 add one",
+        ),
     ),
     _reason(
         OUTSIDE,
         "only a float model that calls an observer would show it: they are traced through, unless a config says not to",
-        fx_prepare=("insert_observers_for_model:1528:25 other text",),
+        fx_prepare=(
+            "insert_observers_for_model:1528:24 drop element 0",
+            "insert_observers_for_model:1528:25 other text",
+        ),
+        fx_qconfig_mapping_utils=("_generate_node_name_to_qconfig:167:12 never",),
         fx_utils=(
             "all_node_args_have_no_tensors:305:8 never",
             "all_node_args_have_no_tensors:306:21 swap first arguments",
@@ -264,42 +341,22 @@ _OUTSIDE = (
     _reason(
         OUTSIDE,
         "only an observer of half precision that does not say whether it is dynamic would show it: all of torch's do",
-        utils=("get_qconfig_dtypes:373:55 turn bool", "get_quant_type:395:11 drop operand 0"),
+        utils=(
+            "get_qconfig_dtypes:373:55 turn bool",
+            "get_quant_type:395:11 drop operand 0",
+            "get_quant_type:403:11 drop operand 0",
+        ),
     ),
     _reason(
         OUTSIDE,
         "only a float model that has an observed LSTM or attention in it, prepared for training, would show it",
-        quantize=("_DEFAULT_CUSTOM_CONFIG_DICT:59:30 drop entry 1", "swap_module:760:8 never"),
-    ),
-    _reason(
-        OUTSIDE,
-        "only a module that is itself on two devices, one of them `meta`, would show it: torch swaps it and picks "
-        "either device",
-        quantize=("swap_module:800:20 turn comparison",),
+        quantize=(
+            "_DEFAULT_CUSTOM_CONFIG_DICT:59:30 drop entry 1",
+            "swap_module:760:8 never",
+            "swap_module:764:22 turn bool",
+        ),
     ),
 )
 
-_GAPS = (
-    _reason(
-        GAP,
-        "of the drawn cases, one alone is to equalize such a fused module, and in a branch: there is no more to tell "
-        "than that a warning is missing, which EQUALIZATION-8 does, of the level `UPSTREAM`",
-        fx__equalize=("fused_module_supports_equalization:298:27 drop element 2",),
-    ),
-    _reason(
-        GAP,
-        "modules inside of one that is not traced get an attribute `qconfig`, which conversion does not read. STATE-7, "
-        "of the level `UPSTREAM`, asks for attributes that are missing, not for those too many: torch itself spares "
-        "such modules only where the outer one is a child of the model, which would have to be a known deviation",
-        fx_custom_config=("PrepareCustomConfig:361:50 add one", "PrepareCustomConfig:363:8 never"),
-    ),
-    _reason(
-        GAP,
-        "rare: a module that is not traced, declared by its class in a config that is a dict. With `--cases 1000 "
-        "--draw-seed 5`, STATE-4 catches it at case 170; drawing such configs more often would close it",
-        fx_custom_config=("NON_TRACEABLE_MODULE_CLASS_DICT_KEY:30:38 other text",),
-    ),
-)
-
-SURVIVORS = (*_EQUIVALENT, *_OUTSIDE, *_GAPS)
+SURVIVORS = (*_EQUIVALENT, *_OUTSIDE)
 """The faults in torch that are not caught."""

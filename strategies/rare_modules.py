@@ -1,0 +1,215 @@
+"""Calls that are right and rare because of a module: one of its own kind, or one that a config speaks of."""
+
+from __future__ import annotations
+
+from .rarity import LINEAR, STANDALONE, Rarity, backend, observed, with_parts
+
+_NESTED = (
+    "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
+    "given.model.requires_grad_(False)",
+    'given.leaves = ["linear"], []',
+)
+
+_OWN_CLASS = (
+    "class Observed(nn.Module):",
+    "    @classmethod",
+    "    def from_float(cls, linear):",
+    "        made = cls()",
+    "        made.inside = linear",
+    "        return made",
+    "",
+    "    def forward(self, value):",
+    "        return self.inside(value)",
+    "",
+    "given.custom_config.set_float_to_observed_mapping(nn.Linear, Observed)",
+)
+
+_LSTM = (
+    "from torch.ao.nn import quantizable",
+    "",
+    "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
+)
+
+_EQUALIZED = (
+    "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
+    "",
+    "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
+)
+
+_INSIDE = (
+    *(
+        Rarity(
+            f"{what} in a dict",
+            LINEAR,
+            (f"given.custom_config = {{'standalone_module_name': [('linear', {entry})]}}",),
+            ("standalone-modules", "dict-configs"),
+        )
+        for what, entry in (
+            (
+                "a qconfig mapping",
+                "tq.QConfigMapping().set_global(tq.default_qconfig._replace(activation=tq.HistogramObserver)), "
+                "(torch.randn(2, 4),), None, None",
+            ),
+            (
+                "a custom config",
+                "None, (torch.randn(2, 4),), PrepareCustomConfig().set_input_quantized_indexes([0]), None",
+            ),
+            ("a backend config", "None, (torch.randn(2, 4),), None, tb.BackendConfig()"),
+        )
+    ),
+    Rarity(
+        "a standalone module in a standalone one",
+        LINEAR,
+        (
+            *_NESTED,
+            'inner = PrepareCustomConfig().set_standalone_module_name("0", None, (torch.randn(2, 4),), None, None)',
+            f"{STANDALONE}, inner, None)",
+        ),
+        ("standalone-modules",),
+    ),
+    Rarity(
+        "a class that is not traced, in a dict",
+        LINEAR,
+        (
+            *_NESTED,
+            'inner = {"non_traceable_module_class": [nn.Sequential]}',
+            'entry = ("linear", None, (torch.randn(2, 4),), inner, None)',
+            'given.custom_config = {"standalone_module_name": [entry]}',
+        ),
+        ("standalone-modules", "dict-configs"),
+    ),
+    *(
+        Rarity(
+            f"a layer that its qconfig does not fit, in a module whose {how} is not traced",
+            LINEAR,
+            (
+                "made = nn.Sequential(nn.ConvTranspose1d(2, 2, 1)).eval().requires_grad_(False)",
+                "given.model.linear = given.float_model.linear = made",
+                f"given.leaves = {leaves}",
+                f"given.custom_config.set_non_traceable_module_{declared}",
+                observed("tq.default_observer", "tq.default_per_channel_weight_observer"),
+            ),
+        )
+        for how, leaves, declared in (
+            ("name", '["linear"], []', 'names(["linear"])'),
+            ("class", "[], [nn.Sequential]", "classes([nn.Sequential])"),
+        )
+    ),
+)
+
+_MODULES = (
+    Rarity(
+        "a module with two names",
+        with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(F.relu(self.linear(x0)))"),
+        (
+            "given.model.alias = given.model.linear",
+            'node = next(node for node in given.model.graph.nodes if node.name == "linear_1")',
+            'node.target = "alias"',
+            "given.model.recompile()",
+        ),
+        raw=True,
+    ),
+    Rarity(
+        "a standalone module without a custom config",
+        LINEAR,
+        (f"{STANDALONE}, None, None)",),
+        ("standalone-modules",),
+    ),
+    Rarity(
+        "a backend config as a dict in a dict",
+        LINEAR,
+        (
+            f"{STANDALONE}, None, tb.get_native_backend_config().to_dict())",
+            "given.custom_config = given.custom_config.to_dict()",
+        ),
+        ("standalone-modules", "dict-configs"),
+    ),
+    *(
+        Rarity(f"a custom module with {what}", LINEAR, (*_OWN_CLASS, observed(activation, weight)), ("custom-modules",))
+        for what, activation, weight in (
+            ("weights of four bits", "tq.default_observer", "tq.default_float_qparams_observer_4bit"),
+            (
+                "activations of int32",
+                "tq.MinMaxObserver.with_args(dtype=torch.int32)",
+                "tq.default_weight_observer",
+            ),
+            (
+                "activations of float8_e5m2",
+                "tq.PlaceholderObserver.with_args(dtype=torch.float8_e5m2)",
+                "tq.default_weight_observer",
+            ),
+        )
+    ),
+    Rarity(
+        "a custom LSTM whose states are read by a function",
+        with_parts("self.lstm = nn.LSTM(4, 4)", "return (self.lstm(x0.unsqueeze(0))[1] * 1)[0]"),
+        (*_LSTM, "given.qconfig_mapping.set_object_type(operator.mul, None)"),
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a custom LSTM whose output a layer reads",
+        with_parts(
+            "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
+            "return self.linear(self.lstm(x0.unsqueeze(0))[0])",
+        ),
+        _LSTM,
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a custom LSTM whose activations stay float",
+        with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
+        (*_LSTM, "given.qconfig_mapping.set_object_type(nn.LSTM, tq.float_qparams_weight_only_qconfig)"),
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a class for training that takes its module alone",
+        LINEAR,
+        (
+            "class Aware(nn.Linear):",
+            "    @classmethod",
+            "    def from_float(cls, linear):",
+            "        made = cls(4, 4)",
+            "        made.weight, made.bias = linear.weight, linear.bias",
+            "        made.qconfig = linear.qconfig",
+            "        return made",
+            "",
+            "given.is_qat = True",
+            "given.qconfig_mapping.set_global(tq.default_qat_qconfig)",
+            "given.float_model.train()",
+            "given.model.train()",
+            *backend(
+                "nn.Linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", "pattern.set_qat_module(Aware)"
+            ),
+        ),
+        ("backend-configs", "qat"),
+    ),
+    Rarity(
+        "equalization of a function",
+        with_parts(
+            "self.weight = nn.Parameter(torch.randn(4, 4, 1, 1))",
+            "return F.conv2d(x0.reshape(1, 4, 2, 1), self.weight)",
+        ),
+        _EQUALIZED,
+        ("equalization",),
+    ),
+    *(
+        Rarity(
+            f"equalization of {fused}",
+            with_parts(
+                f"self.both = torch.ao.nn.intrinsic.{fused}({layer}, nn.ReLU())",
+                f"return self.both(x0.reshape({shape}))",
+            ),
+            _EQUALIZED,
+            ("equalization",),
+        )
+        for fused, layer, shape in (
+            ("LinearReLU", "nn.Linear(4, 4)", "2, 4"),
+            ("ConvReLU1d", "nn.Conv1d(2, 2, 1)", "1, 2, 4"),
+            ("ConvReLU2d", "nn.Conv2d(2, 2, 1)", "1, 2, 2, 2"),
+            ("ConvReLU3d", "nn.Conv3d(2, 2, 1)", "1, 2, 1, 2, 2"),
+        )
+    ),
+)
+
+RARE_MODULES = (*_INSIDE, *_MODULES)
+"""All of them."""
