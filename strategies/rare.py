@@ -6,6 +6,8 @@ has them beside calls that only look wrong: both must be served.
 
 from __future__ import annotations
 
+from itertools import permutations
+
 from .rare_modules import RARE_MODULES
 from .rarity import LINEAR, STANDALONE, Rarity, backend, forward, observed, with_parts
 
@@ -160,5 +162,70 @@ _SHARING = (
     ),
 )
 
-RARITIES = (*_BACKENDS, *_PATTERNS, *_ARGUMENTS, *_SHARING, *RARE_MODULES)
+_TWO = "self.first = nn.Linear(4, 4); self.second = nn.Linear(4, 4)"
+_THREE = f"{_TWO}; self.third = nn.Linear(4, 4)"
+_SHARED = "torch.cat([x0, torch.flatten(y, 0, 0), torch.cat([y, z.reshape(2, 4)]), z.unsqueeze(0).squeeze(0), y])"
+
+
+def _each(**qconfigs: str) -> tuple[str, ...]:
+    """Return the lines that give each module a qconfig of its own."""
+    return tuple(f'given.qconfig_mapping.set_module_name("{name}", {one})' for name, one in qconfigs.items())
+
+
+_LEGACY = (
+    "from torch.ao.quantization.backend_config import native",
+    "",
+    "given.backend_config = native.get_test_only_legacy_native_backend_config()  # it has float16",
+)
+
+_NEIGHBOURS = (
+    *(
+        Rarity(
+            f"{one} after {other}",
+            with_parts(_TWO, "return F.hardswish(self.second(self.first(x0)))"),
+            (*_LEGACY, *_each(first=qconfigs[other], second=qconfigs[one])),
+            ("backend-configs", *needs),
+        )
+        for qconfigs, needs in (
+            ({"static": "tq.default_qconfig", "dynamic": "tq.default_dynamic_qconfig"}, ("dynamic",)),
+            ({"int8": "tq.default_qconfig", "float16": "tq.float16_static_qconfig"}, ("fp16",)),
+            (
+                {"static int8": "tq.default_qconfig", "dynamic float16": "tq.float16_dynamic_qconfig"},
+                ("dynamic", "fp16"),
+            ),
+        )
+        for one, other in permutations(qconfigs)
+    ),
+    Rarity(
+        "one value that is read dynamically, statically and as float",
+        with_parts(_THREE, "y = F.hardswish(x0)", "return self.first(y), self.second(y), self.third(y), y"),
+        _each(first="tq.default_dynamic_qconfig", second="tq.default_qconfig", third="None"),
+        ("dynamic",),
+    ),
+    Rarity(
+        "one value that is read as int8 and as float16, by two each",
+        with_parts(
+            f"{_THREE}; self.fourth = nn.Linear(4, 4)",
+            "y = F.hardswish(x0)",
+            "return self.first(y) + self.second(y) + self.third(y) + self.fourth(y)",
+        ),
+        (
+            *_LEGACY,
+            *_each(first="tq.float16_static_qconfig", second="tq.default_qconfig", third="tq.float16_static_qconfig"),
+        ),
+        ("backend-configs", "fp16"),
+    ),
+    Rarity(
+        "an observer at many places, by way of lists in one another",
+        with_parts(_TWO, "y, z = self.first(x0), self.second(x0)", f"return torch.cat([{_SHARED}, x0])"),
+    ),
+    Rarity(
+        "a dynamic operator that reads what a sharing one gives",
+        with_parts(_TWO, "return self.second(torch.cat([self.first(x0), F.hardswish(x0)]).reshape(4, 4))"),
+        _each(second="tq.default_dynamic_qconfig"),
+        ("dynamic",),
+    ),
+)
+
+RARITIES = (*_BACKENDS, *_PATTERNS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES)
 """All of them."""
