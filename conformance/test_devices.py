@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from torch import nn
+from torch.fx import Graph
 
 from observance.conformance.rules import MUST, Finding, judged, rule
 from observance.conformance.trials import Trial
@@ -18,11 +21,25 @@ def test_observers_are_where_the_model_is(trial: Trial) -> Iterator[Finding]:
     devices = {str(tensor.device) for tensor in tensors_of(model)}
     if prepared is None or len(devices) != 1:
         return
-    for name, module in prepared.named_modules():
+    modules = dict(prepared.named_modules())
+    observed = _observed(prepared.graph, modules)
+    for name, module in modules.items():
         if is_observer(module):
             found = {str(tensor.device) for tensor in tensors_of(module)}
             because = f"the model is on {', '.join(devices)}, and what it computes passes through {name}"
-            yield judged(found <= devices, name, ", ".join(devices), ", ".join(sorted(found)), because)
+            outer = next((outer for outer in observed if f"{name}.".startswith(f"{outer}.")), "")
+            place = observed[outer] + name.removeprefix(outer) if outer else name
+            yield judged(found <= devices, place, ", ".join(devices), ", ".join(sorted(found)), because)
+
+
+def _observed(graph: Graph, modules: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Return what each observer in a graph observes first, by its name: no two implementations name them alike."""
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op == "call_module" and is_observer(modules.get(str(node.target))):
+            value = next(iter(node.all_input_nodes), node)
+            found.setdefault(str(node.target), f"what observes {found.get(str(value.target), value.name)}")
+    return found
 
 
 @rule("DEVICES-2", MUST, "assert_and_get_unique_device: an error if there are several", ("other-devices",))
