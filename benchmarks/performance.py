@@ -19,6 +19,7 @@ sys.path += [str(FOLDER / "speed"), str(FOLDER / "suite")]
 
 import speed_table  # noqa: E402
 import suite_table  # noqa: E402
+from document import write_or_check  # noqa: E402
 
 CHAPTERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed/results.json": speed_table.chapter,
@@ -46,13 +47,7 @@ def text() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the document, or check it; return the exit code."""
-    wanted = text()
-    if "--check" in arguments:
-        is_true = PATH.exists() and PATH.read_text(encoding="utf-8") == wanted
-        print("" if is_true else f"{PATH.name} is not what the results say; write it again.")
-        return 0 if is_true else 1
-    PATH.write_text(wanted, encoding="utf-8")
-    return 0
+    return 0 if write_or_check(PATH, text(), arguments) else 1
 
 
 if __name__ == "__main__":

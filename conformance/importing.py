@@ -6,12 +6,11 @@ import faulthandler
 import importlib
 import os
 import sys
-import warnings
 from contextlib import suppress
 from types import ModuleType
 from typing import NoReturn
 
-from observance.conformance.isolation import HERE, how_it_ended
+from observance.conformance.isolation import HERE, fork, how_it_ended
 from observance.conformance.usage import UsageError, told
 
 _IMPORTED = 77
@@ -65,11 +64,7 @@ def _ending_of(name: str) -> str | None:
     """
     if name in sys.modules or not hasattr(os, "fork") or HERE.is_child:
         return None
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # or both processes write what is still to be written
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: none of ours holds a lock
-        pid = os.fork()
+    pid = fork()
     if pid == 0:
         _try(name)
     ended = os.waitid(os.P_PID, pid, os.WEXITED)

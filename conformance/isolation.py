@@ -202,11 +202,7 @@ class _Child:
     def __init__(self, subject: Any, deaths: dict[int, str]) -> None:
         self.marks, self.reason = Marks(), ""
         self._pipe, theirs = Pipe()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # or both processes write what is still to be written
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: none of ours holds a lock
-            self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             self._pipe.close()
             _live(subject, theirs, self.marks, deaths)
@@ -260,6 +256,15 @@ class _Child:
     def kill(self) -> None:
         """End the child, and all processes that it started."""
         self._end()
+
+
+def fork() -> int:
+    """Fork this process, as `os.fork` does, when nothing is still to be written that both would write."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: none of ours holds a lock
+        return os.fork()
 
 
 def how_it_ended(ended: os.waitid_result) -> str:

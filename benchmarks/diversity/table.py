@@ -22,7 +22,9 @@ from contribution import HARD, UNLIKELY, Contribution, contribution, is_hard, ra
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-sys.path.append(str(ROOT))
+sys.path += [str(ROOT), str(FOLDER.parent)]
+
+from document import write_or_check  # noqa: E402
 
 from tests.coverage_rows import ROWS  # noqa: E402
 
@@ -301,12 +303,7 @@ def main(arguments: list[str]) -> int:
     """Write the document, or check it; return the exit code."""
     others = ("judged.json", "experiments.json")
     wanted = text(Results(FOLDER), *(json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in others))
-    if "--check" in arguments:
-        is_true = PATH.exists() and PATH.read_text(encoding="utf-8") == wanted
-        print("" if is_true else f"{PATH.name} is not what the results say; write it again.")
-        return 0 if is_true else 1
-    PATH.write_text(wanted, encoding="utf-8")
-    return 0
+    return 0 if write_or_check(PATH, wanted, arguments) else 1
 
 
 if __name__ == "__main__":

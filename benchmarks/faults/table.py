@@ -22,6 +22,9 @@ from results import is_caught, is_told
 
 FOLDER = Path(__file__).resolve().parent
 PATH = FOLDER.parents[1] / "docs" / "faults.md"
+sys.path.append(str(FOLDER.parent))
+
+from document import write_or_check  # noqa: E402
 
 _HEAD = """\
 <!-- Written by `python benchmarks/faults/table.py`. Run `run.py` there, say in `survivors.py` why what survives does,
@@ -279,12 +282,8 @@ def main(arguments: list[str]) -> int:
     reports = [Report(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in files if path.exists()]
     wanted, open_ones = text(reports), [problem for report in reports for problem in problems(report)]
     print("\n".join(open_ones), end="\n" if open_ones else "")
-    if "--check" in arguments:
-        is_true = PATH.exists() and PATH.read_text(encoding="utf-8") == wanted
-        print("" if is_true else f"{PATH.name} is not what the results say; write it again.")
-        return 0 if is_true and not open_ones else 1
-    PATH.write_text(wanted, encoding="utf-8")
-    return 0
+    is_checked = "--check" in arguments
+    return 0 if write_or_check(PATH, wanted, arguments) and not (is_checked and open_ones) else 1
 
 
 if __name__ == "__main__":

@@ -89,9 +89,8 @@ def _run(command: list[str]) -> dict[str, Any]:
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    said = [line for line in made.stdout.strip().splitlines() if line.startswith("all ")] + made.stdout.split("\n")[
-        -2:-1
-    ]
+    lines = made.stdout.splitlines()
+    said = [line for line in lines if line.startswith("all ")] + lines[-1:]
     print(f"{cpu:.1f} s: {' '.join(command[2:])}: {' '.join(said)}", file=sys.stderr)
     return {"wall": round(time.monotonic() - began, 2), "cpu": round(cpu, 2), "said": said or made.stderr}
 
