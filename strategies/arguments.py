@@ -114,7 +114,7 @@ def assemble(
         warnings.simplefilter("ignore")  # torch has doubts about some of its own default qconfigs
         mapping = make["make_mapping"]() if "make_mapping" in make else None
         equalization = make["make_equalization"]() if "make_equalization" in make else None
-    if "store_values" in make:
+    if "store_values" in make and traced is None:
         make["store_values"](model)
     if "annotate" in make:
         with warnings.catch_warnings():
@@ -152,7 +152,10 @@ def example_inputs(case: Case) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Traced:
-    """The traced graph and the scopes of a model, which are those of all models that one source makes."""
+    """The traced graph and the scopes of a model, which are those of all models that one source makes.
+
+    The values that are stored in the nodes are theirs as well: fake tensors, which hold nothing.
+    """
 
     graph: Graph
     scopes: dict[str, tuple[str, type]]
@@ -169,7 +172,7 @@ class Traced:
         graph = copy.deepcopy(self.graph)
         for node in graph.nodes:
             node.target = found(node.target)
-            node.meta = {key: copy.copy(value) for key, value in node.meta.items()}
+            node.meta = {key: copy.copy(value) if key != "val" else value for key, value in node.meta.items()}
             modules = node.meta.get("nn_module_stack", {})
             modules.update({key: (path, found(kind)) for key, (path, kind) in modules.items()})
         return Traced(graph, {name: (path, found(kind)) for name, (path, kind) in self.scopes.items()})
@@ -183,8 +186,11 @@ _TRACED = "case"
 def _traced(*sources: str) -> Traced:
     """Trace a model that sources make."""
     make = _executed(sources, _TRACED)
-    tracer = _tracer(make)
-    return Traced(_trace(tracer, make["make_model"]()), tracer.node_name_to_scope)
+    tracer, model = _tracer(make), make["make_model"]()
+    graph = _trace(tracer, model)
+    if "store_values" in make:
+        make["store_values"](GraphModule(model, graph))
+    return Traced(graph, tracer.node_name_to_scope)
 
 
 def _tracer(make: Mapping[str, Any]) -> QuantizationTracer:

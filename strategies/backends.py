@@ -77,13 +77,16 @@ _KINDS = (
     ("weight", 0, ""),
 )
 
-# The constraint of the input, that of the weight, and the dtype of the bias.
+_ONE_SIDED = ("narrow input", "narrow output", "other input", "other output")
+"""Constraints of the input, or of the output alone; its dtype may be none that the qconfig has."""
+
+# The constraint of the input and the output, that of the weight, and the dtype of the bias.
 _LIMITED = tuple(
     (given, weight, bias)
     for bias, weight, given in product(
         (None, None, "torch.float32", "torch.float16"),
         (*("free",) * 10, "any", "range", "narrow", "scale", "ceiling"),
-        (*("free",) * 9, "range", "range", "narrow", "scale", "fixed", "floor", "ceiling", "zero"),
+        (*("free",) * 9, "range", "range", "narrow", "scale", "fixed", "floor", "ceiling", "zero", *_ONE_SIDED),
     )
 )
 
@@ -204,16 +207,26 @@ def _dtypes(
             return DTypes(_FLOAT, _FLOAT, _constraint(weights, weight), bias)
         case "fitting":
             dtype, weights, dynamic = dtypes_of(palette[number % len(palette)])
-    source = _constraint(dtype, given)
-    return DTypes(source, _FLOAT if dynamic else source, _constraint(weights, weight), bias, dynamic or None)
+    source, result = (_constraint(dtype, _at(place, given)) for place in ("input", "output"))
+    return DTypes(source, _FLOAT if dynamic else result, _constraint(weights, weight), bias, dynamic or None)
+
+
+def _at(place: str, kind: str) -> str:
+    """Return how a constraint limits the input, or the output."""
+    if kind not in _ONE_SIDED:
+        return kind
+    limit, side = kind.split()
+    return limit if side == place else "free"
 
 
 def _constraint(dtype: str, kind: str) -> Constraint:
     """Return a dtype that is free, or limited in its range, its scale or its parameters."""
+    if kind == "other":
+        dtype = "torch.qint8" if dtype != "torch.qint8" else "torch.quint8"
     low, high = _LIMITS.get(dtype, (0, 0))
     if kind == "any":
         return Constraint()
-    if kind == "free" or low == high:
+    if kind in ("free", "other") or low == high:
         return Constraint(dtype)
     match kind:
         case "range":

@@ -12,7 +12,8 @@ from .rare_modules import RARE_MODULES
 from .rarity import LINEAR, STANDALONE, Rarity, backend, forward, observed, with_parts
 
 _INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
-_HALF, _BYTE = "dtype=torch.float16", "torch.quint8"
+
+_SMALLEST = "scale_min_lower_bound=2**-12"
 _NUMBER = backend(
     "",
     "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
@@ -20,6 +21,12 @@ _NUMBER = backend(
     "pattern._set_root_node_getter(lambda nodes: nodes[1])",
 )
 _BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8)"
+
+
+def _weight_at(position: int) -> str:
+    """Return the line that says where a pattern's weight is."""
+    return f'pattern._set_input_type_to_index({{"weight": {position}}})'
+
 
 _BACKENDS = (
     *(
@@ -75,6 +82,51 @@ _BACKENDS = (
         for what, low, high in (("low a lower", -128, 63), ("high an upper", -64, 127))
     ),
     Rarity(
+        "an observer without a smallest scale, where the backend has one",
+        LINEAR,
+        (
+            observed("tq.FixedQParamsObserver.with_args(scale=1 / 256, zero_point=0)"),
+            *backend(
+                "nn.Linear",
+                f"tb.DTypeConfig(*[tb.DTypeWithConstraints(torch.quint8, {_SMALLEST})] * 2, torch.qint8)",
+            ),
+        ),
+        ("backend-configs",),
+    ),
+    *(
+        Rarity(
+            f"another dtype for the {what} alone",
+            LINEAR,
+            backend("nn.Linear", f"tb.DTypeConfig({dtypes}, torch.qint8)"),
+            ("backend-configs",),
+        )
+        for what, dtypes in (("input", "torch.qint8, torch.quint8"), ("output", "torch.quint8, torch.qint8"))
+    ),
+    Rarity(
+        "another dtype for the input of a dynamic operator",
+        LINEAR,
+        (
+            observed("tq.PlaceholderObserver.with_args(dtype=torch.qint8, is_dynamic=True)"),
+            *backend("nn.Linear", "tb.DTypeConfig(torch.quint8, torch.float, torch.qint8, is_dynamic=True)"),
+        ),
+        ("backend-configs", "dynamic"),
+    ),
+    *(
+        Rarity(
+            f"a weight of {norm}, which is never quantized",
+            with_parts(
+                f"self.weight = nn.Parameter(torch.randn({size}))", f"return F.{norm}(x0.reshape(1, 4, 2), {arguments})"
+            ),
+            backend(f"F.{norm}", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", weight),
+            ("backend-configs",),
+        )
+        for norm, size, arguments, weight in (
+            ("layer_norm", 2, "[2], self.weight", _weight_at(2)),
+            ("group_norm", 4, "2, self.weight", _weight_at(2)),
+            ("instance_norm", 4, "None, None, self.weight", _weight_at(3)),
+        )
+    ),
+    Rarity(
         "an observer with a lower limit alone",
         LINEAR,
         (
@@ -111,12 +163,20 @@ _ARGUMENTS = (
         ("backend-configs",),
     ),
     Rarity("a number before a tensor", forward("return 2 + F.hardswish(x0)")),
-    Rarity("how often to repeat, as a value", forward("return F.hardswish(x0).repeat(x0.dim(), 1)")),
     *(
-        Rarity(f"where to {method}, as a value", forward(f"return F.hardswish(x0).{method}(x0.dim() - 1)"))
-        for method in ("unsqueeze", "unsqueeze_")
+        Rarity(f"a value for a number, {method}({arguments})", forward(f"return F.hardswish(x0).{method}({arguments})"))
+        for method, arguments in (
+            ("repeat", "x0.dim(), 1"),
+            ("view", "x0.dim(), -1"),
+            ("reshape", "x0.dim(), -1"),
+            ("permute", "x0.dim() - 1, 0"),
+            ("unsqueeze", "x0.dim() - 1"),
+            ("unsqueeze_", "x0.dim() - 1"),
+            ("transpose", "x0.dim() - 1, 0"),
+            ("transpose", "0, x0.dim() - 1"),
+            ("size", "x0.dim() - 1"),
+        )
     ),
-    Rarity("which dimension to transpose, as a value", forward("return F.hardswish(x0).transpose(x0.dim() - 1, 0)")),
     Rarity(
         "a mask of several",
         forward("y = F.hardswish(x0)", "return y.repeat(2, 1).masked_fill(torch.cat([x0 > 0, x0 > 1]), 0.0)"),

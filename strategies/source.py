@@ -54,7 +54,7 @@ def shift(module, inputs, output):
 
 """
 
-_VALUES = """
+_VALUES = """\
 
 def store_values(model):
     \"\"\"Store in each node what it gives, tensors as fake ones.\"\"\"
@@ -92,14 +92,14 @@ def definitions(case: Case) -> str:
             model_source(case),
             *_function("make_model", [_seeding(case.seed), *_made(case)]),
             *_function("make_inputs", [_seeding(case.seed + 1), f"return {_inputs_source(case)}"]),
+            *([_VALUES] if case.has_values and case.has_qconfigs else []),
             *(_configs(case) if case.has_qconfigs else ()),
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
     hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
-    values = _VALUES if case.has_values and case.has_qconfigs else ""
     notes = annotation_source(case) if _is_annotated(case) else ""
-    return "\n".join([*_leading(case, body), fold, *hooks, body]) + values + notes
+    return "\n".join([*_leading(case, body), fold, *hooks, body]) + notes
 
 
 def _is_annotated(case: Case) -> bool:

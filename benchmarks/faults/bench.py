@@ -99,8 +99,8 @@ class Bench:
             self.tracer.stop()
 
     def _executed(self, module: str) -> dict[int, list[str]]:
-        """Return for each line of a module the cases that execute it."""
-        return self.tracer.get_data().contexts_by_lineno(file_of(module))
+        """Return for each line of a module the cases that execute it; coverage knows files by their real paths."""
+        return self.tracer.get_data().contexts_by_lineno(os.path.realpath(file_of(module)))
 
     def _report(self, module: str) -> dict[str, Any]:
         """Return coverage's report on one module: its lines, its branches, and those of each function."""
