@@ -45,6 +45,17 @@ def recorded() -> tuple[Case, ...]:
     return tuple(_told())
 
 
+def telling() -> tuple[Case, ...]:
+    """Return the recorded cases that tell a rule's saboteur, small ones: with them, no rule is left without a case.
+
+    Raises
+    ------
+    UsageError
+        As `recorded` does.
+    """
+    return tuple(case for case, rules in _told().items() if rules)
+
+
 def digest() -> str:
     """Return the SHA-256 of the recorded cases, in hexadecimal digits; raises as `recorded` does."""
     return hashlib.sha256(_body(FILE)).hexdigest()

@@ -1,13 +1,13 @@
 """How much work a run does: each effort is a Hypothesis profile, and where failing examples are remembered.
 
-==========  ======  =======================================================================================
+==========  ======  =============================================================================================
 effort      cases   what it is for
-==========  ======  =======================================================================================
+==========  ======  =============================================================================================
 smoke            8  an answer in seconds, before a commit; rules with cases of their own see one of these
-gate           240  the verdict on a change: the same cases at every run
+gate           200  the verdict on a change: the same cases at every run, after the recorded ones that tell a rule
 explore        240  other cases at every run; what failed once is tried first
 certify       1000  the thorough run; `--certify` tries as many fresh cases beside the recorded ones
-==========  ======  =======================================================================================
+==========  ======  =============================================================================================
 """
 
 from __future__ import annotations
@@ -41,12 +41,15 @@ class Effort:
         Whether costly rules see one case, and no known deviation has to prove that it is still there.
     is_random
         Whether each run draws other cases, and remembers those that fail.
+    is_led
+        Whether the recorded cases that tell a rule are tried first: a failure that is small needs not be made smaller.
     """
 
     name: str
     cases: int
     is_brief: bool = False
     is_random: bool = False
+    is_led: bool = False
 
     @property
     def profile(self) -> settings:
@@ -68,7 +71,7 @@ EFFORTS = {
     effort.name: effort
     for effort in (
         Effort("smoke", 8, is_brief=True),
-        Effort("gate", 240),
+        Effort("gate", 200, is_led=True),
         Effort("explore", 240, is_random=True),
         Effort("certify", 1000),
     )

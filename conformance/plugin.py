@@ -96,6 +96,7 @@ def _judge(config: pytest.Config) -> Judge:
     """Return the judge that the options ask for."""
     import torch
 
+    from observance.conformance import corpus
     from observance.conformance.against import baseline_of
     from observance.conformance.command.subjects import read_case
     from observance.conformance.efforts import EFFORTS
@@ -132,9 +133,8 @@ def _judge(config: pytest.Config) -> Judge:
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
     limits = Limits(not (option("--in-process") or option("usepdb")), option("--time-limit"))
-    judge = Judge(
-        implementation, count, active, start, only, folder, options, effort, known_failures=known, limits=limits
-    )
+    first = corpus.telling() if effort.is_led and only is None else ()
+    judge = Judge(implementation, count, active, start, only, folder, options, effort, known, first, limits=limits)
     return equip(config, judge)
 
 

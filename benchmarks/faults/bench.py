@@ -24,6 +24,7 @@ from injection import MODULES, Fault, file_of, functions_of, with_fault, wrapped
 from looks import look
 from results import Result
 
+from observance.conformance import corpus
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import load
 from observance.conformance.efforts import COSTLY_CASES, COSTLY_SHARE
@@ -52,13 +53,14 @@ class Bench:
     count, seed
         How many cases are drawn, and from which seed.
     by_hand
-        Whether the cases that are written by hand, or pinned, are tried as well.
+        Whether the cases that are recorded, written by hand, or pinned, are tried as well.
     """
 
     def __init__(self, name: str, count: int, seed: int = 0, by_hand: bool = True) -> None:
         import_rules()
         self.name, self.implementation = name, resolve(name)
         self.register = load("torch").at(torch.__version__) if name == "torch" else None
+        self.recorded = tuple(case for case in corpus.telling() if not case.profile) if by_hand else ()
         self.rules = [rule for rule in RULES.values() if rule.level == MUST and "" in rule.profiles]
         self.weaker = [rule for rule in RULES.values() if rule.level != MUST and "" in rule.profiles]
         self.tracer = coverage.Coverage(
@@ -81,7 +83,7 @@ class Bench:
         self.reports = {module: self._report(module) for module in MODULES[name]}
 
     def _judge_of(self, implementation: Any, count: int, seed: int = 0) -> Judge:
-        return Judge(implementation, count, self.register, start=seed)
+        return Judge(implementation, count, self.register, start=seed, recorded=self.recorded)
 
     def _outcome(self, context: str, case: Case) -> Any:
         """Return what the unbroken implementation does, and note what it executes."""
@@ -184,7 +186,9 @@ class Bench:
     def _catches(self, judge: Judge, rule: Rule, number: int) -> bool:
         """Whether a rule is held against a case, as the judge does, and catches the fault there."""
         case = self.cases[number]
-        return rule.is_for(case) and not (rule.costly and number % self.share) and _breaks(judge, rule, case)
+        told = corpus.tells(case) if number < len(self.recorded) else ()
+        is_seen = not (rule.costly and number % self.share) or rule.id in told
+        return rule.is_for(case) and is_seen and _breaks(judge, rule, case)
 
     def clock(self, count: int) -> list[float]:
         """Return the CPU seconds that a run takes to begin, and those after which it has judged each drawn case.

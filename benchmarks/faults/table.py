@@ -34,7 +34,7 @@ and write it again. -->
 
 Faults are injected into an implementation of `prepare` and into the helpers that it calls: small changes of its syntax
 tree, in memory, one at a time, for the time of a call ([benchmarks/faults](../benchmarks/faults/run.py)). For each
-fault there are two questions. Is it **told**: does any drawn case tell the faulty implementation from the unbroken one,
+fault there are two questions. Is it **told**: does any case tell the faulty implementation from the unbroken one,
 by anything that the call leaves behind? Is it **caught**: is a rule of the level `MUST` broken, and the register of
 known deviations does not explain it, or is a known deviation no longer there?
 
@@ -43,18 +43,19 @@ call does anything else with it), *out of scope* (what it does no rule forbids, 
 """
 
 _HOW = """\
-The cases are those of the suite, in the order in which it draws them; they count from 1. A fault is tried on the
-first {tried} of them that execute it, and the first {judged} of these that tell it are held against the rules; rules
-that call the implementation again see one case in five, as always. So *caught at* is an upper bound: a rule may catch a
-fault earlier through a case that it derives. {by_hand} *Seconds* are those of one CPU in
+The cases are those of the gate: the recorded ones that tell a rule, and the drawn ones in the order in which it draws
+them; they count from 1. A fault is tried on the first {tried} of them that execute it, and the first {judged} of these
+that tell it are held against the rules; rules that call the implementation again see one case in five, as always, and
+the recorded ones that tell them. So *caught at* is an upper bound: a rule may catch a fault earlier through a case that
+it derives. {by_hand} *Seconds* are those of one CPU in
 which all cases up to that one are prepared and judged by all rules{start}. *Calls* is the size of the case when it was
 made smaller for the first of its rules, where that was tried.
 """
 
 _BY_HAND = (
-    "Faults that no drawn case lets the rules catch are held against the\ncases that are written by hand, and against "
+    "Faults that no such case lets the rules catch are held against the\ncases that are written by hand, and against "
     "the pinned cases of the known deviations.",
-    "Cases that are written by hand or pinned were not\ntried in this run (`--drawn-only`).",
+    "Cases that are recorded, written by hand or pinned were not\ntried in this run (`--drawn-only`).",
 )
 
 _FEW = """
@@ -176,7 +177,7 @@ def _measures(report: Report) -> dict[str, str]:
         "caught by these, or by a rule of the level `UPSTREAM`": _share(
             is_caught(r) or bool(r["upstream"]) for r in real
         ),
-        "the case at which the median fault is caught, of those that drawn cases catch": _median(drawn, 0),
+        "the case at which the median fault is caught, of those that these cases catch": _median(drawn, 0),
         "the seconds after which the median fault is caught": _median(seconds, 1),
         f"calls in the smallest case of the median fault, of {len(calls)}": _median(calls, 0),
     }
