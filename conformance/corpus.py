@@ -46,14 +46,14 @@ def recorded() -> tuple[Case, ...]:
 
 
 def telling() -> tuple[Case, ...]:
-    """Return the recorded cases that tell a rule's saboteur, small ones: with them, no rule is left without a case.
+    """Return the recorded cases that tell a rule's saboteur, the most telling first: each rule has one among them.
 
     Raises
     ------
     UsageError
         As `recorded` does.
     """
-    return tuple(case for case, rules in _told().items() if rules)
+    return tuple(sorted(filter(tells, _told()), key=lambda case: -len(tells(case))))
 
 
 def digest() -> str:

@@ -41,15 +41,15 @@ class Effort:
         Whether costly rules see one case, and no known deviation has to prove that it is still there.
     is_random
         Whether each run draws other cases, and remembers those that fail.
-    is_led
-        Whether the recorded cases that tell a rule are tried first: a failure that is small needs not be made smaller.
+    recorded
+        How many of the recorded cases that tell a rule are tried first: small ones, whose failures need no shrinking.
     """
 
     name: str
     cases: int
     is_brief: bool = False
     is_random: bool = False
-    is_led: bool = False
+    recorded: int = 0
 
     @property
     def profile(self) -> settings:
@@ -70,8 +70,8 @@ class Effort:
 EFFORTS = {
     effort.name: effort
     for effort in (
-        Effort("smoke", 8, is_brief=True),
-        Effort("gate", 200, is_led=True),
+        Effort("smoke", 4, is_brief=True, recorded=12),
+        Effort("gate", 200, recorded=100),
         Effort("explore", 240, is_random=True),
         Effort("certify", 1000),
     )

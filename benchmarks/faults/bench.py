@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import coverage
-import torch
 from injection import MODULES, Fault, file_of, functions_of, with_fault, wrapped
 from looks import look
 from results import Result
@@ -31,6 +30,7 @@ from observance.conformance.efforts import COSTLY_CASES, COSTLY_SHARE
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.outcomes import call
+from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.rules import MUST, RULES, Rule
 from observance.strategies import Case, build
 
@@ -59,10 +59,11 @@ class Bench:
     def __init__(self, name: str, count: int, seed: int = 0, by_hand: bool = True) -> None:
         import_rules()
         self.name, self.implementation = name, resolve(name)
-        self.register = load("torch").at(torch.__version__) if name == "torch" else None
-        self.recorded = tuple(case for case in corpus.telling() if not case.profile) if by_hand else ()
-        self.rules = [rule for rule in RULES.values() if rule.level == MUST and "" in rule.profiles]
-        self.weaker = [rule for rule in RULES.values() if rule.level != MUST and "" in rule.profiles]
+        self.register = load(name).active() if name in SHIPPED_REGISTERS else None
+        profile = self.implementation.profile
+        self.recorded = tuple(case for case in corpus.telling() if case.profile == profile) if by_hand else ()
+        self.rules = [rule for rule in RULES.values() if rule.level == MUST and profile in rule.profiles]
+        self.weaker = [rule for rule in RULES.values() if rule.level != MUST and profile in rule.profiles]
         self.tracer = coverage.Coverage(
             branch=True, data_file=None, config_file=False, include=[file_of(module) for module in MODULES[name]]
         )

@@ -31,6 +31,7 @@ MODULES = {
         *(f"{_FX}.{name}" for name in ("pattern_utils", "utils", "_equalize", "custom_config")),
         *(f"{_AO}.{name}" for name in ("quantize", "qconfig", "qconfig_mapping", "utils")),
     ),
+    "torchao": tuple(f"torchao.quantization.pt2e.{name}" for name in ("prepare", "utils")),
     "reference": tuple(
         f"observance.reference.{name}"
         for name in (

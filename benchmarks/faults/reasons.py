@@ -8,7 +8,7 @@ from verdicts import OUTSIDE as OUTSIDE
 from verdicts import Reason as Reason
 from verdicts import Untaken
 
-REASONS: dict[str, tuple[Reason, ...]] = {"torch": SURVIVORS, "reference": ()}
+REASONS: dict[str, tuple[Reason, ...]] = {"torch": SURVIVORS, "reference": (), "torchao": ()}
 """The faults of each implementation that are not caught."""
 
 _OUTPUTS = "_maybe_insert_observers_before_graph_output._recursive_maybe_replace_node_with_obs"

@@ -1,6 +1,6 @@
 """Inject faults into `prepare`, in memory, and see which of them the suite catches.
 
-    python benchmarks/faults/run.py [--impl torch|reference] [--sample N] [--cases N] [--shrink N] [--only TEXT]
+    python benchmarks/faults/run.py [--impl torch|torchao|reference] [--sample N] [--cases N] [--shrink N] [--only TEXT]
 
 For every fault: whether any drawn case tells the faulty implementation from the
 unbroken one; whether a rule is broken that the register of known deviations does

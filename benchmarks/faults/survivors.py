@@ -23,6 +23,8 @@ _EQUIVALENT = (
         EQUIVALENT,
         "a check of what the function was called with, or has itself just found, which cannot fail",
         fx_prepare=(
+            "_needs_obs_or_fq:130:8 never",
+            "insert_observers_for_model:1498:8 never",
             "_is_pattern_dtype_config_and_qconfig_supported_by_backend:330:7 swap and/or",
             "_maybe_insert_output_observer_for_node:1034:4 never",
             "_maybe_make_input_output_share_observers:1328:4 never",
@@ -36,6 +38,8 @@ _EQUIVALENT = (
             "_reroute_tuple_getitem_pattern:837:8 never",
             "_reroute_tuple_getitem_pattern:838:12 drop operand 1",
         ),
+        qconfig=("_add_module_to_qconfig_obs_ctr:597:8 never",),
+        utils=("get_quant_type:378:4 never",),
     ),
     _reason(
         EQUIVALENT,
@@ -51,17 +55,25 @@ _EQUIVALENT = (
         EQUIVALENT,
         "no call comes here: `prepare` always gives this argument",
         fx_match_utils=("_find_matches:113:8 assign None",),
-        quantize=("_convert:717:8 assign None",),
+        quantize=(
+            "_convert:706:12 always",
+            "_convert:717:8 assign None",
+        ),
     ),
     _reason(
         EQUIVALENT,
         "the argument is the parameter's default: `prepare` swaps modules for training, and no others",
-        quantize=("_convert:726:12 drop keyword 0", "swap_module:778:16 never", "swap_module:779:30 drop keyword 0"),
+        quantize=(
+            "swap_module:778:19 other text",
+            "_convert:726:12 drop keyword 0",
+            "swap_module:778:16 never",
+            "swap_module:779:30 drop keyword 0",
+        ),
     ),
     _reason(
         EQUIVALENT,
         "`prepare` swaps modules for training, and no class for training is one of a reference",
-        quantize=("swap_module:767:29 other text", "swap_module:768:16 never"),
+        quantize=("swap_module:775:16 assign None", "swap_module:767:29 other text", "swap_module:768:16 never"),
     ),
     _reason(
         EQUIVALENT,
@@ -78,6 +90,8 @@ _EQUIVALENT = (
         "`prepare` makes a dict of the custom config for `propagate_qconfig_` alone, which reads the modules that are "
         "not traced, and takes an empty list for none",
         fx_custom_config=(
+            "PrepareCustomConfig:363:11 turn comparison",
+            "PrepareCustomConfig:328:12 assign None",
             "PrepareCustomConfig:329:16 never",
             "PrepareCustomConfig:331:19 drop element 0",
             "PrepareCustomConfig:331:19 drop element 4",
@@ -86,6 +100,7 @@ _EQUIVALENT = (
             "PrepareCustomConfig:369:11 turn comparison",
         ),
         qconfig_mapping=(
+            "QConfigMapping:340:15 drop entry 2",
             "QConfigMapping:340:8 return None",
             "QConfigMapping:340:15 drop entry 0",
             "QConfigMapping:340:15 drop entry 1",
@@ -132,8 +147,15 @@ _EQUIVALENT = (
     _reason(
         EQUIVALENT,
         "None and False are the same to who asks",
-        fx_prepare=("_maybe_make_input_output_share_observers:1343:20 return None",),
-        fx_utils=("all_node_args_have_no_tensors:360:24 return None",),
+        fx_prepare=(
+            "_maybe_make_input_output_share_observers:1318:12 return None",
+            "_maybe_make_input_output_share_observers:1343:20 return None",
+        ),
+        fx_utils=(
+            "_qconfig_satisfies_dtype_config_constraints:918:16 return None",
+            "_qconfig_satisfies_dtype_config_constraints:958:16 return None",
+            "all_node_args_have_no_tensors:360:24 return None",
+        ),
         fx_quantize_handler=("QuantizeHandler:94:8 return None",),
     ),
     _reason(
@@ -153,6 +175,7 @@ _EQUIVALENT = (
         EQUIVALENT,
         "nothing is written into an empty cache, and it begins empty; filled, it has the same answers",
         fx_utils=(
+            "all_node_args_have_no_tensors:338:28 always",
             "all_node_args_have_no_tensors:294:17 turn comparison",
             "all_node_args_have_no_tensors:358:24 always",
         ),
@@ -171,12 +194,19 @@ _EQUIVALENT = (
     _reason(
         EQUIVALENT,
         "a method is called by its name, never by a function",
-        fx_utils=("NON_OBSERVABLE_ARG_DICT:409:4 swap first arguments",),
+        fx_utils=(
+            "NON_OBSERVABLE_ARG_DICT:406:13 other text",
+            "NON_OBSERVABLE_ARG_DICT:409:4 swap first arguments",
+        ),
     ),
     _reason(
         EQUIVALENT,
         "whether two qconfigs are equal does not depend on their order",
         fx_qconfig_mapping_utils=("_update_qconfig_for_fusion:81:23 swap first arguments",),
+        qconfig=(
+            "_partial_wrapper_equals:650:44 swap first arguments",
+            "_obs_or_fq_ctr_equals:636:15 swap first arguments",
+        ),
     ),
     _reason(
         EQUIVALENT,
@@ -198,6 +228,7 @@ _EQUIVALENT = (
         "what the function gives is used by nobody that `prepare` calls",
         fx_utils=("_insert_dequant_stubs_for_custom_module_lstm_output:669:4 return None",),
         qconfig_mapping=("QConfigMapping:286:8 return None",),
+        fx_prepare=("_get_standalone_module_configs:384:4 assign None",),
     ),
     _reason(
         EQUIVALENT,
@@ -207,12 +238,29 @@ _EQUIVALENT = (
     _reason(
         EQUIVALENT,
         "where there is no such argument, the branches below give the same answer",
-        fx_prepare=("_maybe_make_input_output_share_observers:1290:4 never",),
+        fx_prepare=(
+            "insert_observers_for_model:1628:8 never",
+            "_maybe_make_input_output_share_observers:1295:4 always",
+            "_maybe_make_input_output_share_observers:1290:4 never",
+        ),
     ),
     _reason(
         EQUIVALENT,
         "`meta` is never among the devices, which are counted without it",
-        quantize=("swap_module:800:20 drop operand 0", "swap_module:800:20 turn comparison"),
+        quantize=(
+            "swap_module:800:20 drop operand 0",
+            "swap_module:800:20 turn comparison",
+        ),
+    ),
+    _reason(
+        EQUIVALENT,
+        "what does not say whether it is a standalone module is no operator that is observed",
+        fx_prepare=("_maybe_insert_output_observer_for_node:1037:33 turn bool",),
+    ),
+    _reason(
+        EQUIVALENT,
+        "nothing reads what the graph's output asks for: what is returned is asked itself",
+        fx_prepare=("insert_observers_for_model:1538:23 other text",),
     ),
 )
 
@@ -355,6 +403,17 @@ _OUTSIDE = (
             "swap_module:760:8 never",
             "swap_module:764:22 turn bool",
         ),
+    ),
+    _reason(
+        OUTSIDE,
+        "only a module on two devices would show it, neither of them `meta`, and no machine without an accelerator has "
+        "one",
+        quantize=("swap_module:800:36 add one",),
+    ),
+    _reason(
+        OUTSIDE,
+        "only a module that eager mode has observed before would show it",
+        quantize=("swap_module:793:16 always",),
     ),
 )
 
