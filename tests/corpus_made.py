@@ -6,8 +6,8 @@ saboteur away.
 
 With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet.
 
-The first cases are those that tell: for each rule a small case that gives its saboteur away, then the cases of the known
-deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
+The first cases are those that tell: for each rule a small case that gives its saboteur away, then the cases of the
+known deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
 adds: every operator and every feature is met `LEAST` times, and any two features that meet in what is drawn meet here,
 first among the cases that everybody claims, then among all.
 """
@@ -89,20 +89,22 @@ def of_profile(profile: str, cases: Iterable[Case]) -> Iterator[Case]:
 def telling(cases: Sequence[Case], rules: Iterable[str]) -> dict[Case, list[str]]:
     """Return for each of some rules a case that gives its saboteur away, with all rules that it is for.
 
-    It is small, and one in which torch is right: where torch errs, so does who has begun with torch's `prepare`, and
-    what a call does besides is not seen.  Where no drawn case is such, it is the first of some cases.
+    Of models with qconfigs it is small, and one in which torch is right: where torch errs, so does who has begun with
+    torch's `prepare`, and what a call does besides is not seen.  Where no drawn case is such, it is the first of some.
     """
     found: dict[Case, list[str]] = {}
     for name in sorted(rules):
         judge = judge_of(name)
+        judge.corpus = honest(judge.profile).corpus
         is_told = functools.partial(_is_told, judge, name)
-        common = next((case for case in judge.corpus if is_told(case) and is_common(case)), None)
+        plain = () if judge.profile else judge.corpus
+        common = next((case for case in plain if is_told(case) and is_common(case)), None)
         if common is None:
             case = next(filter(is_told, cases))
         else:
             case = judge.smaller(common, lambda tried, told=is_told: told(tried) and is_common(tried), f"tells {name}")
         found.setdefault(case, []).append(name)
-        print(f"{name}: told, {len(case.calls)} calls, {common and 'common'}", file=sys.stderr, flush=True)
+        print(f"{name}: told by {len(case.calls)} calls", file=sys.stderr, flush=True)
     return found
 
 

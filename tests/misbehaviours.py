@@ -216,7 +216,7 @@ verdict, and the exit code is the one that the verdicts ask for.
 - `--in-process`, and `--pdb` with it, calls the implementation in the process of pytest: for debuggers, which need it
   there. So it is on systems that cannot fork, such as Windows. There a call that kills its process ends the run.
 
-How often a process was replaced, and why, is said below the verdicts, unless `-n` shares the work among several.
+How often a process was replaced, and why, is said below the verdicts.
 
 An implementation that ends the process that imports it, by `os._exit`, an abort or a segmentation fault, is refused
 in one sentence, with exit code 4: it is imported in a process of its own first.

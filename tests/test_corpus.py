@@ -23,7 +23,6 @@ from observance.strategies.operators import OPERATORS
 
 from . import corpus_made
 from .saboteurs import SABOTEURS
-from .test_saboteurs import judge_of
 
 import_rules()
 
@@ -64,11 +63,9 @@ def test_every_operator_is_met() -> None:
     assert set(OPERATORS) - met == set()
 
 
-@pytest.mark.parametrize("rule", sorted(name for name in SABOTEURS if not RULES[name].own))
-def test_the_case_that_is_recorded_for_a_rule_gives_its_saboteur_away(rule: str) -> None:
-    told = [entry.case for entry in corpus.read(corpus.FILE) if rule in entry.tells]
-    judge = judge_of(rule)
-    assert any(finding.broken for case in told for finding in judge.findings(RULES[rule], case))
+def test_every_rule_that_sees_drawn_cases_has_a_recorded_one_that_tells_it() -> None:
+    told = {rule for case in corpus.telling() for rule in corpus.tells(case)}
+    assert {name for name in SABOTEURS if not RULES[name].own} - told == set()
 
 
 def test_every_case_can_be_built() -> None:

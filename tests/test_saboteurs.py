@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from observance.conformance import corpus
 from observance.conformance.brought import Configuring, Quantizing
 from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E, QUANTIZER, Claims
 from observance.conformance.deviations.pin import import_rules
@@ -46,13 +47,17 @@ def brought(name: str, profile: str, make: Callable[..., Any]) -> Implementation
 
 
 def judge_of(rule: str) -> Judge:
-    """Return a judge of the saboteur of a rule."""
+    """Return a judge of the saboteur of a rule, which knows what the reference does with the cases of all others."""
     profile = next(profile for profile in CASES if profile in RULES[rule].profiles)
     made = brought("saboteur", profile, BROUGHT[rule]) if rule in BROUGHT else None
     judge = Judge(made or varied("saboteur", SABOTEURS[rule], profile), CASES[profile], start=1)
-    judge.corpus = honest(profile).corpus
     judge.standard = honest(profile).standard
     return judge
+
+
+def cases_for(rule: str) -> Sequence[Case]:
+    """Return the cases that a rule brings, or those that are recorded for it, which its saboteur is to meet."""
+    return RULES[rule].own or [case for case in corpus.recorded() if rule in corpus.tells(case)]
 
 
 def test_every_rule_has_a_saboteur_and_every_saboteur_a_rule() -> None:
@@ -70,8 +75,7 @@ def test_the_rule_lets_pass_what_is_sound(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", sorted({*SABOTEURS, *BROUGHT}))
 def test_the_rule_catches_its_saboteur(rule: str) -> None:
-    judge = judge_of(rule)
-    cases = RULES[rule].own or judge.corpus
+    judge, cases = judge_of(rule), cases_for(rule)
     caught = any(f.broken for case in cases for f in judge.findings(RULES[rule], case))
     assert caught, f"{rule} met {len(cases)} cases and let its saboteur pass"
 
@@ -80,7 +84,7 @@ def main() -> None:
     """Print, for each rule, its saboteur, after how many cases it is caught, and all rules that catch it there."""
     for rule in sorted({*SABOTEURS, *BROUGHT}):
         judge = judge_of(rule)
-        cases = RULES[rule].own or judge.corpus
+        cases = RULES[rule].own or honest(judge.profile).corpus
         broken = (any(f.broken for f in judge.findings(RULES[rule], case)) for case in cases)
         tried = 1 + next(number for number, caught in enumerate(broken) if caught)
         others = [name for name, other in RULES.items() if _catches(judge, other, cases[tried - 1])]

@@ -76,6 +76,12 @@ def test_a_process_that_died_is_told_with_the_smallest_case_and_counted(suite: S
     assert done.last.startswith("1 failed, 2 passed")
 
 
+def test_processes_that_died_are_counted_where_several_share_the_work(suite: Suite) -> None:
+    write("dying.py", DYING.source)
+    done = suite("--impl=dying", "--rule=ENTRY-1", "--rule=EFFECTS-1", f"--cases={CASES}", "-n1")
+    assert "the process of dying died, and was replaced: " in done.output
+
+
 def test_a_rule_that_fails_on_what_was_returned_is_told_without_a_traceback(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _PARTS = "observance_parts"
 """Under which name a process of pytest-xdist is told the folder that it has in common with the others."""
 
+_REPLACED = "observance_replaced"
+"""Under which name it tells why, and how often, it had to replace the process in which it calls."""
+
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
 """How a run ends that leaves a certificate; in all others nothing was tested."""
 
@@ -98,9 +101,16 @@ class Keeper:
         """Tell a process of pytest-xdist the folder that all of them have in common."""
         node.workerinput[_PARTS] = str(self.judge.split.folder or "")
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Add up how often the processes of pytest-xdist had to replace those in which they call; one may have died."""
+        self.judge.apart.replaced.update(getattr(node, "workeroutput", {}).get(_REPLACED, {}))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Take away what was counted if the run has come to its end; else say how it can go on."""
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput[_REPLACED] = dict(self.judge.apart.replaced)
         if self._common is None:
             return
         if exitstatus == pytest.ExitCode.INTERRUPTED and self._common.folder.is_dir():
