@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -76,10 +77,14 @@ def test_a_process_that_died_is_told_with_the_smallest_case_and_counted(suite: S
     assert done.last.startswith("1 failed, 2 passed")
 
 
-def test_processes_that_died_are_counted_where_several_share_the_work(suite: Suite) -> None:
-    write("dying.py", DYING.source)
-    done = suite("--impl=dying", "--rule=ENTRY-1", "--rule=EFFECTS-1", f"--cases={CASES}", "-n1")
-    assert "the process of dying died, and was replaced: " in done.output
+def test_processes_that_died_are_counted_where_several_share_the_work(tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(textwrap.dedent(DYING.source), encoding="utf-8")
+    options = ["--impl=dying", "--rule=ENTRY-1", "--cases=20", "-n1", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--pyargs", "observance.conformance", *options]
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "the process of dying died, and was replaced: " in done.stdout
 
 
 def test_a_rule_that_fails_on_what_was_returned_is_told_without_a_traceback(
