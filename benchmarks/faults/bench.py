@@ -71,9 +71,13 @@ class Bench:
         self.judge = self._judge_of(wrapped(self.implementation, self._traced), count, seed)
         self.cases = self.judge.corpus
         self.share = max(COSTLY_SHARE, len(self.cases) // COSTLY_CASES)
-        self.looks = [look(self._outcome(str(number), case)) for number, case in enumerate(self.cases)]
         self.entries = list(self.register.entries) if self.register and by_hand else []
-        self.pinned = {entry.id: look(self._outcome(OWN, entry.pinned)) for entry in self.entries}
+        for context, case in [*enumerate(self.cases), *((OWN, entry.pinned) for entry in self.entries)]:
+            self._trace(str(context), case)
+        # Only now: torch gives some warnings once, and whoever is compared with this comes after the first call.
+        calls = self._judge_of(self.implementation, count).calls
+        self.looks = [look(calls.outcome(case)) for case in self.cases]
+        self.pinned = {entry.id: look(calls.outcome(entry.pinned)) for entry in self.entries}
         for case in dict.fromkeys(case for rule in self.rules for case in rule.own if by_hand):
             with contextlib.suppress(Exception):  # wrong calls are refused
                 self.context = OWN
@@ -86,10 +90,10 @@ class Bench:
     def _judge_of(self, implementation: Any, count: int, seed: int = 0) -> Judge:
         return Judge(implementation, count, self.register, start=seed, recorded=self.recorded)
 
-    def _outcome(self, context: str, case: Case) -> Any:
-        """Return what the unbroken implementation does, and note what it executes."""
+    def _trace(self, context: str, case: Case) -> None:
+        """Note what the unbroken implementation executes."""
         self.context = context
-        return self.judge.calls.outcome(case)
+        self.judge.calls.outcome(case)
 
     @contextlib.contextmanager
     def _traced(self) -> Iterator[None]:
