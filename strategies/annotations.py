@@ -79,6 +79,10 @@ PLAIN = (
 """Plain specs for quantization after training; the usual ones first."""
 
 
+_TWIN_DTYPES = {"torch.int16": "torch.int32", "torch.int8": "torch.int16"}
+_TWIN_SCHEMES = {_AFFINE: _SYMMETRIC, _SYMMETRIC: _AFFINE}
+
+
 def faked(spec: QSpec, factory: str) -> QSpec:
     """Return a spec whose observer is inside of a fake quantizer."""
     assert spec.observer is not None
@@ -104,8 +108,9 @@ _FIXED = (
     QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-8, zero_point=0),
     QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-7, zero_point=128),
     QSpec("fixed", dtype="torch.int8", quant_min=-128, quant_max=127, qscheme=_SYMMETRIC, scale=2**-7, zero_point=0),
+    QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-7, zero_point=0),
 )
-"""Specs with fixed parameters."""
+"""Specs with fixed parameters; each of the first two differs from the last in one of them alone."""
 
 _DERIVED = (
     QSpec("derived", dtype="torch.int32", quant_min=-(2**31), quant_max=2**31 - 1, qscheme=_SYMMETRIC),
@@ -132,6 +137,10 @@ _NOTE = st.tuples(
     st.sampled_from((True,) * 6 + (False,)),
 )
 PALETTE = st.lists(st.integers(0, len(PLAIN) - 1), min_size=1, max_size=3)
+_TWINS = st.sampled_from(("",) * 8 + ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis"))
+"""Draws in which setting alone a second spec differs from the first, if there is such a twin: places of one tensor
+share where the settings are equal, each of them."""
+
 _WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
 _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 """Draws whether the graph is an exported one, in which mode: to export one takes as long as twenty that are traced."""
@@ -149,9 +158,10 @@ _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 @functools.cache
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated case is made of, as the one element of a list (see `spared`)."""
-    graph = st.tuples(descriptors(max_calls), OUTPUTS)
+    graph = st.tuples(OUTPUTS, descriptors(max_calls))
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
-    whole = st.tuples(graph, notes, PALETTE, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS)
+    specs = st.tuples(PALETTE, _TWINS)
+    whole = st.tuples(specs, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)
     return spared(whole)
 
 
@@ -166,7 +176,8 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    (operators, output), notes, picks, with_keywords, is_qat, exporting, opting_out, maker = draw(_drawn(max_calls))[0]
+    specs, with_keywords, is_qat, exporting, opting_out, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
+    (picks, twin), (output, operators) = specs, graph_drawn
     graph = resolve_graph(usual(operators))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
@@ -177,7 +188,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         return replace(case, quantizer=maker)
     nodes = list(build(case).model.graph.nodes)
     table = TRAINED if is_qat else PLAIN
-    palette = [table[pick % len(table)] for pick in picks]
+    palette = with_twin([table[pick % len(table)] for pick in picks], twin)
     annotations = resolve(nodes, notes, palette, with_keywords)
     if opting_out:
         annotations = tuple(replace(note, allows_sharing=False) for note in annotations)
@@ -185,6 +196,27 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     for feature in annotated_features(case):
         event(feature)
     return case
+
+
+def with_twin(palette: Sequence[QSpec], setting: str) -> list[QSpec]:
+    """Return a palette with a second spec that differs from the first in one setting alone, if that can be."""
+    first, *others = palette
+    match setting:
+        case "dtype" if first.dtype in _TWIN_DTYPES:
+            twin = replace(first, dtype=_TWIN_DTYPES[first.dtype])
+        case "is_dynamic" if first.is_dynamic:
+            twin = replace(first, is_dynamic=False)
+        case "quant_min" if first.quant_min is not None and first.quant_min < 0:
+            twin = replace(first, quant_min=first.quant_min + 1)
+        case "quant_max" if first.quant_max is not None:
+            twin = replace(first, quant_max=first.quant_max - 1)
+        case "qscheme" if first.qscheme in _TWIN_SCHEMES:
+            twin = replace(first, qscheme=_TWIN_SCHEMES[first.qscheme])
+        case "ch_axis" if first.ch_axis is not None:
+            twin = replace(first, ch_axis=1 - first.ch_axis)
+        case _:
+            return [*palette]
+    return [first, twin, *others]
 
 
 def usual(operators: DrawnGraph) -> DrawnGraph:
