@@ -108,9 +108,8 @@ _FIXED = (
     QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-8, zero_point=0),
     QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-7, zero_point=128),
     QSpec("fixed", dtype="torch.int8", quant_min=-128, quant_max=127, qscheme=_SYMMETRIC, scale=2**-7, zero_point=0),
-    QSpec("fixed", dtype="torch.uint8", quant_min=0, quant_max=255, qscheme=_AFFINE, scale=2**-7, zero_point=0),
 )
-"""Specs with fixed parameters; each of the first two differs from the last in one of them alone."""
+"""Specs with fixed parameters."""
 
 _DERIVED = (
     QSpec("derived", dtype="torch.int32", quant_min=-(2**31), quant_max=2**31 - 1, qscheme=_SYMMETRIC),
@@ -137,9 +136,9 @@ _NOTE = st.tuples(
     st.sampled_from((True,) * 6 + (False,)),
 )
 PALETTE = st.lists(st.integers(0, len(PLAIN) - 1), min_size=1, max_size=3)
-_TWINS = st.sampled_from(("",) * 8 + ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis"))
-"""Draws in which setting alone a second spec differs from the first, if there is such a twin: places of one tensor
-share where the settings are equal, each of them."""
+_SETTINGS = ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point")
+_TWINS = st.sampled_from(("",) * 10 + _SETTINGS)
+"""Draws in which setting alone two specs differ, if two do: places of one tensor share where all of them are equal."""
 
 _WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
 _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
@@ -188,7 +187,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
         return replace(case, quantizer=maker)
     nodes = list(build(case).model.graph.nodes)
     table = TRAINED if is_qat else PLAIN
-    palette = with_twin([table[pick % len(table)] for pick in picks], twin)
+    palette = with_twins([table[pick % len(table)] for pick in picks], twin, table)
     annotations = resolve(nodes, notes, palette, with_keywords)
     if opting_out:
         annotations = tuple(replace(note, allows_sharing=False) for note in annotations)
@@ -198,25 +197,32 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     return case
 
 
-def with_twin(palette: Sequence[QSpec], setting: str) -> list[QSpec]:
-    """Return a palette with a second spec that differs from the first in one setting alone, if that can be."""
-    first, *others = palette
+def with_twins(palette: Sequence[QSpec], setting: str, table: Sequence[QSpec]) -> list[QSpec]:
+    """Return a palette that begins with two specs which differ in one setting alone; as it is, if none is named."""
+    pairs = ((spec, twin) for spec in (palette[0], *table, *_FIXED) if (twin := _twin(spec, setting)) is not None)
+    return [*next(pairs, palette[:1]), *palette[1:]]
+
+
+def _twin(spec: QSpec, setting: str) -> QSpec | None:
+    """Return a spec that differs in one setting, if that can be."""
     match setting:
-        case "dtype" if first.dtype in _TWIN_DTYPES:
-            twin = replace(first, dtype=_TWIN_DTYPES[first.dtype])
-        case "is_dynamic" if first.is_dynamic:
-            twin = replace(first, is_dynamic=False)
-        case "quant_min" if first.quant_min is not None and first.quant_min < 0:
-            twin = replace(first, quant_min=first.quant_min + 1)
-        case "quant_max" if first.quant_max is not None:
-            twin = replace(first, quant_max=first.quant_max - 1)
-        case "qscheme" if first.qscheme in _TWIN_SCHEMES:
-            twin = replace(first, qscheme=_TWIN_SCHEMES[first.qscheme])
-        case "ch_axis" if first.ch_axis is not None:
-            twin = replace(first, ch_axis=1 - first.ch_axis)
-        case _:
-            return [*palette]
-    return [first, twin, *others]
+        case "dtype" if spec.dtype in _TWIN_DTYPES:
+            return replace(spec, dtype=_TWIN_DTYPES[spec.dtype])
+        case "is_dynamic" if spec.is_dynamic:
+            return replace(spec, is_dynamic=False)
+        case "quant_min" if spec.quant_min is not None and spec.quant_min < 0:
+            return replace(spec, quant_min=spec.quant_min + 1)
+        case "quant_max" if spec.quant_max is not None:
+            return replace(spec, quant_max=spec.quant_max - 1)
+        case "qscheme" if spec.qscheme in _TWIN_SCHEMES:
+            return replace(spec, qscheme=_TWIN_SCHEMES[spec.qscheme])
+        case "ch_axis" if spec.ch_axis is not None:
+            return replace(spec, ch_axis=1 - spec.ch_axis)
+        case "scale" if spec.scale is not None:
+            return replace(spec, scale=spec.scale / 2)
+        case "zero_point" if spec.zero_point is not None:
+            return replace(spec, zero_point=spec.zero_point + 1)
+    return None
 
 
 def usual(operators: DrawnGraph) -> DrawnGraph:
