@@ -3,8 +3,9 @@
 ==========  ======  =============================================================================================
 effort      cases   what it is for
 ==========  ======  =============================================================================================
-smoke            8  an answer in seconds, before a commit; rules with cases of their own see one of these
-gate           200  the verdict on a change: the same cases at every run, after the recorded ones that tell a rule
+smoke            4  an answer in seconds, before a commit: after the most telling recorded cases; of its own, a rule
+                    sees one
+gate           150  the verdict on a change: the same cases at every run, after the recorded ones that tell a rule
 explore        240  other cases at every run; what failed once is tried first
 certify       1000  the thorough run; `--certify` tries as many fresh cases beside the recorded ones
 ==========  ======  =============================================================================================
@@ -71,7 +72,7 @@ EFFORTS = {
     effort.name: effort
     for effort in (
         Effort("smoke", 4, is_brief=True, recorded=12),
-        Effort("gate", 200, recorded=100),
+        Effort("gate", 150, recorded=100),
         Effort("explore", 240, is_random=True),
         Effort("certify", 1000),
     )

@@ -133,7 +133,9 @@ def _judge(config: pytest.Config) -> Judge:
     folder, options, start = Path(option("--failures-in")), _options(config), effort.seed(option("--draw-seed"))
     known = known_failures(option("--known-failures")) if option("--known-failures") else None
     limits = Limits(not (option("--in-process") or option("usepdb")), option("--time-limit"))
-    first = corpus.telling()[: effort.recorded] if only is None else ()
+    # Who asks for a few cases is to have a few.
+    leading = effort.recorded if option("--cases") is None else min(effort.recorded, count // 2)
+    first = corpus.telling()[:leading] if only is None else ()
     judge = Judge(implementation, count, active, start, only, folder, options, effort, known, first, limits=limits)
     return equip(config, judge)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -332,13 +333,14 @@ def test_a_graph_that_is_copied_is_the_one_that_is_traced(case: Case) -> None:
 
 
 def drawn_on(arguments: Arguments) -> list[object]:
-    """What a graph and its scopes are, but for the objects in them."""
+    """What a graph and its scopes are, but for the objects in them, and for the namespace that they are from."""
     nodes = [
         (node.format_node(), node.name, [*node.users], sorted(node.meta), str(node.meta.get("val")))
         for node in arguments.model.graph.nodes
     ]
     scopes = [(name, path, getattr(kind, "__qualname__", kind)) for name, (path, kind) in arguments.scopes.items()]
-    return [str(nodes), scopes, arguments.model.code, sorted(vars(arguments.model))]
+    texts = (re.sub(r"\bcase_(traced|[0-9a-f]{12})", "case", text) for text in (str(nodes), arguments.model.code))
+    return [*texts, scopes, sorted(vars(arguments.model))]
 
 
 def home(thing: object) -> str:
