@@ -3,7 +3,7 @@
 ==========  ======  =============================================================================================
 effort      cases   what it is for
 ==========  ======  =============================================================================================
-smoke            4  an answer in seconds, before a commit: after the most telling recorded cases; of its own, a rule
+smoke            8  an answer in seconds, before a commit: after the most telling recorded cases; of its own, a rule
                     sees one
 gate           150  the verdict on a change: the same cases at every run, after the recorded ones that tell a rule
 explore        240  other cases at every run; what failed once is tried first
@@ -71,7 +71,7 @@ class Effort:
 EFFORTS = {
     effort.name: effort
     for effort in (
-        Effort("smoke", 4, is_brief=True, recorded=12),
+        Effort("smoke", 8, is_brief=True, recorded=12),
         Effort("gate", 150, recorded=100),
         Effort("explore", 240, is_random=True),
         Effort("certify", 1000),

@@ -44,8 +44,14 @@ UNSTEADY = [
 ]
 """What is found where a failure does not come again."""
 
+SMALL = 3
+"""How many operators a recorded case has at most that is told as it is."""
+
 DRAWN = 10**9
-"""What ranks a failure of a drawn case: behind those of all recorded ones, which are smaller than that."""
+"""What ranks a failure of a drawn case: behind those of small recorded ones, whose JSON is shorter than that."""
+
+LARGE = 2 * DRAWN
+"""What ranks a failure of a recorded case that is not small."""
 
 
 class BrokenRule(Exception):
@@ -225,8 +231,13 @@ class Judge(Hearing):
         return () if self.only else rule.own[:1] if self.effort.is_brief else rule.own
 
     def _rank(self, number: int, case: Case) -> tuple[int, int]:
-        """Return what is told first of a rule's failures: a small recorded case, or else the first one drawn."""
-        return (len(case.to_json()), number) if case in self._fixed else (DRAWN, number)
+        """Return what is told first of a rule's failures: a small recorded case, or else the first one drawn.
+
+        A large recorded case, which cannot be made smaller, comes last.
+        """
+        if case not in self._fixed:
+            return DRAWN, number
+        return len(case.to_json()) if len(case.calls) <= SMALL else LARGE, number
 
     @cached_property
     def _fixed(self) -> frozenset[Case]:

@@ -103,6 +103,7 @@ def _judge(config: pytest.Config) -> Judge:
     from observance.conformance.isolation import Limits
     from observance.conformance.judge import Judge
     from observance.conformance.known import load as known_failures
+    from observance.conformance.needs import is_claimed
     from observance.conformance.usage import UsageError, check_appendable
 
     option, implementation = config.getoption, _subject(config)
@@ -135,7 +136,7 @@ def _judge(config: pytest.Config) -> Judge:
     limits = Limits(not (option("--in-process") or option("usepdb")), option("--time-limit"))
     # Who asks for a few cases is to have a few.
     leading = effort.recorded if option("--cases") is None else min(effort.recorded, count // 2)
-    first = corpus.telling()[:leading] if only is None else ()
+    first = [case for case in corpus.telling() if is_claimed(case, implementation)][:leading] if only is None else []
     judge = Judge(implementation, count, active, start, only, folder, options, effort, known, first, limits=limits)
     return equip(config, judge)
 
