@@ -58,7 +58,7 @@ class Bench:
 
     def __init__(self, name: str, count: int, seed: int = 0, by_hand: bool = True) -> None:
         import_rules()
-        self.name, self.implementation = name, resolve(name)
+        self.name, self.implementation, self.drawing = name, resolve(name), (count, seed)
         self.register = load(name).active() if name in SHIPPED_REGISTERS else None
         profile = self.implementation.profile
         self.recorded = tuple(case for case in corpus.telling() if case.profile == profile) if by_hand else ()
@@ -68,14 +68,14 @@ class Bench:
             branch=True, data_file=None, config_file=False, include=[file_of(module) for module in MODULES[name]]
         )
         self.context = ""
-        self.judge = self._judge_of(wrapped(self.implementation, self._traced), count, seed)
+        self.judge = self._judge_of(wrapped(self.implementation, self._traced))
         self.cases = self.judge.corpus
         self.share = max(COSTLY_SHARE, len(self.cases) // COSTLY_CASES)
         self.entries = list(self.register.entries) if self.register and by_hand else []
         for context, case in [*enumerate(self.cases), *((OWN, entry.pinned) for entry in self.entries)]:
             self._trace(str(context), case)
         # Only now: torch gives some warnings once, and whoever is compared with this comes after the first call.
-        calls = self._judge_of(self.implementation, count).calls
+        calls = self._judge_of(self.implementation).calls
         self.looks = [look(calls.outcome(case)) for case in self.cases]
         self.pinned = {entry.id: look(calls.outcome(entry.pinned)) for entry in self.entries}
         for case in dict.fromkeys(case for rule in self.rules for case in rule.own if by_hand):
@@ -87,8 +87,10 @@ class Bench:
         self.executed = {module: self._executed(module) for module in MODULES[name]}
         self.reports = {module: self._report(module) for module in MODULES[name]}
 
-    def _judge_of(self, implementation: Any, count: int, seed: int = 0) -> Judge:
-        return Judge(implementation, count, self.register, start=seed, recorded=self.recorded)
+    def _judge_of(self, implementation: Any, count: int = 0) -> Judge:
+        """Return a judge that draws the cases, or another number of them."""
+        drawn, seed = self.drawing
+        return Judge(implementation, count or drawn, self.register, start=seed, recorded=self.recorded)
 
     def _trace(self, context: str, case: Case) -> None:
         """Note what the unbroken implementation executes."""
@@ -138,7 +140,7 @@ class Bench:
 
     def judge_with(self, fault: Fault) -> Judge:
         """Return a judge of the implementation with a fault, which has the same cases."""
-        judge = self._judge_of(with_fault(self.implementation, fault), len(self.cases))
+        judge = self._judge_of(with_fault(self.implementation, fault))
         judge.corpus, judge.standard, judge.known = self.cases, self.judge.standard, self.judge.known
         return judge
 
@@ -152,7 +154,7 @@ class Bench:
         numbers, own = self.cases_of(fault)
         judge = self.judge_with(fault)
         result = Result(fault.id, len(numbers))
-        for number in self._telling(judge, numbers, result, tell):
+        for number in self.telling(judge, numbers, result, tell):
             result.rules = [rule.id for rule in self.rules if self._catches(judge, rule, number)]
             if result.rules:
                 result.caught_at = number
@@ -169,7 +171,7 @@ class Bench:
             result.calls = len(smallest.calls)
         return result
 
-    def _telling(
+    def telling(
         self, judge: Judge, numbers: Iterable[int], result: Result, tell: Callable[[Result], None]
     ) -> Iterator[int]:
         """Yield the cases that tell a fault."""
@@ -194,6 +196,10 @@ class Bench:
         told = corpus.tells(case) if number < len(self.recorded) else ()
         is_seen = not (rule.costly and number % self.share) or rule.id in told
         return rule.is_for(case) and is_seen and _breaks(judge, rule, case)
+
+    def breaks(self, judge: Judge, rule: Rule, number: int) -> bool:
+        """Whether a rule catches a fault at a case, however seldom a run holds it against one."""
+        return _breaks(judge, rule, self.cases[number])
 
     def clock(self, count: int) -> list[float]:
         """Return the CPU seconds that a run takes to begin, and those after which it has judged each drawn case.
