@@ -48,7 +48,7 @@ def main() -> int:
     for fault in itertools.islice((fault for fault in every.values() if options.only in fault.id), options.sample):
         result = found["results"].get(fault.id)
         if result is None or (options.again and not is_caught(result)):
-            _enter(path, found, apart(bench, fault))
+            _enter(path, found, apart(bench, fault), again=result is not None)
     caught = [every[name] for name, result in found["results"].items() if result["rules"] and name in every]
     for fault in caught[: options.shrink]:
         if found["results"][fault.id]["calls"] < 0:
@@ -111,9 +111,9 @@ def _head(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
     return _conditions(options) | head | {"drawn": len(bench.cases), "drawn_only": options.drawn_only}
 
 
-def _enter(path: Path, found: dict[str, Any], result: Result) -> None:
-    """Write the results down with one more, and print it."""
-    found["results"][result.fault] = asdict(result)
+def _enter(path: Path, found: dict[str, Any], result: Result, again: bool = False) -> None:
+    """Write the results down with one more, which may have been tried before, and print it."""
+    found["results"][result.fault] = asdict(result) | ({"again": True} if again else {})
     _write(path, found)
     print(_line(result), flush=True)
 

@@ -46,10 +46,11 @@ _HOW = """\
 The cases are those of the gate: the recorded ones that tell a rule, and the drawn ones in the order in which it draws
 them; they count from 1. A fault is tried on the first {tried} of them that execute it, and the first {judged} of these
 that tell it are held against the rules; rules that call the implementation again see one case in five, as always, and
-the recorded ones that tell them. So *caught at* is an upper bound: a rule may catch a fault earlier through a case that
-it derives. {by_hand} *Seconds* are those of one CPU in
-which all cases up to that one are prepared and judged by all rules{start}. *Calls* is the size of the case when it was
-made smaller for the first of its rules, where that was tried.
+the recorded ones that tell them. Where a fault was not caught, it was studied, and what was missing was added: rules,
+cases that are written by hand, and recorded ones that catch it (`distil.py`); then it was tried again. So *caught at*
+is an upper bound: a rule may catch a fault earlier through a case that it derives. {by_hand} *Seconds* are
+those of one CPU in which all cases up to that one are prepared and judged by all rules{start}. *Calls* is the size of
+the case when it was made smaller for the first of its rules, where that was tried.
 """
 
 _BY_HAND = (
@@ -176,6 +177,9 @@ def _measures(report: Report) -> dict[str, str]:
         "caught, of those that are not equivalent and not out of scope": _share(map(is_caught, report.within)),
         "caught by these, or by a rule of the level `UPSTREAM`": _share(
             is_caught(r) or bool(r["upstream"]) for r in real
+        ),
+        "of these, caught when they were tried again, with cases that had been recorded for them": str(
+            sum(result.get("again", False) for result in caught)
         ),
         "the case at which the median fault is caught, of those that these cases catch": _median(drawn, 0),
         "the seconds after which the median fault is caught": _median(seconds, 1),
