@@ -4,7 +4,8 @@ saboteur away.
     python -m tests.corpus_made
     python -m tests.corpus_made more
 
-With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet.
+With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet.  Made anew, the
+corpus has no cases for faults: `benchmarks/faults/distil.py` adds them.
 
 The first cases are those that tell: for each rule a small case that gives its saboteur away, then the cases of the
 known deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
