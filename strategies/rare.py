@@ -178,6 +178,10 @@ _ARGUMENTS = (
         )
     ),
     Rarity(
+        "a number that is computed from a part of a size",
+        forward("n = x0.size()[0] * 2", "return F.hardswish(x0).reshape(n, -1)"),
+    ),
+    Rarity(
         "a mask of several",
         forward("y = F.hardswish(x0)", "return y.repeat(2, 1).masked_fill(torch.cat([x0 > 0, x0 > 1]), 0.0)"),
     ),

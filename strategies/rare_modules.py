@@ -209,6 +209,34 @@ _MODULES = (
             ("ConvReLU3d", "nn.Conv3d(2, 2, 1)", "1, 2, 1, 2, 2"),
         )
     ),
+    *(
+        Rarity(
+            f"equalization of {layer}",
+            with_parts(f"self.layer = nn.{layer}", f"return self.layer(x0.reshape({shape}))"),
+            _EQUALIZED,
+            ("equalization",),
+        )
+        for layer, shape in (
+            ("Conv1d(2, 2, 1)", "1, 2, 4"),
+            ("Conv2d(2, 2, 1)", "1, 2, 2, 2"),
+            ("Conv3d(2, 2, 1)", "1, 2, 1, 2, 2"),
+        )
+    ),
+    Rarity(
+        "a fused module whose parts have qconfigs that are equal, and not the same",
+        with_parts("self.both = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())", "return self.both(x0)"),
+        (
+            "class Holding(tq.MinMaxObserver):",
+            "    def __init__(self, observer, **settings):",
+            "        super().__init__(**settings)",
+            "",
+            "def made():",
+            "    inner = tq.MinMaxObserver.with_args(dtype=torch.quint8)",
+            "    return tq.QConfig(Holding.with_args(observer=inner), tq.default_weight_observer)",
+            "",
+            "given.qconfig_mapping.set_object_type(nn.Linear, made()).set_object_type(nn.ReLU, made())",
+        ),
+    ),
 )
 
 RARE_MODULES = (*_INSIDE, *_MODULES)

@@ -56,8 +56,9 @@ def judge_of(rule: str) -> Judge:
 
 
 def cases_for(rule: str) -> Sequence[Case]:
-    """Return the cases that a rule brings, or those that are recorded for it, which its saboteur is to meet."""
-    return RULES[rule].own or [case for case in corpus.recorded() if rule in corpus.tells(case)]
+    """Return the cases that its saboteur is to meet: those that a rule brings or that are recorded for it, or drawn."""
+    recorded = [case for case in corpus.recorded() if rule in corpus.tells(case)]
+    return RULES[rule].own or recorded or honest(judge_of(rule).profile).corpus
 
 
 def test_every_rule_has_a_saboteur_and_every_saboteur_a_rule() -> None:

@@ -23,7 +23,7 @@ from observance.strategies.training import QAT, faked
 
 from .results import compute, run, same
 
-DRAWN = 2_000
+DRAWN = 3_000
 
 MAKERS = ("size", "sizes", "chunk", "lstm", "lstm_cell", "lstm_states", "hidden_state", "gru", "attention")
 """Those that make an operand of an operator come on top: a size, or what has several outputs."""
@@ -57,7 +57,7 @@ def test_every_feature_of_a_case_is_a_known_one(case: Case) -> None:
 
 @pytest.fixture(scope="module")
 def corpus() -> list[Case]:
-    """Some 2,000 drawn cases, the same ones each time."""
+    """Some 3,000 drawn cases, the same ones each time."""
     found: list[Case] = []
 
     @seed(20)

@@ -25,7 +25,7 @@ from .suites import HONEST, SIGNATURE, Suite, refusal, write
 
 import_rules()
 
-CASES = 8
+CASES = 12
 
 HANGS, IN_TIME = 2.0, 60.0
 """After how many seconds a call is taken to hang, where one does and where none should."""
