@@ -168,6 +168,7 @@ _ARGUMENTS = (
         for method, arguments in (
             ("repeat", "x0.dim(), 1"),
             ("view", "x0.dim(), -1"),
+            ("view", "(x0.dim(), -1)"),
             ("reshape", "x0.dim(), -1"),
             ("permute", "x0.dim() - 1, 0"),
             ("unsqueeze", "x0.dim() - 1"),
