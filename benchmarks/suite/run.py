@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from observance.conformance.efforts import EFFORTS
+
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 RESULTS = FOLDER / "results.json"
@@ -45,7 +47,9 @@ COUNTED = [name for name in RUNS if name not in ("imports", "smoke")]
 def main() -> int:
     """Measure what is asked for, and write the results; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=240, help="how many cases the runs judge, but for the smoke run")
+    parser.add_argument(
+        "--cases", type=int, default=EFFORTS["gate"].cases, help="how many cases the runs judge, but for the smoke run"
+    )
     parser.add_argument("--only", choices=("parts", "runs", "shrinking"), help="measure this alone")
     parser.add_argument("--run", action="append", choices=list(RUNS), help="measure this run alone; may be repeated")
     options = parser.parse_args()
