@@ -54,7 +54,7 @@ def main() -> int:
         if found["results"][fault.id]["calls"] < 0:
             _enter(path, found, apart(bench, fault, shrink=True))
     if options.clock:
-        found |= {"clock": bench.clock(options.clock), "imported": IMPORTED}
+        found |= {"clock": bench.clock(options.clock), "clocked": options.clock, "imported": IMPORTED}
         _write(path, found)
     return 0
 

@@ -156,7 +156,7 @@ def _conditions(reports: Sequence[Report]) -> str:
 
 def _options(report: Report) -> str:
     """Return the options with which the faults of an implementation are tried again."""
-    clock = len(report.found.get("clock", [0])) - 1
+    clock = report.found.get("clocked", 0)
     options = f"--impl {report.name} --cases {report.found['cases']} --sample {len(report.results)}"
     return options + " --drawn-only" * report.found["drawn_only"] + (f" --clock {clock}" if clock else "")
 
