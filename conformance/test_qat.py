@@ -24,6 +24,7 @@ from observance.reference.specs import is_observer, settings_of
 from observance.strategies.case import Case, Entry, Mapping
 from observance.strategies.layout import scopes
 from observance.strategies.operators import OPERATORS, TRAINED
+from observance.strategies.table_fused import is_aware
 
 _QAT = ("qat",)
 _FLOAT = {swapped: target for target, swapped in TRAINED.items()}
@@ -292,6 +293,9 @@ def test_fake_quantizers_stand_where_observers_stand(trial: Trial) -> Iterator[F
     """
     # What is inside of declared modules is another question, and what is swapped is not equalized.
     if trial.case.declared or trial.case.equalization is not None:
+        return
+    # A class for training that the model has from the start is of its type's qconfig in training alone.
+    if any(is_aware(OPERATORS[call.operator].target) for call in trial.case.calls):
         return
     other = Trial(replace(trial.case, is_qat=not trial.case.is_qat), trial.calls, trial.standard)
     if trial.site is None or other.site is None or _matched(trial.site) != _matched(other.site):

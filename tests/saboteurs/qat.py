@@ -84,10 +84,10 @@ def doubles_weights(original: Saboteur, name: str, module: Any, qconfig: QConfig
 
 @breaks("QAT-10", "prepare.survey")
 def trains_elsewhere(original: Saboteur, model: Any, configs: Any, *rest: Any) -> Any:
-    """Observe nothing in a model that is to be trained, but in its modules."""
+    """Observe nothing in a model that is to be trained."""
     site = original(model, configs, *rest)
     if configs.is_qat:
-        site.quantized_inputs = frozenset(site.graph.nodes)
+        site.quantized.clear()
     return site
 
 
