@@ -42,7 +42,7 @@ from observance.strategies.features_annotations import annotated_features
 
 from .history import REPORTS
 from .saboteurs import SABOTEURS
-from .test_saboteurs import honest, judge_of
+from .test_saboteurs import honest, is_broken, judge_of
 
 SIZE, PLAIN = 1_500, 400
 """How many cases with qconfigs alone the corpus has, and how many of them at least everybody claims."""
@@ -110,8 +110,10 @@ def telling(cases: Sequence[Case], rules: Iterable[str]) -> dict[Case, list[str]
 
 
 def _is_told(judge: Judge, name: str, case: Case) -> bool:
-    """Whether a rule finds what is wrong in a case."""
-    return RULES[name].is_for(case) and any(finding.broken for finding in judge.findings(RULES[name], case))
+    """Whether a rule finds in a case what is wrong with a saboteur, and nothing wrong with the reference."""
+    if case.profile != judge.profile or not RULES[name].is_for(case):
+        return False
+    return is_broken(judge, name, case) and not is_broken(honest(judge.profile), name, case)
 
 
 @functools.cache
