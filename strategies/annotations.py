@@ -28,7 +28,7 @@ from .cases import spared
 from .features_annotations import annotated_features
 from .graphs import OUTPUTS, DrawnGraph, Manner, descriptors, resolve_graph, resolve_output
 from .observers import observer
-from .operators import OPERATORS
+from .operators import OPERATORS, PLAIN_OPERATORS
 from .quantizers import SHIPPED
 from .table_fused import is_aware
 
@@ -148,6 +148,9 @@ _MAKERS = (*SHIPPED, *executorch.drawn())
 _QUANTIZERS = st.sampled_from(("",) * 30 * len(_MAKERS) + _MAKERS)
 """Draws which shipped quantizer annotates the graph, if one does."""
 
+_WRITING = tuple(name for name in OPERATORS if name not in PLAIN_OPERATORS)
+"""Operators that read or write to buffers, as exported graphs do."""
+
 _PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
 _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
@@ -157,7 +160,7 @@ _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 @functools.cache
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated case is made of, as the one element of a list (see `spared`)."""
-    graph = st.tuples(OUTPUTS, descriptors(max_calls))
+    graph = st.tuples(OUTPUTS, descriptors(max_calls, others=tuple(OPERATORS) + _WRITING * 4))
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
     specs = st.tuples(PALETTE, _TWINS)
     whole = st.tuples(specs, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)

@@ -49,7 +49,8 @@ class Operator:
     In ``positional`` and ``keyword``, ``{0}``, ``{1}``, ... are the operands,
     ``{m}`` is the module and ``{p0}``, ``{p1}``, ... are the parameters, of the
     shapes ``parameters``.  Operators of one ``family`` compute the same from the
-    same operands; ``mutates`` marks one that writes into its first operand.
+    same operands; ``mutates`` marks one that writes into its first operand, and
+    ``buffers`` says how many of the parameters, the first ones, are buffers.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Operator:
     parameters: tuple[tuple[int, ...], ...] = ()
     family: str | None = None
     mutates: bool = False
+    buffers: int = 0
 
 
 def module(name: str, kinds: str, constructor: str, rest: str = "", mutates: bool = False) -> Operator:
@@ -128,3 +130,10 @@ def call(
     """Return an entry for a call of any form; `kinds` are "what it takes -> what it gives"."""
     takes, _, gives = kinds.partition(" -> ")
     return Operator(name, target, tuple(takes.split()), gives, positional, keyword, module, parameters, family)
+
+
+def aten(name: str, expression: str, buffers: int = 1, mutates: bool = False) -> Operator:
+    """Return an entry for an operator of ATen that reads buffers, or parameters, and may write to them."""
+    parameters = ((4, 4),) * ("{p0}" in expression) + ((4, 4),) * ("{p1}" in expression)
+    target = "torch.ops.aten." + expression.partition("aten.")[2].partition("(")[0]
+    return Operator(name, target, ("d",), "d", expression, parameters=parameters, mutates=mutates, buffers=buffers)

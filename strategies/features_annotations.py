@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .annotations_source import FX
 from .case import Annotation, Case, Key, QSpec
+from .operators import OPERATORS
 
 ANNOTATED_FEATURES: dict[str, str] = {
     "annotated edge": "an input with a spec of its own",
@@ -31,6 +32,7 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "shared with what is not annotated": "in a model with qconfigs, a spec that is shared with a place without one",
     "inputs' observers reused": "an annotation by which the inputs have no observers of their own",
     "nothing said of reuse": "an annotation of a model that lacks the flag by which inputs' observers are reused",
+    "buffer": "an operator that reads a buffer, or writes to one",
     "shipped quantizer": "annotations of one of the quantizers that torchao or executorch ships",
 }
 """All features of annotated cases, each with what it means."""
@@ -54,6 +56,8 @@ def annotated_features(case: Case) -> list[str]:
         found |= _of_spec(spec) | _of_keys(key, spec, asked, case.profile)
     tensors = [(key[0], spec) for key, spec in asked.items() if spec.kind == "plain"]
     found |= {"same spec on one value"} if len(set(tensors)) < len(tensors) else set()
+    if any(OPERATORS[call.operator].buffers for call in case.calls):
+        found.add("buffer")
     if any(call.spelling == "keyword" for call in case.calls):
         found.add("read by keyword")
     return [name for name in ANNOTATED_FEATURES if name in found]

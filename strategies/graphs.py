@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from .case import Call, Operand, Tree
 from .motifs import Placed, Step
-from .operators import INPUT_SHAPES, OPERATORS, TIEABLE
+from .operators import INPUT_SHAPES, OPERATORS, PLAIN_OPERATORS, TIEABLE
 
 FRESH_INPUT = 7
 """The operand choice that asks for one more graph input, if there is room."""
@@ -224,7 +224,9 @@ DrawnGraph: TypeAlias = "list[tuple[str, tuple[int, ...], Manner]]"
 
 
 @functools.cache
-def descriptors(max_calls: int, common: tuple[str, ...] = _COMMON) -> st.SearchStrategy[DrawnGraph]:
+def descriptors(
+    max_calls: int, common: tuple[str, ...] = _COMMON, others: tuple[str, ...] = PLAIN_OPERATORS
+) -> st.SearchStrategy[DrawnGraph]:
     """Draw the operators of a graph; those that make an operand come on top.
 
     Parameters
@@ -233,8 +235,10 @@ def descriptors(max_calls: int, common: tuple[str, ...] = _COMMON) -> st.SearchS
         The most operators to draw.
     common
         The operators that are drawn as often as all others together.
+    others
+        All others.
     """
-    names = common * (1 + len(OPERATORS) // len(common)) + tuple(OPERATORS)
+    names = common * (1 + len(others) // len(common)) + others
     # Three choices from tables are fast, and shrink well.
     one = st.tuples(st.sampled_from(names), st.sampled_from(_PICKS), st.sampled_from(_MANNERS))
     return st.lists(one, min_size=1, max_size=max_calls)

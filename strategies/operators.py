@@ -9,12 +9,22 @@ once with keyword arguments.  What the kinds are is in `entries`.
 from __future__ import annotations
 
 from .entries import FLOAT_KINDS, INPUT_SHAPES, Operator
-from .table_functions import ARITHMETIC, FUNCTIONS, IN_PLACE, WEIGHTED
+from .table_functions import ARITHMETIC, BUFFERED, FUNCTIONS, IN_PLACE, WEIGHTED
 from .table_fused import FUSED, PARTS, TRAINED
 from .table_modules import MODULES
 from .table_others import LISTS, MASKS, MULTI, SHAPES
 
-__all__ = ["FLOAT_KINDS", "INPUT_SHAPES", "OPERATORS", "PARTS", "SEVERAL", "TIEABLE", "TRAINED", "Operator"]
+__all__ = [
+    "FLOAT_KINDS",
+    "INPUT_SHAPES",
+    "OPERATORS",
+    "PARTS",
+    "PLAIN_OPERATORS",
+    "SEVERAL",
+    "TIEABLE",
+    "TRAINED",
+    "Operator",
+]
 
 OPERATORS: dict[str, Operator] = {
     entry.name: entry
@@ -29,9 +39,13 @@ OPERATORS: dict[str, Operator] = {
         *SHAPES,
         *MASKS,
         *MULTI,
+        *BUFFERED,
     )
 }
 """All operators, by name."""
+
+PLAIN_OPERATORS = tuple(name for name, entry in OPERATORS.items() if entry not in BUFFERED)
+"""The names of those that tracing gives; the others are as export writes them, and drawn for annotated graphs."""
 
 SEVERAL = "mrcsga"
 """The kinds of what is made of several values."""

@@ -13,6 +13,11 @@ from .rarity import LINEAR, STANDALONE, Rarity, backend, forward, observed, with
 
 _INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
 
+_WITH_BIAS = with_parts(
+    "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))",
+    "return F.linear(x0, self.weight, self.bias)",
+)
+
 _SMALLEST = "scale_min_lower_bound=2**-12"
 _NUMBER = backend(
     "",
@@ -43,16 +48,19 @@ _BACKENDS = (
     ),
     Rarity(
         "a bias of half precision",
-        with_parts(
-            "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))",
-            "return F.linear(x0, self.weight, self.bias)",
-        ),
+        _WITH_BIAS,
         (
             "half = tq.PlaceholderObserver.with_args(dtype=torch.float16)",
             observed("half", "half"),
             *backend("F.linear", "tb.DTypeConfig(*[torch.float16] * 4)", _INDEXES),
         ),
         ("backend-configs", "fp16"),
+    ),
+    Rarity(
+        "another dtype for the bias alone",
+        _WITH_BIAS,
+        backend("F.linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8, torch.float16)", _INDEXES),
+        ("backend-configs",),
     ),
     Rarity(
         "a dynamic operator of which nothing is said but its input",

@@ -267,11 +267,13 @@ def _members(case: Case, number: int) -> list[str]:
         hooks = (f"{name}.register_forward_pre_hook(look)", f"{name}.register_forward_hook(shift)")
         hooked = case.hooked and entry.target in TRAINED
         return [f"{name} = {entry.module}", *(hooks if hooked else ())]
+    stem = f"{member(case, number)}_p"
+    made = [f"torch.randn({', '.join(map(str, shape))})" for shape in entry.parameters]
     return [
-        f"self.{member(case, number)}_p{index} = nn.Parameter(torch.randn{shape})"
-        if len(shape) > 1
-        else f"self.{member(case, number)}_p{index} = nn.Parameter(torch.randn({shape[0]}))"
-        for index, shape in enumerate(entry.parameters)
+        f'self.register_buffer("{stem}{index}", {value})'
+        if index < entry.buffers
+        else f"self.{stem}{index} = nn.Parameter({value})"
+        for index, value in enumerate(made)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entries import Operator, call, function, in_place, in_place_on_clone, method, weighted
+from .entries import Operator, aten, call, function, in_place, in_place_on_clone, method, weighted
 
 WEIGHTED = (
     weighted("F.linear", "t", (4, 4), (4,)),
@@ -184,3 +184,17 @@ IN_PLACE = (
     in_place_on_clone("unsqueeze_", "tu", "0"),
 )
 """Functions and methods that write into a tensor."""
+
+# Tracing computes what is made of buffers alone, once and for all: what is to be written to in the graph meets a value.
+BUFFERED = (
+    aten("buffer_read", "torch.ops.aten.add.Tensor({p0}, {0})"),
+    aten("buffer_added_to", "torch.ops.aten.add_.Tensor({p0}, {0})"),
+    aten("buffer_overwritten", "torch.ops.aten.copy_.default({p0}, {0})"),
+    aten("buffer_and_value", "torch.ops.aten.add_.Tensor({0}.clone(), {p0})"),
+    aten("buffer_and_input", "torch.ops.aten.add_.Tensor(torch.add({p0}, {0}), {0})"),
+    aten("buffer_twice", "torch.ops.aten.mul_.Tensor(torch.ops.aten.add_.Tensor({p0}, {p1}).view(4, 4), {0})"),
+    aten("buffer_alone", "torch.ops.aten.relu_.default(torch.ops.aten.add_.Tensor({p0}, {p1})).add({0})"),
+    aten("parameter_written", "torch.ops.aten.add_.Tensor({p0}.detach(), {0})", buffers=0),
+    aten("value_written", "torch.ops.aten.relu_.default({0})", buffers=0, mutates=True),
+)
+"""Operators as export writes them, which read a buffer or write to it, or to what is none: for annotated graphs."""

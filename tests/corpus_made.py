@@ -4,7 +4,8 @@ saboteur away.
     python -m tests.corpus_made
     python -m tests.corpus_made more
 
-With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet.  Made anew, the
+With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet, and for operators
+and features that no annotated one has.  Made anew, the
 corpus has no cases for faults: `benchmarks/faults/distil.py` adds them.
 
 The first cases are those that tell: for each rule a small case that gives its saboteur away, then the cases of the
@@ -199,7 +200,7 @@ def made() -> list[Entry]:
 
 
 def extended(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries of a corpus with more of them, so that every rule is told."""
+    """Return the entries of a corpus with more of them, so that every rule is told, and nothing drawn is unmet."""
     lacking = SEEN - {rule for entry in entries for rule in entry.tells}
     recorded, drawn = [entry.case for entry in entries], pool()
     told = telling([*recorded, *known(), *drawn], lacking) if lacking else {}
@@ -207,7 +208,9 @@ def extended(entries: Sequence[Entry]) -> list[Entry]:
     new = [*(Entry(case, tuple(rules)) for case, rules in told.items()), *kept]
     for profile, size in ANNOTATED.items():
         annotated = [entry.case for entry in new if entry.case.profile == profile]
-        new += [Entry(case, ()) for case in chosen(of_profile(profile, drawn), annotated, size)]
+        candidates = list(of_profile(profile, drawn))
+        unmet = frozenset().union(*map(parts, candidates)).difference(*map(parts, annotated))
+        new += [Entry(case, ()) for case in chosen(candidates, annotated, max(size, len(annotated) + len(unmet)))]
     return new
 
 

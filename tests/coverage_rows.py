@@ -329,8 +329,8 @@ ROWS = (
         "annotations.place annotations.place_input annotations.place_output "
         "annotated.input_spec annotated.reuses_input",
         "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
-        "shipped quantizer, inputs' observers reused, nothing said of reuse",
-        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18",
+        "buffer, shipped quantizer, inputs' observers reused, nothing said of reuse",
+        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18 ANNOTATIONS-20",
     ),
     _row(
         "I6",

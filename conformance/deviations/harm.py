@@ -41,6 +41,7 @@ HARMS = (
                 "unobserved-outputs-in-silence",
             ),
             *("absent-observer-shared", "dicts-passed-by", "axis-of-fake-quantizers-lost"),
+            "written-buffers-behind-observers",
             *("replaced-observers-shared", "shared-edges-merged", "shared-observers-believed-as-asked"),
             *("annotated-outputs-believed", "annotated-float-outputs-never-observed"),
             "annotated-axis-of-fake-quantizers-lost",

@@ -92,7 +92,7 @@ def pin(register: Register, entry: Deviation, implementation: str, profile: str)
         print(f"{entry.id}: not found in {_EXAMPLES} cases", flush=True)
         return
     entry.folder.mkdir(exist_ok=True)
-    (entry.folder / f"{entry.id}.json").write_text(case.to_json() + "\n")
+    entry.path.write_text(case.to_json() + "\n")
     print(f"{entry.id}: {len(case.calls)} calls, breaks {pinner.broken_rules(case)}", flush=True)
 
 

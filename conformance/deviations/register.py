@@ -53,6 +53,11 @@ class Deviation:
     last: str | None = None
     folder: Path = Path(__file__).parent / "cases"
 
+    @property
+    def path(self) -> Path:
+        """Where its pinned case lies."""
+        return self.folder / f"{self.id}.json"
+
     @cached_property
     def pinned(self) -> Case:
         """The smallest case that shows it.
@@ -62,14 +67,17 @@ class Deviation:
         UsageError
             If the file is missing or is no case.
         """
-        path = self.folder / f"{self.id}.json"
         try:
-            return Case.from_json(path.read_text())
+            return Case.from_json(self.path.read_text())
         except (OSError, CaseError) as error:
             raise UsageError(
-                f"the pinned case of the deviation {self.id!r} cannot be read from {path}: {error}; "
+                f"the pinned case of the deviation {self.id!r} cannot be read from {self.path}: {error}; "
                 "write it there with Case.to_json()."
             ) from error
+
+    def is_for(self, profile: str) -> bool:
+        """Whether it matters in a profile: one of qconfigs alone does, and one that is not pinned yet may."""
+        return not self.path.exists() or self.pinned.profile in ("", profile)
 
     def is_in(self, version: str) -> bool:
         """Whether a release has it."""
@@ -95,8 +103,8 @@ class Register:
         return self.at(importlib.metadata.version(self.library))
 
     def within(self, profile: str) -> Register:
-        """Return the register with the entries that matter in a profile: those of qconfigs alone, and its own."""
-        return replace(self, entries=tuple(e for e in self.entries if e.pinned.profile in ("", profile)))
+        """Return the register with the entries that matter in a profile."""
+        return replace(self, entries=tuple(e for e in self.entries if e.is_for(profile)))
 
     def entry(self, name: str) -> Deviation:
         """Return the entry with an id."""

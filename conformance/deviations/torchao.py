@@ -156,6 +156,13 @@ def _passes_dicts_by(original: Decision, placing: Placing, operand: Operand) -> 
     original(placing, operand)
 
 
+def _looks_at_what_is_read(original: Decision, placing: Placing, operand: Operand) -> None:
+    """Look for a buffer that is written to among what is read, which is an observer where the buffer has its own."""
+    if operand.value in placing.behind:
+        placing = replace(placing, buffers=frozenset())
+    original(placing, operand)
+
+
 def knows_channels_by_name(original: Decision, constructor: Any) -> bool:
     """Pass the axis on to a class whose own name says that it looks at channels."""
     while hasattr(constructor, "p"):
@@ -264,6 +271,15 @@ REGISTER = Register(
             "annotated values that are read in a dict or a slice, such as a dict at the output, are not observed",
             _ASKS,
             (Change("annotations.place_input", _passes_dicts_by),),
+            first="0.18",
+        ),
+        Deviation(
+            "written-buffers-behind-observers",
+            ("ANNOTATIONS-3",),
+            "a buffer is observed where it is written to, if it has an observer for all its readers: then it is not "
+            "known for a buffer",
+            "_is_mutable_buffer_arg: whether arg is a mutating op destination backed by a module buffer",
+            (Change("annotations.place_input", _looks_at_what_is_read),),
             first="0.18",
         ),
         Deviation(
