@@ -160,7 +160,7 @@ _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 @functools.cache
 def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     """Draw all that an annotated case is made of, as the one element of a list (see `spared`)."""
-    graph = st.tuples(OUTPUTS, descriptors(max_calls, others=tuple(OPERATORS) + _WRITING * 4))
+    graph = st.tuples(OUTPUTS, descriptors(max_calls, others=tuple(OPERATORS) + _WRITING * 8))
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
     specs = st.tuples(PALETTE, _TWINS)
     whole = st.tuples(specs, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)

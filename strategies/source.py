@@ -285,16 +285,21 @@ def _links(case: Case) -> list[str]:
         source = owner(case, number)
         suffixes = [""] if entry.module else [f"_p{index}" for index in range(len(entry.parameters))]
         if source != number and places[source] != places[number]:
-            for suffix in suffixes:
-                here = join(places[number], member(case, number)) + suffix
-                there = join(places[source], member(case, source)) + suffix
-                lines.append(f"self.{here} = self.{there}")
+            for index, suffix in enumerate(suffixes):
+                there = f"self.{join(places[source], member(case, source))}{suffix}"
+                lines.append(_link(places[number], member(case, number) + suffix, there, index < entry.buffers))
         if call.ties is not None and call.shares is None:
             other = owner(case, call.ties)
             here = join(places[number], member(case, number))
             there = join(places[other], member(case, other))
             lines.append(f"self.{here}.weight = self.{there}.weight")
     return lines
+
+
+def _link(place: str, name: str, there: str, is_buffer: bool) -> str:
+    """Return the line that gives the submodule at a place what another has; a buffer has to be registered again."""
+    holder = f"self.{place}" if place else "self"
+    return f'{holder}.register_buffer("{name}", {there})' if is_buffer else f"{holder}.{name} = {there}"
 
 
 def _statement(case: Case, part: int | Block) -> str:
