@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verdicts import EQUIVALENT, GAP, OUTSIDE, Reason
+from verdicts import EQUIVALENT, OUTSIDE, Reason
 
 _HOME = "torchao.quantization.pt2e"
 _GROUPS, _UNION, _KEYWORDS = (
@@ -32,6 +32,7 @@ SURVIVORS = (
         f"{_GROUPS}:355:19 swap and/or",
         "_get_edge_or_node_to_qspec:222:11 drop operand 0",
         "_is_activation_post_process_node:55:8 drop operand 0",
+        *(f"{_BUFFER}:{fault}" for fault in ("427:8 drop operand 2", "437:8 drop operand 0")),
     ),
     _reason(
         EQUIVALENT,
@@ -40,19 +41,26 @@ SURVIVORS = (
         f"{_GROUPS}:361:24 drop statement",
     ),
     _reason(
-        EQUIVALENT, "the numbers of groups are different ones, whatever they begin with", f"{_GROUPS}:385:19 add one"
+        EQUIVALENT,
+        "the numbers of groups are different ones, whatever they begin with, and by whatever they grow",
+        *(f"{_GROUPS}:{place} add one" for place in ("385:19", "391:28")),
     ),
     _reason(
         EQUIVALENT,
         "specs of two classes differ in several attributes, those that one of them alone has among them",
-        "_has_same_attr:213:10 drop operand 1",
+        *(f"_has_same_attr:213:10 drop operand {number}" for number in range(2)),
     ),
     _reason(
         EQUIVALENT,
         "whether two specs are equal does not depend on their order",
         f"{_UNION}:251:8 swap first arguments",
     ),
-    _reason(EQUIVALENT, "None and False are the same to who asks", f"{_BUFFER}:432:8 return None"),
+    _reason(
+        EQUIVALENT,
+        "None and False are the same to who asks",
+        *(f"{_BUFFER}:{line}:8 return None" for line in (432, 441, 447)),
+    ),
+    _reason(EQUIVALENT, "only a function has a schema", f"{_BUFFER}:427:8 drop operand 0"),
     _reason(EQUIVALENT, "no observer is None", f"{_PER_ARGUMENT}:518:7 drop operand 0"),
     _reason(EQUIVALENT, "`prepare` is called without a callback", "prepare:721:8 swap first arguments"),
     _reason(EQUIVALENT, "observers are made without being told the device", "prepare:722:4 assign None"),
@@ -73,7 +81,7 @@ SURVIVORS = (
         OUTSIDE,
         "a handle for debuggers, which nothing that quantizes reads",
         f"{_OUTPUT}:626:8 never",
-        f"{_OUTPUT}:627:12 drop operand 0",
+        *(f"{_OUTPUT}:627:12 drop operand {number}" for number in range(2)),
         f"{_OUTPUT}:631:12 assign None",
     ),
     _reason(
@@ -84,35 +92,11 @@ SURVIVORS = (
         "_create_obs_or_fq_from_qspec:88:8 return None",
         f"{_KEYWORDS}:597:16 drop statement",
     ),
+    _reason(OUTSIDE, "only a buffer that is named like a method would show it", f"{_BUFFER}:450:8 drop operand 0"),
+    _reason(
+        OUTSIDE,
+        "only an annotated call that takes a dict by keyword would show it, and no operator does",
+        *(f"{_KEYWORDS}:{fault}" for fault in ("599:8 never", "601:16 drop statement", "601:16 swap first arguments")),
+    ),
     _reason(OUTSIDE, "a record that the conversion of annotated graphs does not read", "prepare:740:4 drop statement"),
-    _reason(
-        GAP,
-        "hardly a drawn case writes to a buffer",
-        f"{_BUFFER}:427:8 drop operand 2",
-        f"{_BUFFER}:429:29 add one",
-        f"{_BUFFER}:437:8 swap and/or",
-        *(f"{_BUFFER}:450:8 {kind}" for kind in ("drop operand 0", "drop operand 1", "swap and/or")),
-        f"{_PER_ARGUMENT}:508:8 return None",
-    ),
-    _reason(
-        GAP,
-        "that two specs of one tensor differ in this setting alone is drawn, and too seldom for a gate: another seed "
-        "catches it",
-        *(f"{_UNION}:252:20 drop element {number}" for number in (1, 5, 6, 7)),
-        *(f"{_UNION}:{line}:12 other text" for line in (254, 255, 258, 259, 260)),
-    ),
-    _reason(
-        GAP,
-        "no drawn case annotates an operator that takes tensors in a list by keyword",
-        f"{_KEYWORDS}:595:27 drop element 0",
-        f"{_KEYWORDS}:595:8 never",
-        f"{_KEYWORDS}:598:16 swap first arguments",
-        f"{_KEYWORDS}:601:16 drop statement",
-    ),
-    _reason(
-        GAP,
-        "an operator that reads one value twice is given it by two nodes, of one observer: no rule says that it stands "
-        "there once (the level `UPSTREAM` does: ANNOTATIONS-13)",
-        f"{_PER_ARGUMENT}:534:15 swap first arguments",
-    ),
 )
