@@ -28,7 +28,7 @@ from .plan import Plan, Slot
 from .qspecs import compared, kind_of
 from .rewrite import rewrite
 from .site import Groups
-from .specs import spec_of_observer
+from .specs import spec_of_made
 
 KEY = "quantization_annotation"
 """Where a node's annotation is in its ``meta``."""
@@ -276,7 +276,7 @@ class Placing:
     def slot(self, value: Node, below: Slot | None, observer: nn.Module, rule: str, reason: str) -> Slot:
         """Return the slot of an observer on a value: one, however many read it there (ANNOTATIONS-7)."""
         if (value, below, observer) not in self.found:
-            spec = spec_of_observer(observer, lambda: observer)
+            spec = spec_of_made(observer)
             self.found[value, below, observer] = slot = Slot(value, below, spec, rule, reason)
             self.plan.slots.append(slot)
             self.plan.shares[slot] = self.first.setdefault(observer, slot)

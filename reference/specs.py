@@ -141,6 +141,17 @@ def spec_of_observer(instance: nn.Module, make: Callable[[], nn.Module]) -> Spec
     return Spec(dtype, dynamic, settings_of(instance), make, instance)
 
 
+def spec_of_made(observer: nn.Module) -> Spec:
+    """Return what stands for an observer that is made already, and is one object wherever it stands.
+
+    Its class tells it: nobody compares it with others, and to read all settings takes as long as to make it.
+    """
+    kind = type(observer)
+    told = (("class", f"{kind.__module__}.{kind.__qualname__}"),)
+    dtype, dynamic = getattr(observer, "dtype", None), bool(getattr(observer, "is_dynamic", False))
+    return Spec(dtype, dynamic, told, lambda: observer, observer)
+
+
 def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
     """Return the class and the settings of an observer, those of its parts included.
 

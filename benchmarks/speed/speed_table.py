@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from growth import exponent
@@ -45,6 +45,14 @@ With {releases}:
 python benchmarks/speed/run.py{options}
 python benchmarks/performance.py
 ```
+"""
+
+_GOALS = """### Goals
+
+*The floor* says at how many places the floor itself, which decides nothing, would meet the goal: elsewhere nobody can.
+
+| goal | | met at | the floor | worst |
+|---|---|---|---|---|
 """
 
 _QUICK = """
@@ -110,26 +118,30 @@ class Goal:
         Whether the bound must be reached.
     measured
         For each place, the figure.
+    floor
+        The same of the floor, which nothing can be faster than.
     """
 
     text: str
     bound: float
     is_least: bool
     measured: dict[str, float]
+    floor: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def kept(self) -> int:
+    def _kept(self, figures: dict[str, float]) -> int:
         """At how many places it is met."""
-        return sum(value >= self.bound if self.is_least else value <= self.bound for value in self.measured.values())
+        return sum(value >= self.bound if self.is_least else value <= self.bound for value in figures.values())
 
     def line(self) -> str:
         """Return a line of the table of goals."""
         if not self.measured:
-            return f"| {self.text} | not measured | | |"
+            return f"| {self.text} | not measured | | | |"
         worst = (min if self.is_least else max)(self.measured, key=lambda place: self.measured[place])
-        met = "**met**" if self.kept == len(self.measured) else "**not met**"
-        at = f"{self.kept} of {len(self.measured)}"
-        return f"| {self.text} | {met} | {at} | {self.measured[worst]:.3f}: {worst} |"
+        kept = self._kept(self.measured)
+        met = "**met**" if kept == len(self.measured) else "**not met**"
+        by_floor = f"{self._kept(self.floor)} of {len(self.floor)}" if self.floor else ""
+        found = f"{self.measured[worst]:.3f}: {worst}"
+        return f"| {self.text} | {met} | {kept} of {len(self.measured)} | {by_floor} | {found} |"
 
 
 def chapter(results: dict[str, Any]) -> str:
@@ -159,20 +171,23 @@ def _goals(results: dict[str, Any], rows: Sequence[Row]) -> str:
     """Return the goals, and whether they are met."""
     paths = dict.fromkeys(row.path for row in rows)
     lines = [goal.line() for path in paths for goal in goals(path, [row for row in rows if row.path == path])]
-    head = "### Goals\n\n| goal | | met at | worst |\n|---|---|---|---|\n"
-    return head + "\n".join([*lines, *_depth(results, rows)]) + "\n"
+    return _GOALS + "\n".join([*lines, *_depth(results, rows)]) + "\n"
 
 
 def goals(path: str, rows: Sequence[Row]) -> Iterator[Goal]:
     """Yield the goals of one path, with what was measured."""
     theirs, name = UPSTREAM[path], f"where {path} say what is observed"
     faster = _figures((row, row.ratio(theirs, REFERENCE)) for row in rows)
-    yield Goal(f"{name}: at every size at least {FASTER:g} times faster than {theirs}", FASTER, True, faster)
+    fastest = _figures((row, row.ratio(theirs, FLOOR)) for row in rows)
+    yield Goal(f"{name}: at every size at least {FASTER:g} times faster than {theirs}", FASTER, True, faster, fastest)
     near = _figures((row, row.ratio(REFERENCE, FLOOR)) for row in rows)
     yield Goal(f"{name}: at every size within {NEAR:g} times the floor", NEAR, False, near)
     for what, of_row in (("time", Row.seconds), (_WORKING, Row.working), ("memory", Row.peak)):
-        grown = {model: _grown(of, of_row, REFERENCE) for model, of in _by_model(rows).items()}
-        yield Goal(f"{name}: {what} grows with an exponent of at most {GROWTH:g}", GROWTH, False, _known(grown))
+        grown, least = (
+            _known({model: _grown(of, of_row, contestant) for model, of in _by_model(rows).items()})
+            for contestant in (REFERENCE, FLOOR)
+        )
+        yield Goal(f"{name}: {what} grows with an exponent of at most {GROWTH:g}", GROWTH, False, grown, least)
 
 
 def _depth(results: dict[str, Any], rows: Sequence[Row]) -> Iterator[str]:
@@ -183,11 +198,11 @@ def _depth(results: dict[str, Any], rows: Sequence[Row]) -> Iterator[str]:
     chains = [row.nodes for row in rows if row.model == "a chain"]
     worst = failed[0] if failed else f"the longest chain has {max(chains, default=0)} nodes"
     met = "**not met**" if failed else "**met**"
-    yield f"| {text} | {met} | {len(rows) - len(failed)} of {len(rows)} | {worst} |"
+    yield f"| {text} | {met} | {len(rows) - len(failed)} of {len(rows)} | | {worst} |"
     given_up = results["given up"]
     text = f"no graph is given up because the reference is expected to take more than {results['given up after']:g} s"
     met = "**not met**" if given_up else "**met**"
-    yield f"| {text} | {met} | {len(rows)} of {len(rows) + len(given_up)} | {'; '.join(given_up)} |"
+    yield f"| {text} | {met} | {len(rows)} of {len(rows) + len(given_up)} | | {'; '.join(given_up)} |"
 
 
 def _figures(some: Iterable[tuple[Row, float | None]]) -> dict[str, float]:
