@@ -46,7 +46,6 @@ def once_for_native(read: Callable[[BackendConfig], T]) -> Callable[[BackendConf
     """Let what is read from a backend config be read once from the native one, which most calls are made with."""
     known = functools.cache(lambda: read(native()))
 
-    @functools.wraps(read)
     def reading(backend: BackendConfig) -> T:
         return known() if backend is native() else read(backend)
 

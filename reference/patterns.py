@@ -143,7 +143,7 @@ def fit(node: Node, pattern: Any, modules: Mapping[str, nn.Module], uses: Counte
     outer, *inner = pattern if isinstance(pattern, tuple) else (pattern,)
     if node.op not in ("call_module", "call_function", "call_method"):
         return None
-    if operator_of(node, modules) != outer or (node.op == "call_method") != isinstance(outer, str):
+    if operator_of(node, modules) != outer:
         return None
     if outer is getattr and inner:
         return node if stands_for(inner[0], node.args[1]) else None
@@ -180,7 +180,7 @@ def is_literal(part: Any) -> bool:
 
 def stands_for(part: Any, value: Any) -> bool:
     """Whether a number, or the name of an attribute, is what an operator is called with."""
-    return not isinstance(value, Node) and bool(value == part)
+    return bool(value == part)
 
 
 def arguments_of(node: Node, inner: list[Any]) -> list[Any]:

@@ -29,16 +29,16 @@ _COMPARED = ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axi
 
 def kind_of(spec: Any) -> str | None:
     """Return what kind of spec something is; None if it is none."""
-    return _kind_of(type(spec))
+    return _kind_of(spec.__class__)
 
 
 @functools.cache
-def _kind_of(specs: type) -> str | None:
+def _kind_of(specs: Any) -> str | None:
     return next((kind for kind, field in _KINDS.items() if field in _fields_of(specs)), None)
 
 
 @functools.cache
-def _fields_of(specs: type) -> tuple[str, ...]:
+def _fields_of(specs: Any) -> tuple[str, ...]:
     """Return the fields of a class of specs; nothing if it is no dataclass."""
     return tuple(field.name for field in dataclasses.fields(specs)) if dataclasses.is_dataclass(specs) else ()
 
@@ -73,7 +73,7 @@ def observer_of(spec: Any, sources: list[nn.Module], is_qat: bool) -> nn.Module:
 
 def given(spec: Any) -> dict[str, Any]:
     """Return the settings that a spec gives; what it leaves open is not among them."""
-    fields = {name: getattr(spec, name) for name in _fields_of(type(spec))}
+    fields = {name: getattr(spec, name) for name in _fields_of(spec.__class__)}
     return {name: value for name, value in fields.items() if value is not None}
 
 

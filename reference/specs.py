@@ -49,7 +49,7 @@ EQUALIZERS: tuple[type, ...] = (_InputEqualizationObserver, _WeightEqualizationO
 
 _OBSERVING = OBSERVERS + EQUALIZERS
 
-_SETTINGS = (bool, int, float, str, torch.dtype, torch.qscheme, type(None))
+_SETTINGS = (int, float, str, torch.dtype, torch.qscheme, type(None))
 _LARGEST_BUFFER = 8
 
 _NO_SETTINGS = ("training", "qconfig")

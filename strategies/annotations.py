@@ -140,7 +140,9 @@ _SETTINGS = ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axi
 _TWINS = st.sampled_from(("",) * 10 + _SETTINGS)
 """Draws in which setting alone two specs differ, if two do: places of one tensor share where all of them are equal."""
 
-_WITH_KEYWORDS = st.sampled_from((False,) * 9 + (True,))
+_SPELLED = st.sampled_from((0,) * 27 + (1, 2, 3))
+"""Draws which operator, counted from one, is spelled with keywords and annotated, which is refused; 0 for none."""
+
 _EXPORTING = st.sampled_from(("",) * 38 + ("evaluated", "trained"))
 """Draws whether the graph is an exported one, in which mode: to export one takes as long as twenty that are traced."""
 
@@ -163,7 +165,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     graph = st.tuples(OUTPUTS, descriptors(max_calls, others=tuple(OPERATORS) + _WRITING * 8))
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
     specs = st.tuples(PALETTE, _TWINS)
-    whole = st.tuples(specs, _WITH_KEYWORDS, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)
+    whole = st.tuples(specs, _SPELLED, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)
     return spared(whole)
 
 
@@ -178,9 +180,9 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    specs, with_keywords, is_qat, exporting, opting_out, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
+    specs, spelled, is_qat, exporting, opting_out, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
     (picks, twin), (output, operators) = specs, graph_drawn
-    graph = resolve_graph(usual(operators))
+    graph = resolve_graph(_with_keywords(usual(operators), spelled))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
     if exporting or maker:
@@ -191,7 +193,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     nodes = list(build(case).model.graph.nodes)
     table = TRAINED if is_qat else PLAIN
     palette = with_twins([table[pick % len(table)] for pick in picks], twin, table)
-    annotations = resolve(nodes, notes, palette, with_keywords)
+    annotations = resolve(nodes, notes, palette, bool(spelled))
     if opting_out:
         annotations = tuple(replace(note, allows_sharing=False) for note in annotations)
     case = replace(case, annotations=annotations)
@@ -233,6 +235,15 @@ def usual(operators: DrawnGraph) -> DrawnGraph:
     return [drawn for drawn in operators if not is_aware(OPERATORS[drawn[0]].target)] or [_PLAINEST]
 
 
+def _with_keywords(operators: DrawnGraph, number: int) -> DrawnGraph:
+    """Return some drawn operators, one of them spelled with keywords where it can be: the first is number one."""
+    picked = (number - 1) % len(operators) if number else -1
+    return [
+        (name, picks, replace(manner, keyword=True) if index == picked else manner)
+        for index, (name, picks, manner) in enumerate(operators)
+    ]
+
+
 def _exported(case: Case) -> Case:
     """Return a case with an exported graph in place of the traced one, if its model can be exported."""
     exported = replace(case, exported=True, has_values=False)
@@ -263,13 +274,16 @@ def resolve(
     palette
         The plain specs that are used.
     with_keywords
-        Whether nodes that read a value by keyword may be annotated too.
+        Whether nodes that read a value by keyword may be annotated too; then the first is one, if there are any.
     """
-    able = [node for node in nodes if with_keywords or not _reads_by_keyword(node)]
+    spelled = [node for node in nodes if _reads_by_keyword(node)]
+    able = [node for node in nodes if with_keywords or node not in spelled]
+    first = spelled if with_keywords else []
     chosen: dict[Node, Any] = {}
     for pick, inputs, output, allows in drawn:
-        if able:
-            chosen.setdefault(able[pick % len(able)], (inputs, output, allows))
+        among, first = first or able, []
+        if among:
+            chosen.setdefault(among[pick % len(among)], (inputs, output, allows))
     return noted(nodes, chosen, palette)
 
 

@@ -121,12 +121,28 @@ class Injection:
                 function.__code__ = code
             for owner, name, _, new in self.names:
                 setattr(owner, name, new)
+            _forget()
             yield
         finally:
+            _forget()
             for function, code, _ in self.codes:
                 function.__code__ = code
             for owner, name, old, _ in self.names:
                 setattr(owner, name, old)
+
+
+def _forget() -> None:
+    """Let nothing be known that was found out with a fault, or without."""
+    for cache in _caches():
+        cache.cache_clear()
+
+
+@functools.cache
+def _caches() -> tuple[Any, ...]:
+    """Return the caches of all functions of the modules that faults are injected into."""
+    modules = {name for some in MODULES.values() for name in some}
+    found = (one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper))
+    return tuple(one for one in found if getattr(one.__wrapped__, "__module__", "") in modules)
 
 
 def with_fault(implementation: Implementation, fault: Fault) -> Implementation:

@@ -123,7 +123,7 @@ def _silent(tree: ast.Module) -> Iterator[ast.AST]:
                 for part in (node.args, node.returns, *node.decorator_list):
                     yield from ast.walk(part) if part else ()
             case ast.ClassDef():
-                for part in (*node.bases, *node.body):
+                for part in (*node.bases, *node.body, *node.decorator_list):
                     yield from () if isinstance(part, ast.FunctionDef) else ast.walk(part)
     for statement in tree.body:
         match statement:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from survivors import SURVIVORS
+from survivors_reference import SURVIVORS as SURVIVORS_OF_THE_REFERENCE
 from survivors_torchao import SURVIVORS as SURVIVORS_OF_TORCHAO
 from verdicts import EQUIVALENT as EQUIVALENT
 from verdicts import OUTSIDE as OUTSIDE
 from verdicts import Reason as Reason
 from verdicts import Untaken
 
-REASONS: dict[str, tuple[Reason, ...]] = {"torch": SURVIVORS, "reference": (), "torchao": SURVIVORS_OF_TORCHAO}
+REASONS: dict[str, tuple[Reason, ...]] = {
+    "torch": SURVIVORS,
+    "reference": SURVIVORS_OF_THE_REFERENCE,
+    "torchao": SURVIVORS_OF_TORCHAO,
+}
 """The faults of each implementation that are not caught."""
 
 _OUTPUTS = "_maybe_insert_observers_before_graph_output._recursive_maybe_replace_node_with_obs"
