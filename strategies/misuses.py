@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .rare import RARITIES
+from .rare_modules import OWN_CLASS
+from .rarity import LINEAR
 
 REFUSED = "refused"
 """The call raises an exception."""
@@ -156,6 +158,21 @@ _QCONFIGS = (
                 "tq.default_qconfig._replace(activation=tq.MinMaxObserver())",
                 "(?i)qconfig|activation",
             ),
+        )
+    ),
+    *(
+        Misuse(
+            f"a custom module {whose}",
+            (*OWN_CLASS, f"given.qconfig_mapping.set_global(tq.QConfig(tq.default_observer, {weight}))"),
+            REFUSED,
+            "linear|dtype",
+            promised=False,
+            needs=("custom-modules",),
+            model=LINEAR,
+        )
+        for whose, weight in (
+            ("with weights of half precision", "tq.PlaceholderObserver.with_args(dtype=torch.float16)"),
+            ("whose weight nobody observes", "nn.Identity"),
         )
     ),
     Misuse(

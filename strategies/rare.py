@@ -44,7 +44,7 @@ _BACKENDS = (
             ),
             ("backend-configs",),
         )
-        for dtype in ("int16", "float8_e5m2", "float8_e4m3fn")
+        for dtype in ("int16", "qint32", "float8_e5m2", "float8_e4m3fn")
     ),
     Rarity(
         "a bias of half precision",
@@ -156,6 +156,13 @@ _PATTERNS = (
         ("backend-configs",),
     ),
     Rarity(
+        "a pattern's end behind another beginning",
+        with_parts(
+            "self.pool = nn.MaxPool2d(1); self.norm = nn.BatchNorm2d(2); self.relu = nn.ReLU()",
+            "return self.relu(self.norm(self.pool(x0.reshape(1, 2, 2, 2))))",
+        ),
+    ),
+    Rarity(
         "a module with a method's name",
         with_parts("self.sigmoid = nn.Softplus()", "return self.sigmoid(x0).sigmoid()"),
         backend('"sigmoid"', _BYTES),
@@ -170,7 +177,26 @@ _ARGUMENTS = (
         _NUMBER,
         ("backend-configs",),
     ),
+    Rarity(
+        "another number than that of a pattern",
+        with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), 3)"),
+        _NUMBER,
+        ("backend-configs",),
+    ),
     Rarity("a number before a tensor", forward("return 2 + F.hardswish(x0)")),
+    Rarity("a tensor for a number", forward("y = F.hardswish(x0)", "return y.repeat(y.count_nonzero(), 1)")),
+    Rarity("a part of what sorting gives", forward("return F.hardswish(torch.sort(x0)[0])")),
+    Rarity("a part of a mask", forward("return F.hardswish(x0) + (x0 > 0)[0]")),
+    Rarity("some of several tensors", forward("return torch.cat(torch.chunk(F.hardswish(x0), 2)[0:1])")),
+    Rarity(
+        "keywords in another order than the parameters",
+        forward("return torch.matmul(other=x0.t(), input=x0)"),
+        (
+            observed("tq.PlaceholderObserver.with_args(dtype=torch.quint8, is_dynamic=True)"),
+            *backend("torch.matmul", "tb.DTypeConfig(torch.quint8, torch.float, is_dynamic=True)"),
+        ),
+        ("backend-configs", "dynamic"),
+    ),
     *(
         Rarity(f"a value for a number, {method}({arguments})", forward(f"return F.hardswish(x0).{method}({arguments})"))
         for method, arguments in (

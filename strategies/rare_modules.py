@@ -10,7 +10,7 @@ _NESTED = (
     'given.leaves = ["linear"], []',
 )
 
-_OWN_CLASS = (
+OWN_CLASS = (
     "class Observed(nn.Module):",
     "    @classmethod",
     "    def from_float(cls, linear):",
@@ -23,6 +23,7 @@ _OWN_CLASS = (
     "",
     "given.custom_config.set_float_to_observed_mapping(nn.Linear, Observed)",
 )
+"""The lines that have linear layers observed by a class of one's own."""
 
 _LSTM = (
     "from torch.ao.nn import quantizable",
@@ -125,7 +126,7 @@ _MODULES = (
         ("standalone-modules", "dict-configs"),
     ),
     *(
-        Rarity(f"a custom module with {what}", LINEAR, (*_OWN_CLASS, observed(activation, weight)), ("custom-modules",))
+        Rarity(f"a custom module with {what}", LINEAR, (*OWN_CLASS, observed(activation, weight)), ("custom-modules",))
         for what, activation, weight in (
             ("weights of four bits", "tq.default_observer", "tq.default_float_qparams_observer_4bit"),
             (
@@ -139,6 +140,25 @@ _MODULES = (
                 "tq.default_weight_observer",
             ),
         )
+    ),
+    Rarity(
+        "a module that takes a number alone",
+        with_parts(
+            "self.second = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)",
+            "return self.second(self.linear(x0.size(0)))",
+        ),
+        (
+            "class Table(nn.Module):",
+            "    def __init__(self):",
+            "        super().__init__()",
+            "        self.weight = nn.Parameter(torch.randn(4, 4))",
+            "",
+            "    def forward(self, number):",
+            "        return self.weight[:number]",
+            "",
+            "given.model.linear = given.float_model.linear = Table().eval().requires_grad_(False)",
+            'given.leaves = ["linear"], []',
+        ),
     ),
     Rarity(
         "a custom LSTM whose states are read by a function",
