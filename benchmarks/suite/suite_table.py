@@ -188,6 +188,6 @@ again see a smaller share of them.) All of them are {hours:,.0f} hours of one co
    `MultiplexedDatabase` puts it beside a local folder, for tests of your own that draw `observance.strategies.cases()`;
    the suite itself reads a folder.
 4. **One report.** `observance merge cert-$SEED-* -o cert-$SEED` gives the certificate of a seed, and refuses shards
-   that are missing, or not of one run. Seeds are different runs and are not merged into one certificate:
-   `--markdown=FILE` adds the summary of each to one file, and a certificate is JSON whose counts can be added up.
+   that are missing, or not of one run. Seeds are different runs: `observance total cert-* -o total.md` adds up their
+   certificates, rule by rule, and names the seeds that do not keep a rule.
 """

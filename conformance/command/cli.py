@@ -1,4 +1,4 @@
-"""The command `observance`: explain and draw prepared graphs, record and compare them, verify and merge certificates.
+"""The command `observance`: explain and draw prepared graphs, record and compare them, verify certificates, add them up.
 
 Exit codes: 0, it is done; 1, `prepare` refuses or fails on what the file
 describes, records differ, or a certificate is not what it says, or none; 2, the
@@ -95,7 +95,7 @@ def _done(given: argparse.Namespace) -> int:
             _explain(_brought(given), given.picture)
         case "show":
             _show(_brought(given), given.impl, given.output)
-        case "verify" | "merge":
+        case "verify" | "merge" | "total":
             return evidence.run(given)
         case _:
             return recording.run(given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import reduce
 from operator import add
@@ -34,7 +34,7 @@ def merged(shards: Sequence[Plain]) -> Plain:
     ordered = _complete(shards)
     first = ordered[0]
     for other in ordered[1:]:
-        _check_alike(first, other)
+        check_alike(first, other, "the shards", lambda shard: shard["run"]["shard"]["number"])
     starts, ends = ([shard["run"][name] for shard in ordered] for name in ("start", "end"))
     run = first["run"] | {
         "start": min(starts),
@@ -43,8 +43,8 @@ def merged(shards: Sequence[Plain]) -> Plain:
         "shard": None,
     }
     machines = "; ".join(dict.fromkeys(shard["environment"]["platform"] for shard in ordered))
-    rules = [_rule(records) for records in zip(*(shard["rules"] for shard in ordered), strict=True)]
-    waivers = [_waiver(records) for records in zip(*(shard["waivers"] for shard in ordered), strict=True)]
+    rules = [rule_of_all(records) for records in zip(*(shard["rules"] for shard in ordered), strict=True)]
+    waivers = [waiver_of_all(records) for records in zip(*(shard["waivers"] for shard in ordered), strict=True)]
     environment = first["environment"] | {"platform": machines}
     return concluded(first | {"environment": environment, "run": run, "rules": rules, "waivers": waivers})
 
@@ -68,15 +68,27 @@ def _complete(shards: Sequence[Plain]) -> list[Plain]:
     return sorted(shards, key=lambda shard: shard["run"]["shard"]["number"])
 
 
-def _check_alike(first: Plain, other: Plain) -> None:
-    """Raise a `UsageError` unless two shards are of one run."""
+def check_alike(
+    first: Plain, other: Plain, what: str, number: Callable[[Plain], object], but: Collection[str] = ()
+) -> None:
+    """Raise a `UsageError` unless two documents are of one run, or of two runs that differ in nothing `but` that.
+
+    Parameters
+    ----------
+    first, other
+        The documents.
+    what, number
+        What they are called, and the number by which each is told.
+    but
+        The names of what may differ.
+    """
     ours, theirs = _identity(first), _identity(other)
-    differing = [name for name in ours if ours[name] != theirs[name]]
+    differing = [name for name in ours if ours[name] != theirs[name] and name not in but]
     if differing:
-        numbers = names(shard["run"]["shard"]["number"] for shard in (first, other))
+        of = "of one run" if not but else "alike"
         raise UsageError(
-            f"the shards {numbers} are not of one run: they differ in {printable(', '.join(differing))}; "
-            "run them with the same options and the same releases."
+            f"{what} {names(map(number, (first, other)))} are not {of}: they differ in "
+            f"{printable(', '.join(differing))}; run them with the same options and the same releases."
         )
 
 
@@ -96,8 +108,8 @@ def _identity(shard: Plain) -> Plain:
     }
 
 
-def _rule(records: Sequence[Plain]) -> Plain:
-    """Return what a rule came to on all shards."""
+def rule_of_all(records: Sequence[Plain]) -> Plain:
+    """Return what a rule came to on all shards, or with all seeds."""
     tallies = [Tally.from_plain(record["counts"]) for record in records]
     total = reduce(add, tallies)
     said = {record["verdict"] for record in records}
@@ -110,7 +122,7 @@ def _rule(records: Sequence[Plain]) -> Plain:
     return records[0] | {"verdict": verdict, "counts": asdict(total), "failure": failure}
 
 
-def _waiver(records: Sequence[Plain]) -> Plain:
-    """Return the state of a known deviation: one shard has tested it."""
+def waiver_of_all(records: Sequence[Plain]) -> Plain:
+    """Return the state of a known deviation: one shard has tested it, or each seed has."""
     said = {record["state"] for record in records}
     return records[0] | {"state": next(state for state in (VOID, IN_FORCE, LENT, MISSING) if state in said)}
