@@ -1,4 +1,4 @@
-"""The command `observance`: explain and draw prepared graphs, record and compare them, verify certificates, add them up.
+"""The command `observance`: explain and draw prepared graphs, record and compare them, verify and add up certificates.
 
 Exit codes: 0, it is done; 1, `prepare` refuses or fails on what the file
 describes, records differ, or a certificate is not what it says, or none; 2, the
