@@ -141,7 +141,8 @@ def _forget() -> None:
 def _caches() -> tuple[Any, ...]:
     """Return the caches of all functions of the modules that faults are injected into."""
     modules = {name for some in MODULES.values() for name in some}
-    found = (one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper))
+    # Some objects of torch warn whoever asks for their class, as `isinstance` does.
+    found = (one for one in gc.get_objects() if type(one) is functools._lru_cache_wrapper)
     return tuple(one for one in found if getattr(one.__wrapped__, "__module__", "") in modules)
 
 
