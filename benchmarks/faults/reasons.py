@@ -20,6 +20,7 @@ REASONS: dict[str, tuple[Reason, ...]] = {
 _OUTPUTS = "_maybe_insert_observers_before_graph_output._recursive_maybe_replace_node_with_obs"
 _SHARE, _PER_ARGUMENT = "_maybe_make_input_output_share_observers", "_maybe_insert_input_observer_for_arg_or_kwarg"
 _OUTPUT_OF, _INPUT_OF = "_get_output_act_obs_or_fq", "_get_arg_as_input_act_obs_or_fq"
+_KEYWORD = "_maybe_insert_input_observers_for_node._validate_kwarg"
 _PATTERN = "_set_target_dtype_info_for_matched_node_pattern"
 
 UNTAKEN: dict[str, tuple[Untaken, ...]] = {
@@ -85,6 +86,20 @@ UNTAKEN: dict[str, tuple[Untaken, ...]] = {
                 "insert_observers_for_model:1857->1886",
                 *(f"prepare:{branch}" for branch in ("2040->2041", "2042->2043", "2172->2173")),
             ),
+        ),
+    ),
+    "torchao.quantization.pt2e.prepare": (
+        Untaken(
+            "An assertion about what the function was called with, which cannot fail.",
+            ("_get_edge_or_node_to_group_id:355->356",),
+        ),
+        Untaken(
+            "No case brings a callback. ANNOTATIONS-16 does, in the calls that it derives from cases.",
+            ("prepare:720->721",),
+        ),
+        Untaken(
+            "Only an annotated call that takes a dict by keyword would take them, and no operator does.",
+            tuple(f"{_KEYWORD}:{branch}" for branch in ("599->600", "600->-589", "600->601")),
         ),
     ),
 }

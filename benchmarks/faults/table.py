@@ -126,7 +126,7 @@ def text(reports: Sequence[Report]) -> str:
     parts = [_HEAD, _figures(reports)]
     for report in reports:
         parts += [_kinds(report), _survivors(report)]
-    parts += [_branches(reports[0]), *map(_table, reports)]
+    parts += [_branches(reports), *map(_table, reports)]
     return "\n".join(parts)
 
 
@@ -230,16 +230,18 @@ def _survivors(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _branches(report: Report) -> str:
+def _branches(reports: Sequence[Report]) -> str:
     """Return which branches no case takes, and why."""
     lines = ["## Branches that no case takes\n", "*Line a->b* is the branch from line a to line b.\n"]
+    every = {module: of for report in reports for module, of in report.found["branches"].items()}
     for module, some in UNTAKEN.items():
-        of = report.found["branches"][module]
+        of = every[module]
         taken = of["count"] - len(of["missing"])
         lines += [f"`{module}`: {taken} of {of['count']} branches are taken.\n", "| why not | branches |", "|---|---|"]
         for reason in some:
             branches = ", ".join(f"`{branch}`" for branch in reason.branches if branch in of["missing"])
             lines += [f"| {reason.text} | {branches} |"] if branches else []
+        lines.append("")
     return "\n".join(lines) + "\n"
 
 
