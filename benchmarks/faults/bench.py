@@ -37,7 +37,7 @@ from observance.strategies import Case, build
 TRIED, JUDGED = 400, 25
 """How many cases that execute a fault are tried at most, and how many that tell it are held against the rules."""
 
-VARIED = 50
+VARIED = 10
 """In how many cases that execute a fault which no case tells it is looked for in the calls that rules derive."""
 
 SECONDS, LONG, MEMORY = 30, 300, 4 << 30
