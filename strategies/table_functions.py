@@ -194,6 +194,7 @@ BUFFERED = (
     aten("buffer_and_input", "torch.ops.aten.add_.Tensor(torch.add({p0}, {0}), {0})"),
     aten("buffer_twice", "torch.ops.aten.mul_.Tensor(torch.ops.aten.add_.Tensor({p0}, {p1}).view(4, 4), {0})"),
     aten("buffer_alone", "torch.ops.aten.relu_.default(torch.ops.aten.add_.Tensor({p0}, {p1})).add({0})"),
+    aten("buffer_viewed", "torch.ops.aten.view.default(torch.ops.aten.add_.Tensor({p0}, {p1}), [4, 4]).add({0})"),
     aten("parameter_written", "torch.ops.aten.add_.Tensor({p0}.detach(), {0})", buffers=0),
     aten("value_written", "torch.ops.aten.relu_.default({0})", buffers=0, mutates=True),
 )

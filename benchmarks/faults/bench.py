@@ -167,7 +167,7 @@ class Bench:
         tell(result)
         signal.setitimer(signal.ITIMER_PROF, LONG)
         if result.told_at < 0:
-            self._test_variants(judge, numbers[:VARIED], result)
+            self._test_variants(judge, numbers[:VARIED] or range(VARIED), result)
         if result.caught_at < 0 and own:
             result.own = [r.id for r in self.rules if any(_breaks(judge, r, case) for case in r.own)]
             result.mended = [] if result.own else self._mended(judge)

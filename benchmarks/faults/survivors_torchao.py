@@ -98,5 +98,10 @@ SURVIVORS = (
         "only an annotated call that takes a dict by keyword would show it, and no operator does",
         *(f"{_KEYWORDS}:{fault}" for fault in ("599:8 never", "601:16 drop statement", "601:16 swap first arguments")),
     ),
+    _reason(
+        OUTSIDE,
+        "only a graph that reads a tied buffer by its second name would show it, which neither tracing nor export writes",
+        *(f"prepare:{fault}" for fault in ("724:40 drop keyword 0", "724:77 turn bool")),
+    ),
     _reason(OUTSIDE, "a record that the conversion of annotated graphs does not read", "prepare:740:4 drop statement"),
 )
