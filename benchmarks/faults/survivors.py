@@ -293,8 +293,9 @@ _OUTSIDE = (
     ),
     _reason(
         OUTSIDE,
-        "an observer that torch makes at the output, to read its dtype, and throws away, gives its warnings once less",
+        "an observer that torch makes to read a dtype, and throws away, gives its warnings once less",
         fx_prepare=(
+            "_get_output_act_obs_or_fq:628:12 never",
             "_maybe_insert_observers_before_graph_output:1134:12 never",
             "_maybe_insert_observers_before_graph_output:1134:15 other text",
             "_maybe_insert_observers_before_graph_output:1138:16 never",
@@ -312,12 +313,6 @@ _OUTSIDE = (
         "nothing promises that `prepare` asks the nodes' values whether they are tensors: DECLARED-2, of the level "
         "`UPSTREAM`, catches it where a case tells it",
         fx_prepare=("insert_observers_for_model:1656:16 drop operand 1",),
-    ),
-    _reason(
-        OUTSIDE,
-        "where it is told, it serves what torch fails on (`attribute-patterns-fail`), and does there what the "
-        "reference does",
-        fx_match_utils=("_find_matches:152:12 always",),
     ),
     _reason(
         OUTSIDE,

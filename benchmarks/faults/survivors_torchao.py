@@ -100,7 +100,7 @@ SURVIVORS = (
     ),
     _reason(
         OUTSIDE,
-        "only a graph that reads a tied buffer by its second name would show it, which neither tracing nor export writes",
+        "only a graph that reads a tied buffer by its second name would show it, which tracing does not write",
         *(f"prepare:{fault}" for fault in ("724:40 drop keyword 0", "724:77 turn bool")),
     ),
     _reason(OUTSIDE, "a record that the conversion of annotated graphs does not read", "prepare:740:4 drop statement"),
