@@ -8,179 +8,21 @@ from __future__ import annotations
 
 from itertools import permutations
 
+from .rare_backends import NUMBER, RARE_BACKENDS
 from .rare_modules import RARE_MODULES
-from .rarity import LINEAR, STANDALONE, Rarity, backend, forward, observed, with_parts
-
-_INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
-
-_WITH_BIAS = with_parts(
-    "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))",
-    "return F.linear(x0, self.weight, self.bias)",
-)
-
-_SMALLEST = "scale_min_lower_bound=2**-12"
-_NUMBER = backend(
-    "",
-    "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
-    "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
-    "pattern._set_root_node_getter(lambda nodes: nodes[1])",
-)
-_BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8)"
-
-
-def _weight_at(position: int) -> str:
-    """Return the line that says where a pattern's weight is."""
-    return f'pattern._set_input_type_to_index({{"weight": {position}}})'
-
-
-_BACKENDS = (
-    *(
-        Rarity(
-            f"activations of {dtype}",
-            LINEAR,
-            (
-                observed(f"tq.PlaceholderObserver.with_args(dtype=torch.{dtype})"),
-                *backend("nn.Linear", f"tb.DTypeConfig(torch.{dtype}, torch.{dtype}, torch.qint8)"),
-            ),
-            ("backend-configs",),
-        )
-        for dtype in ("int16", "qint32", "float8_e5m2", "float8_e4m3fn")
-    ),
-    Rarity(
-        "a bias of half precision",
-        _WITH_BIAS,
-        (
-            "half = tq.PlaceholderObserver.with_args(dtype=torch.float16)",
-            observed("half", "half"),
-            *backend("F.linear", "tb.DTypeConfig(*[torch.float16] * 4)", _INDEXES),
-        ),
-        ("backend-configs", "fp16"),
-    ),
-    Rarity(
-        "another dtype for the bias alone",
-        _WITH_BIAS,
-        backend("F.linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8, torch.float16)", _INDEXES),
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a dynamic operator of which nothing is said but its input",
-        LINEAR,
-        backend("nn.Linear", "tb.DTypeConfig(torch.quint8, weight_dtype=torch.qint8, is_dynamic=True)"),
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a range for the input alone",
-        LINEAR,
-        backend("nn.Linear", "tb.DTypeConfig(tb.DTypeWithConstraints(torch.quint8, 0, 63), weight_dtype=torch.qint8)"),
-        ("backend-configs",),
-    ),
-    *(
-        Rarity(
-            f"a range with too {what} limit",
-            LINEAR,
-            (
-                observed(f"tq.MinMaxObserver.with_args(dtype=torch.qint8, quant_min={low}, quant_max={high})"),
-                *backend(
-                    "nn.Linear",
-                    "tb.DTypeConfig(*[tb.DTypeWithConstraints(torch.qint8, -64, 63)] * 2, weight_dtype=torch.qint8)",
-                ),
-            ),
-            ("backend-configs",),
-        )
-        for what, low, high in (("low a lower", -128, 63), ("high an upper", -64, 127))
-    ),
-    Rarity(
-        "an observer without a smallest scale, where the backend has one",
-        LINEAR,
-        (
-            observed("tq.FixedQParamsObserver.with_args(scale=1 / 256, zero_point=0)"),
-            *backend(
-                "nn.Linear",
-                f"tb.DTypeConfig(*[tb.DTypeWithConstraints(torch.quint8, {_SMALLEST})] * 2, torch.qint8)",
-            ),
-        ),
-        ("backend-configs",),
-    ),
-    *(
-        Rarity(
-            f"another dtype for the {what} alone",
-            LINEAR,
-            backend("nn.Linear", f"tb.DTypeConfig({dtypes}, torch.qint8)"),
-            ("backend-configs",),
-        )
-        for what, dtypes in (("input", "torch.qint8, torch.quint8"), ("output", "torch.quint8, torch.qint8"))
-    ),
-    Rarity(
-        "another dtype for the input of a dynamic operator",
-        LINEAR,
-        (
-            observed("tq.PlaceholderObserver.with_args(dtype=torch.qint8, is_dynamic=True)"),
-            *backend("nn.Linear", "tb.DTypeConfig(torch.quint8, torch.float, torch.qint8, is_dynamic=True)"),
-        ),
-        ("backend-configs", "dynamic"),
-    ),
-    *(
-        Rarity(
-            f"a weight of {norm}, which is never quantized",
-            with_parts(
-                f"self.weight = nn.Parameter(torch.randn({size}))", f"return F.{norm}(x0.reshape(1, 4, 2), {arguments})"
-            ),
-            backend(f"F.{norm}", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", weight),
-            ("backend-configs",),
-        )
-        for norm, size, arguments, weight in (
-            ("layer_norm", 2, "[2], self.weight", _weight_at(2)),
-            ("group_norm", 4, "2, self.weight", _weight_at(2)),
-            ("instance_norm", 4, "None, None, self.weight", _weight_at(3)),
-        )
-    ),
-    Rarity(
-        "an observer with a lower limit alone",
-        LINEAR,
-        (
-            observed("tq.PlaceholderObserver.with_args(dtype=torch.quint8, quant_min=0)"),
-            *backend(
-                "nn.Linear",
-                "tb.DTypeConfig(tb.DTypeWithConstraints(torch.quint8, 0, 127), torch.quint8, torch.qint8)",
-            ),
-        ),
-        ("backend-configs",),
-    ),
-)
-
-_PATTERNS = (
-    Rarity(
-        "a pattern with a number, and a tensor in its place",
-        with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), F.hardswish(x0))"),
-        _NUMBER,
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a pattern's end behind another beginning",
-        with_parts(
-            "self.pool = nn.MaxPool2d(1); self.norm = nn.BatchNorm2d(2); self.relu = nn.ReLU()",
-            "return self.relu(self.norm(self.pool(x0.reshape(1, 2, 2, 2))))",
-        ),
-    ),
-    Rarity(
-        "a module with a method's name",
-        with_parts("self.sigmoid = nn.Softplus()", "return self.sigmoid(x0).sigmoid()"),
-        backend('"sigmoid"', _BYTES),
-        ("backend-configs",),
-    ),
-)
+from .rarity import STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
 
 _ARGUMENTS = (
     Rarity(
         "a pattern with a number",
         with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), 2)"),
-        _NUMBER,
+        NUMBER,
         ("backend-configs",),
     ),
     Rarity(
         "another number than that of a pattern",
         with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), 3)"),
-        _NUMBER,
+        NUMBER,
         ("backend-configs",),
     ),
     Rarity("a number before a tensor", forward("return 2 + F.hardswish(x0)")),
@@ -261,14 +103,8 @@ _SHARING = (
     ),
 )
 
-_TWO = "self.first = nn.Linear(4, 4); self.second = nn.Linear(4, 4)"
-_THREE = f"{_TWO}; self.third = nn.Linear(4, 4)"
+_THREE = f"{TWO}; self.third = nn.Linear(4, 4)"
 _SHARED = "torch.cat([x0, torch.flatten(y, 0, 0), torch.cat([y, z.reshape(2, 4)]), z.unsqueeze(0).squeeze(0), y])"
-
-
-def _each(**qconfigs: str) -> tuple[str, ...]:
-    """Return the lines that give each module a qconfig of its own."""
-    return tuple(f'given.qconfig_mapping.set_module_name("{name}", {one})' for name, one in qconfigs.items())
 
 
 _LEGACY = (
@@ -281,8 +117,8 @@ _NEIGHBOURS = (
     *(
         Rarity(
             f"{one} after {other}",
-            with_parts(_TWO, "return F.hardswish(self.second(self.first(x0)))"),
-            (*_LEGACY, *_each(first=qconfigs[other], second=qconfigs[one])),
+            with_parts(TWO, "return F.hardswish(self.second(self.first(x0)))"),
+            (*_LEGACY, *each(first=qconfigs[other], second=qconfigs[one])),
             ("backend-configs", *needs),
         )
         for qconfigs, needs in (
@@ -298,7 +134,7 @@ _NEIGHBOURS = (
     Rarity(
         "one value that is read dynamically, statically and as float",
         with_parts(_THREE, "y = F.hardswish(x0)", "return self.first(y), self.second(y), self.third(y), y"),
-        _each(first="tq.default_dynamic_qconfig", second="tq.default_qconfig", third="None"),
+        each(first="tq.default_dynamic_qconfig", second="tq.default_qconfig", third="None"),
         ("dynamic",),
     ),
     Rarity(
@@ -310,21 +146,41 @@ _NEIGHBOURS = (
         ),
         (
             *_LEGACY,
-            *_each(first="tq.float16_static_qconfig", second="tq.default_qconfig", third="tq.float16_static_qconfig"),
+            *each(first="tq.float16_static_qconfig", second="tq.default_qconfig", third="tq.float16_static_qconfig"),
         ),
         ("backend-configs", "fp16"),
     ),
+    *(
+        Rarity(
+            f"one value that is read by a {first}, then by a {second}",
+            with_parts(TWO, "y = x0.sin()", "return self.first(y), self.second(y)"),
+            each(first=qconfig("quint8", first), second=qconfig("quint8", second)),
+        )
+        for first, second in permutations(("MinMaxObserver", "MovingAverageMinMaxObserver"))
+    ),
+    Rarity(
+        "a weight that two functions read",
+        with_parts(
+            "self.weight = nn.Parameter(torch.randn(4, 4))",
+            "return F.linear(x0, self.weight) + F.linear(F.hardswish(x0), self.weight)",
+        ),
+    ),
+    Rarity(
+        "an output that only an operator reads which is switched off",
+        with_parts("self.linear = nn.Linear(4, 4)", "return torch.sin(self.linear(x0))"),
+        ("given.qconfig_mapping.set_object_type(torch.sin, None)",),
+    ),
     Rarity(
         "an observer at many places, by way of lists in one another",
-        with_parts(_TWO, "y, z = self.first(x0), self.second(x0)", f"return torch.cat([{_SHARED}, x0])"),
+        with_parts(TWO, "y, z = self.first(x0), self.second(x0)", f"return torch.cat([{_SHARED}, x0])"),
     ),
     Rarity(
         "a dynamic operator that reads what a sharing one gives",
-        with_parts(_TWO, "return self.second(torch.cat([self.first(x0), F.hardswish(x0)]).reshape(4, 4))"),
-        _each(second="tq.default_dynamic_qconfig"),
+        with_parts(TWO, "return self.second(torch.cat([self.first(x0), F.hardswish(x0)]).reshape(4, 4))"),
+        each(second="tq.default_dynamic_qconfig"),
         ("dynamic",),
     ),
 )
 
-RARITIES = (*_BACKENDS, *_PATTERNS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES)
+RARITIES = (*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES)
 """All of them."""

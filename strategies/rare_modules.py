@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, STANDALONE, Rarity, backend, observed, with_parts
+from .rarity import LINEAR, STANDALONE, TRAINING, Rarity, backend, observed, with_parts
 
 _NESTED = (
     "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
@@ -193,10 +193,8 @@ _MODULES = (
             "        made.qconfig = linear.qconfig",
             "        return made",
             "",
-            "given.is_qat = True",
+            *TRAINING,
             "given.qconfig_mapping.set_global(tq.default_qat_qconfig)",
-            "given.float_model.train()",
-            "given.model.train()",
             *backend(
                 "nn.Linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", "pattern.set_qat_module(Aware)"
             ),

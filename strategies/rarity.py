@@ -61,3 +61,20 @@ LINEAR = with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(x0)")
 
 STANDALONE = 'given.custom_config.set_standalone_module_name("linear", None, (torch.randn(2, 4),)'
 """The beginning of the line that makes the layer a standalone module: its config follows."""
+
+TWO = "self.first = nn.Linear(4, 4); self.second = nn.Linear(4, 4)"
+"""The parts of a model with two layers."""
+
+
+def each(**qconfigs: str) -> tuple[str, ...]:
+    """Return the lines that give each module a qconfig of its own."""
+    return tuple(f'given.qconfig_mapping.set_module_name("{name}", {one})' for name, one in qconfigs.items())
+
+
+def qconfig(dtype: str, observer: str = "MinMaxObserver") -> str:
+    """Return a qconfig whose activations have a dtype and a class of observers."""
+    return f"tq.QConfig(tq.{observer}.with_args(dtype=torch.{dtype}), tq.default_weight_observer)"
+
+
+TRAINING = ("given.is_qat = True", "given.float_model.train()", "given.model.train()")
+"""The lines that prepare for training."""

@@ -1,0 +1,205 @@
+"""Rare calls about what a backend supports, and about its patterns."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from .rarity import LINEAR, TRAINING, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
+
+_INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
+
+_WITH_BIAS = with_parts(
+    "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))",
+    "return F.linear(x0, self.weight, self.bias)",
+)
+
+_OTHER_SCALE = (
+    "tq.FixedQParamsFakeQuantize.with_args(observer=tq.FixedQParamsObserver.with_args("
+    "scale=2 / 256, zero_point=128, dtype=torch.quint8, quant_min=0, quant_max=255))"
+)
+_SMALLEST = "scale_min_lower_bound=2**-12"
+NUMBER = backend(
+    "",
+    "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
+    "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
+    "pattern._set_root_node_getter(lambda nodes: nodes[1])",
+)
+_BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8)"
+
+
+def _weight_at(position: int) -> str:
+    """Return the line that says where a pattern's weight is."""
+    return f'pattern._set_input_type_to_index({{"weight": {position}}})'
+
+
+_BACKENDS = (
+    *(
+        Rarity(
+            f"activations of {dtype}",
+            LINEAR,
+            (
+                observed(f"tq.PlaceholderObserver.with_args(dtype=torch.{dtype})"),
+                *backend("nn.Linear", f"tb.DTypeConfig(torch.{dtype}, torch.{dtype}, torch.qint8)"),
+            ),
+            ("backend-configs",),
+        )
+        for dtype in ("int16", "qint32", "float8_e5m2", "float8_e4m3fn")
+    ),
+    Rarity(
+        "a bias of half precision",
+        _WITH_BIAS,
+        (
+            "half = tq.PlaceholderObserver.with_args(dtype=torch.float16)",
+            observed("half", "half"),
+            *backend("F.linear", "tb.DTypeConfig(*[torch.float16] * 4)", _INDEXES),
+        ),
+        ("backend-configs", "fp16"),
+    ),
+    Rarity(
+        "another dtype for the bias alone",
+        _WITH_BIAS,
+        backend("F.linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8, torch.float16)", _INDEXES),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a dynamic operator of which nothing is said but its input",
+        LINEAR,
+        backend("nn.Linear", "tb.DTypeConfig(torch.quint8, weight_dtype=torch.qint8, is_dynamic=True)"),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a range for the input alone",
+        LINEAR,
+        backend("nn.Linear", "tb.DTypeConfig(tb.DTypeWithConstraints(torch.quint8, 0, 63), weight_dtype=torch.qint8)"),
+        ("backend-configs",),
+    ),
+    *(
+        Rarity(
+            f"a range with too {what} limit",
+            LINEAR,
+            (
+                observed(f"tq.MinMaxObserver.with_args(dtype=torch.qint8, quant_min={low}, quant_max={high})"),
+                *backend(
+                    "nn.Linear",
+                    "tb.DTypeConfig(*[tb.DTypeWithConstraints(torch.qint8, -64, 63)] * 2, weight_dtype=torch.qint8)",
+                ),
+            ),
+            ("backend-configs",),
+        )
+        for what, low, high in (
+            ("low a lower", -128, 63),
+            ("high an upper", -64, 127),
+            ("low a lower, and as low an upper,", -65, 62),
+            ("high a lower, and too high an upper,", -63, 64),
+        )
+    ),
+    Rarity(
+        "an observer without a smallest scale, where the backend has one",
+        LINEAR,
+        (
+            observed("tq.FixedQParamsObserver.with_args(scale=1 / 256, zero_point=0)"),
+            *backend(
+                "nn.Linear",
+                f"tb.DTypeConfig(*[tb.DTypeWithConstraints(torch.quint8, {_SMALLEST})] * 2, torch.qint8)",
+            ),
+        ),
+        ("backend-configs",),
+    ),
+    *(
+        Rarity(
+            f"another dtype for the {what} alone",
+            LINEAR,
+            backend("nn.Linear", f"tb.DTypeConfig({dtypes}, torch.qint8)"),
+            ("backend-configs",),
+        )
+        for what, dtypes in (("input", "torch.qint8, torch.quint8"), ("output", "torch.quint8, torch.qint8"))
+    ),
+    *(
+        Rarity(
+            f"a fixed scale that the backend does not have, in a fake quantizer{when}",
+            forward("return torch.sigmoid(x0)"),
+            (*lines, f"given.qconfig_mapping.set_object_type(torch.sigmoid, tq.QConfig({_OTHER_SCALE}, {weight}))"),
+            needs,
+        )
+        for when, lines, weight, needs in (
+            ("", (), "tq.default_weight_observer", ()),
+            (", for training", TRAINING, "tq.default_weight_fake_quant", ("qat",)),
+        )
+    ),
+    *(
+        Rarity(
+            f"{one} after {other}",
+            with_parts(TWO, "return self.second(self.first(x0))"),
+            (
+                "linear = tb.BackendPatternConfig(nn.Linear)",
+                "for kind in (torch.quint8, torch.uint8):",
+                "    linear.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
+                "given.backend_config = tb.BackendConfig().set_backend_pattern_config(linear)",
+                *each(first=qconfig(other), second=qconfig(one)),
+            ),
+            ("backend-configs",),
+        )
+        for one, other in permutations(("quint8", "uint8"))
+    ),
+    Rarity(
+        "another dtype for the input of a dynamic operator",
+        LINEAR,
+        (
+            observed("tq.PlaceholderObserver.with_args(dtype=torch.qint8, is_dynamic=True)"),
+            *backend("nn.Linear", "tb.DTypeConfig(torch.quint8, torch.float, torch.qint8, is_dynamic=True)"),
+        ),
+        ("backend-configs", "dynamic"),
+    ),
+    *(
+        Rarity(
+            f"a weight of {norm}, which is never quantized",
+            with_parts(
+                f"self.weight = nn.Parameter(torch.randn({size}))", f"return F.{norm}(x0.reshape(1, 4, 2), {arguments})"
+            ),
+            backend(f"F.{norm}", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", weight),
+            ("backend-configs",),
+        )
+        for norm, size, arguments, weight in (
+            ("layer_norm", 2, "[2], self.weight", _weight_at(2)),
+            ("group_norm", 4, "2, self.weight", _weight_at(2)),
+            ("instance_norm", 4, "None, None, self.weight", _weight_at(3)),
+        )
+    ),
+    Rarity(
+        "an observer with a lower limit alone",
+        LINEAR,
+        (
+            observed("tq.PlaceholderObserver.with_args(dtype=torch.quint8, quant_min=0)"),
+            *backend(
+                "nn.Linear",
+                "tb.DTypeConfig(tb.DTypeWithConstraints(torch.quint8, 0, 127), torch.quint8, torch.qint8)",
+            ),
+        ),
+        ("backend-configs",),
+    ),
+)
+
+_PATTERNS = (
+    Rarity(
+        "a pattern with a number, and a tensor in its place",
+        with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), F.hardswish(x0))"),
+        NUMBER,
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a pattern's end behind another beginning",
+        with_parts(
+            "self.pool = nn.MaxPool2d(1); self.norm = nn.BatchNorm2d(2); self.relu = nn.ReLU()",
+            "return self.relu(self.norm(self.pool(x0.reshape(1, 2, 2, 2))))",
+        ),
+    ),
+    Rarity(
+        "a module with a method's name",
+        with_parts("self.sigmoid = nn.Softplus()", "return self.sigmoid(x0).sigmoid()"),
+        backend('"sigmoid"', _BYTES),
+        ("backend-configs",),
+    ),
+)
+
+RARE_BACKENDS = (*_BACKENDS, *_PATTERNS)
+"""All of them."""
