@@ -32,6 +32,17 @@ def _weight_at(position: int) -> str:
     return f'pattern._set_input_type_to_index({{"weight": {position}}})'
 
 
+def _either(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
+    """Return the lines that give a backend config with two dtype configs, of which one has the dtypes swapped."""
+    return (
+        f"pattern = tb.BackendPatternConfig({pattern})",
+        "for first, second in ((torch.quint8, torch.qint8), (torch.qint8, torch.quint8)):",
+        f"    pattern.add_dtype_config({dtypes})",
+        *more,
+        "given.backend_config = tb.BackendConfig().set_backend_pattern_config(pattern)",
+    )
+
+
 _BACKENDS = (
     *(
         Rarity(
@@ -140,6 +151,24 @@ _BACKENDS = (
             ("backend-configs",),
         )
         for one, other in permutations(("quint8", "uint8"))
+    ),
+    Rarity(
+        "an input that one dtype config has, and an output that another has",
+        LINEAR,
+        (
+            observed("tq.MinMaxObserver.with_args(dtype=torch.quint8)"),
+            *_either("nn.Linear", "tb.DTypeConfig(first, second, torch.qint8)"),
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "an input that one dtype config has, and a weight that another has",
+        _WITH_BIAS,
+        (
+            observed(*["tq.MinMaxObserver.with_args(dtype=torch.quint8)"] * 2),
+            *_either("F.linear", "tb.DTypeConfig(first, torch.quint8, second)", _INDEXES),
+        ),
+        ("backend-configs",),
     ),
     Rarity(
         "another dtype for the input of a dynamic operator",
