@@ -154,6 +154,7 @@ def with_fault(implementation: Implementation, fault: Fault) -> Implementation:
 def wrapped(implementation: Implementation, context: Callable[[], Any]) -> Implementation:
     """Return an implementation that is called inside of a context."""
 
+    @functools.wraps(implementation.function)  # rules ask which parameters it has
     def function(*args: Any, **kwargs: Any) -> Any:
         with context():
             return implementation.function(*args, **kwargs)

@@ -98,6 +98,10 @@ UNTAKEN: dict[str, tuple[Untaken, ...]] = {
             ("prepare:720->721",),
         ),
         Untaken(
+            "No drawn call has a list of numbers by keyword and its tensors by position.",
+            (f"{_KEYWORD}:596->599",),
+        ),
+        Untaken(
             "Only an annotated call that takes a dict by keyword would take them, and no operator does.",
             tuple(f"{_KEYWORD}:{branch}" for branch in ("599->600", "600->-589", "600->601")),
         ),
