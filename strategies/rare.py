@@ -29,7 +29,6 @@ _ARGUMENTS = (
     Rarity("a tensor for a number", forward("y = F.hardswish(x0)", "return y.repeat(y.count_nonzero(), 1)")),
     Rarity("a part of what sorting gives", forward("return F.hardswish(torch.sort(x0)[0])")),
     Rarity("a part of a mask", forward("return F.hardswish(x0) + (x0 > 0)[0]")),
-    Rarity("some of several tensors", forward("return torch.cat(torch.chunk(F.hardswish(x0), 2)[0:1])")),
     Rarity(
         "keywords in another order than the parameters",
         forward("return torch.matmul(other=x0.t(), input=x0)"),

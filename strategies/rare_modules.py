@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, STANDALONE, TRAINING, Rarity, backend, observed, with_parts
+from .rarity import LINEAR, STANDALONE, TRAINING, TWO, Rarity, backend, observed, with_parts
 
 _NESTED = (
     "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
@@ -36,6 +36,18 @@ _EQUALIZED = (
     "",
     "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
 )
+
+
+def _subclass(name: str, kind: str) -> tuple[str, ...]:
+    """Return the lines that put a module of a subclass in a layer's place, which is not traced."""
+    return (
+        f"class Other({kind}):",
+        "    pass",
+        "",
+        f"given.model.{name} = given.float_model.{name} = Other(4, 4).eval().requires_grad_(False)",
+        f'given.leaves = ["{name}"], []',
+    )
+
 
 _INSIDE = (
     *(
@@ -257,5 +269,62 @@ _MODULES = (
     ),
 )
 
-RARE_MODULES = (*_INSIDE, *_MODULES)
+_OTHERS = (
+    Rarity(
+        "a subclass of a class that is observed by one's own",
+        LINEAR,
+        (*OWN_CLASS, *_subclass("linear", "nn.Linear")),
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a subclass of a custom LSTM",
+        with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
+        (
+            *_subclass("lstm", "nn.LSTM"),
+            *_LSTM[:2],
+            "given.custom_config.set_float_to_observed_mapping(Other, quantizable.LSTM)",
+        ),
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a standalone module that is named, and whose class is",
+        LINEAR,
+        (
+            "inputs = (torch.randn(2, 4),)",
+            "named = tq.QConfigMapping().set_global(tq.default_qconfig)",
+            'given.custom_config.set_standalone_module_name("linear", named, inputs, None, None)',
+            "given.custom_config.set_standalone_module_class(nn.Linear, tq.QConfigMapping(), inputs, None, None)",
+        ),
+        ("standalone-modules",),
+    ),
+    Rarity(
+        "a standalone module without a backend config, beside one",
+        LINEAR,
+        (
+            f"{STANDALONE}, None, None)",
+            *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
+        ),
+        ("standalone-modules", "backend-configs"),
+    ),
+    Rarity(
+        "a quantized input after one that nobody reads",
+        ("def forward(self, x0, x1, x2):", "    return F.hardswish(x2) + F.hardswish(x0)"),
+        (
+            "given.example_inputs = given.example_inputs * 3",
+            "given.custom_config.set_input_quantized_indexes([2])",
+        ),
+        ("quantized-inputs",),
+    ),
+    Rarity(
+        "one value that is read by a layer that is equalized and by one that is not",
+        with_parts(TWO, "return self.first(x0) + self.second(x0)"),
+        (
+            *_EQUALIZED[:2],
+            'given.equalization = tq.QConfigMapping().set_module_name("first", default_equalization_qconfig)',
+        ),
+        ("equalization",),
+    ),
+)
+
+RARE_MODULES = (*_INSIDE, *_MODULES, *_OTHERS)
 """All of them."""
