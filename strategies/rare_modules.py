@@ -271,6 +271,19 @@ _MODULES = (
 
 _OTHERS = (
     Rarity(
+        "a parametrized layer",
+        LINEAR,
+        (
+            "from torch.nn.utils import parametrize",
+            "",
+            "class Same(nn.Module):",
+            "    def forward(self, weight):",
+            "        return weight",
+            "",
+            'parametrize.register_parametrization(given.model.linear, "weight", Same())',
+        ),
+    ),
+    Rarity(
         "a subclass of a class that is observed by one's own",
         LINEAR,
         (*OWN_CLASS, *_subclass("linear", "nn.Linear")),
