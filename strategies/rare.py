@@ -62,6 +62,7 @@ _ARGUMENTS = (
         forward("y = F.hardswish(x0)", "return y.repeat(2, 1).masked_fill(torch.cat([x0 > 0, x0 > 1]), 0.0)"),
     ),
     Rarity("a value to fill in, as a value", forward("return F.hardswish(x0).masked_fill(x0 > 0, x0.mean())")),
+    Rarity("a value to fill in, by keyword", forward("return F.hardswish(x0).masked_fill(x0 > 0, value=x0.mean())")),
     Rarity(
         "a result that is no tensor",
         with_parts("self.linear = nn.Linear(4, 4)", "return F.hardswish(self.linear(x0)).size(0)"),

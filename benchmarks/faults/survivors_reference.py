@@ -36,12 +36,19 @@ SURVIVORS = (
         "example inputs that are no tuple may be refused or served, as REFUSALS-5 says",
         "refusals refuse_types:37:36 drop element 3",
     ),
-    _reason(OUTSIDE, "the words of a warning", "backends _weight_objections:118:80 other text"),
+    _reason(
+        OUTSIDE,
+        "the words of a warning",
+        "backends _weight_objections:117:16 other text",
+        "backends _weight_objections:118:80 other text",
+    ),
     _reason(OUTSIDE, "a warning too many, which nothing forbids", "declared say_what_is_missing:34:8 always"),
     _reason(
         OUTSIDE,
         "the words in which the reference explains itself, and the rule that it names there",
         "placement _silent:98:54 turn comparison",
+        "placement _silent:99:15 other text",
+        "declared say_what_is_missing:37:12 swap first arguments",
         "specs Spec:87:18 always",
     ),
     _reason(
@@ -52,9 +59,20 @@ SURVIVORS = (
     ),
     _reason(
         OUTSIDE,
-        "nothing reads the qconfigs that the record has for graph inputs and outputs: STATE-8, of the level "
-        "`UPSTREAM`, catches it",
-        "qconfigs select:63:12 drop statement",
+        "torch refuses a custom module whose weight it cannot observe, and nothing promises that: REFUSALS-2, of the "
+        "level `UPSTREAM`, catches it",
+        "modules observed_class:217:4 never",
+        "modules quant_type:231:7 swap and/or",
+    ),
+    _reason(
+        OUTSIDE,
+        "the prepared model has the caller's own modules, as torch's has: no document promises that it has not",
+        "rewrite _copy_attribute:69:25 never",
+    ),
+    _reason(
+        OUTSIDE,
+        "only an observer that is made on the meta device would show it",
+        "specs settings_of:174:11 drop operand 1",
     ),
     _reason(
         OUTSIDE,
@@ -62,6 +80,7 @@ SURVIVORS = (
         "and ANNOTATIONS-11 catch it in annotated models, which are not tried here",
         "rewrite _make:134:4 return None",
         "specs settings_of:157:32 swap first arguments",
+        "specs settings_of:168:12 drop statement",
     ),
     _reason(
         OUTSIDE,
