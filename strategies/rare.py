@@ -51,6 +51,10 @@ _ARGUMENTS = (
             ("transpose", "x0.dim() - 1, 0"),
             ("transpose", "0, x0.dim() - 1"),
             ("size", "x0.dim() - 1"),
+            ("unsqueeze", "dim=x0.dim() - 1"),
+            ("transpose", "dim0=x0.dim() - 1, dim1=0"),
+            ("transpose", "dim0=0, dim1=x0.dim() - 1"),
+            ("size", "dim=x0.dim() - 1"),
         )
     ),
     Rarity(
