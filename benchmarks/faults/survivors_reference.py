@@ -71,6 +71,11 @@ SURVIVORS = (
     ),
     _reason(
         OUTSIDE,
+        "only a dimension that is given as a tensor would show it",
+        "dtypes _NOT_TENSORS:35:17 drop element 3",
+    ),
+    _reason(
+        OUTSIDE,
         "only an observer that is made on the meta device would show it",
         "specs settings_of:174:11 drop operand 1",
     ),

@@ -60,8 +60,8 @@ _BY_HAND = (
 )
 
 _FEW = """
-**This is a beginning.** So few faults give no share that means anything; the same command with a larger `--sample` goes
-on where this run stopped.
+**{few}: this is a beginning.** So few faults give no share that means much; the same command with a larger `--sample`
+goes on where this run stopped.
 """
 
 ENOUGH = 300
@@ -142,7 +142,8 @@ def _figures(reports: Sequence[Report]) -> str:
     start = _START.format(first["imported"] + first["clock"][0]) if "clock" in first else ""
     by_hand = _BY_HAND[first["drawn_only"]]
     how = _HOW.format(tried=first["tried"], judged=first["judged"], start=start, by_hand=by_hand)
-    few = _FEW if min(len(report.results) for report in reports) < ENOUGH else ""
+    names = [report.name for report in reports if len(report.results) < ENOUGH]
+    few = _FEW.format(few=", ".join(names)) if names else ""
     return f"## The figures\n\n{_conditions(reports)}\n{few}\n{head}{lines}\n{how}"
 
 
