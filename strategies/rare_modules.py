@@ -271,6 +271,37 @@ _MODULES = (
 
 _OTHERS = (
     Rarity(
+        "equalization of a subclass, which is not equalized",
+        LINEAR,
+        (
+            *_subclass("linear", "nn.Linear"),
+            *_EQUALIZED,
+            *backend("Other", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
+        ),
+        ("backend-configs", "equalization"),
+    ),
+    Rarity(
+        "a parameter that is called like an observer",
+        with_parts(
+            "self.linear = nn.Linear(4, 4); self.activation_post_process_0 = nn.Parameter(torch.ones(1))",
+            "return self.linear(x0) + self.activation_post_process_0",
+        ),
+    ),
+    Rarity(
+        "a class of standalone modules with a backend config, all in dicts",
+        LINEAR,
+        (
+            "entry = (nn.Linear, None, (torch.randn(2, 4),), None, tb.BackendConfig().to_dict())",
+            'given.custom_config = {"standalone_module_class": [entry]}',
+        ),
+        ("standalone-modules", "dict-configs"),
+    ),
+    Rarity(
+        "a pattern whose last part is switched off",
+        with_parts("self.linear = nn.Linear(4, 4); self.relu = nn.ReLU()", "return self.relu(self.linear(x0))"),
+        ("given.qconfig_mapping.set_object_type(nn.ReLU, None)",),
+    ),
+    Rarity(
         "a parametrized layer",
         LINEAR,
         (
