@@ -1,6 +1,6 @@
 """Chapter *refusals*: calls that are wrong, calls that only look wrong or are rare, and what is said of them.
 
-The calls are written by hand (`strategies/misuses.py`, `strategies/rare.py`): each departs from a plain one in one
+The calls are written by hand (`strategies/misuses.py`, `strategies/rare*.py`): each departs from a plain one in one
 respect.
 """
 

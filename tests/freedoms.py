@@ -174,11 +174,18 @@ def keywords_in_another_order(prepared: GraphModule) -> None:
         node.kwargs = dict(reversed(node.kwargs.items()))
 
 
+def _copied(whole: Any) -> Any:
+    """A deep copy; torch warns of how it copies the containers of an exported graph."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return copy.deepcopy(whole)
+
+
 @free("The prepared model has copies of all parameters and buffers.")
 def own_parameters(prepare: Prepare) -> Prepare:
     @functools.wraps(prepare)
     def free_prepare(*args: Any, **kwargs: Any) -> GraphModule:
-        return copy.deepcopy(prepare(*args, **kwargs))
+        return _copied(prepare(*args, **kwargs))
 
     return free_prepare
 
@@ -187,7 +194,7 @@ def own_parameters(prepare: Prepare) -> Prepare:
 def copied_model(prepare: Prepare) -> Prepare:
     @functools.wraps(prepare)
     def free_prepare(model: GraphModule, *args: Any, **kwargs: Any) -> GraphModule:
-        return prepare(copy.deepcopy(model), *args, **kwargs)
+        return prepare(_copied(model), *args, **kwargs)
 
     return free_prepare
 
@@ -199,7 +206,7 @@ def in_place(prepare: Prepare) -> Prepare:
         prepared = prepare(model, *args, **kwargs)
         for node in observer_nodes(prepared):
             model.add_submodule(str(node.target), prepared.get_submodule(str(node.target)))
-        model.graph = copy.deepcopy(prepared.graph)
+        model.graph = _copied(prepared.graph)
         return prepared
 
     return free_prepare
