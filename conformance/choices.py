@@ -30,7 +30,7 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     found = [*_of_swapping(site), *of_fused(site, mapping)]
     by_type = mapping.object_type_qconfigs
     for node, qconfig in site.assigned.items():
-        if node.op == "call_module":
+        if node.op != "call_function":
             continue
         scope_type = scopes[node.name][1]
         both = scope_type in by_type and node.target in by_type
@@ -100,11 +100,12 @@ def of_sharing(site: Site) -> list[str]:
         for slot in plan.slots
         if plan.shares[slot].spec != slot.spec
     ]
+    observed = {slot.value for slot in plan.slots}
     for node, quantized in site.quantized.items():
         first = next(iter(operands(quantized.match.root)), None)
-        far = first is not None and plan.read_at(first) is None
-        if quantized.ask.reuse and far and node in site.outputs:
-            found.append(f"{node.name} reuses an observer that is further back than its input")
+        others = first is not None and plan.read_at(first) is None and first.value in observed
+        if quantized.ask.reuse and others:
+            found.append(f"{node.name} reuses its input's observer, and only other readers have one there")
     for call in site.standalone.values():
         found += of_sharing(call.site) if call.site is not None else []
     return found

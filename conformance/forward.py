@@ -57,5 +57,10 @@ def _alike(mine: Any, theirs: Any, same: Callable[[torch.Tensor, torch.Tensor], 
 
 
 def _plain(value: torch.Tensor) -> torch.Tensor:
-    """Return a tensor that can be compared: not quantized, and without numbers that differ from themselves."""
+    """Return a tensor that can be compared: not quantized, and without numbers that differ from themselves.
+
+    One on the device ``meta`` has no numbers at all, only a shape.
+    """
+    if value.is_meta:
+        return torch.zeros_like(value, device="cpu")
     return torch.nan_to_num(value.dequantize() if value.is_quantized else value)

@@ -98,19 +98,25 @@ def _joined_spots(site: Site, seen: Observation) -> Iterator[tuple[tuple[str, in
         shares = shares_with_inputs(quantized) or quantized.ask.reuse
         if node is not quantized.match.last or not shares:
             continue
-        spots = [spot for operand in operands(quantized.match.root) for spot in _spots_behind(seen, operand)]
+        behind = _spots_read if quantized.ask.reuse else _spots_behind
+        spots = [spot for operand in operands(quantized.match.root) for spot in behind(seen, operand)]
         for chain in seen.values.get(node.name, ()):
             spots.append((node.name, chain[0].group))
         yield from itertools.pairwise(spots)
+
+
+def _spots_read(seen: Observation, operand: Operand) -> list[tuple[str, int]]:
+    """Return the observers that an operand reads."""
+    return [(operand.value.name, observer.group) for observer in seen.edges[edge_of(operand)]]
 
 
 def _spots_behind(seen: Observation, operand: Operand) -> list[tuple[str, int]]:
     """Return the observers that an operand reads, or the nearest one behind a value that is not observed."""
     read: Operand | None = operand
     while read is not None:
-        chain = seen.edges[edge_of(read)]
-        if chain:
-            return [(read.value.name, observer.group) for observer in chain]
+        spots = _spots_read(seen, read)
+        if spots:
+            return spots
         read = next(iter(operands(read.value)), None)
     return []
 
@@ -154,9 +160,14 @@ def _first_input(trial: Trial, quantized: Quantized) -> Seen | None:
     return members[0][1] if members else None
 
 
-@rule("SHARING-4", MUST, "ReuseInputObserver: we'll reuse the observer instance for x0 for x1")
+@rule(
+    "SHARING-4", MUST, "ReuseInputObserver: we'll reuse the observer for x0; if x0 is not observed, we won't observe x1"
+)
 def test_an_operator_that_reuses_its_input_observer_has_no_other(trial: Trial) -> Iterator[Finding]:
-    """Where the input of a reusing operator is observed, its output has the same object."""
+    """Where the input of a reusing operator is observed, its output has the same object.
+
+    Where it is not observed, there is nothing to reuse: what stands further back is not joined (SHARING-2).
+    """
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed

@@ -85,14 +85,22 @@ def _select(
         types, name = (type(modules[str(node.target)]),), str(node.target)
     else:
         parent, counted = path, node.target
-        # The enclosing module's type is closer to the node than the function's.
-        types, name = (scope_type, node.target), path
+        types, name = called_types(node, scope_type), path
     occurrence = (parent, counted, seen[parent, counted])
     seen[parent, counted] += 1
     by_order = mapping.module_name_object_type_order_qconfigs
     if node.op != "call_method" and occurrence in by_order:
         return by_order[occurrence]
     return by_name(mapping, name, types)
+
+
+def called_types(node: Node, scope_type: Any) -> tuple[Any, ...]:
+    """Return the object types that select a function or a method, the closest one first.
+
+    The type of the module around a method serves where the method has no entry
+    of its own.  Of functions nothing is promised: there the module goes first.
+    """
+    return (node.target, scope_type) if node.op == "call_method" else (scope_type, node.target)
 
 
 def by_name(mapping: QConfigMapping, name: str, types: tuple[Any, ...]) -> QConfig | None:

@@ -30,7 +30,7 @@ def output_slot(site: Site, quantized: Quantized, spec: Spec) -> Slot | None:
     last, match = quantized.match.last, quantized.match
     shares = shares_with_inputs(quantized)
     if quantized.ask.reuse:
-        return _joined(site, last, sources(site, match)[: None if shares else 1], "SHARING-4")
+        return _joined(site, last, reused(site, match)[: None if shares else 1], "SHARING-4")
     if not shares:
         text = f"{last.name} is observed by {spec}"
         rule = "ANNOTATIONS-2" if annotated.is_annotated(site, last) else "PLACEMENT-4"
@@ -58,12 +58,26 @@ def _joined(site: Site, last: Node, found: list[Slot], rule: str) -> Slot | None
 
 def sources(site: Site, match: Match) -> list[Slot]:
     """Return the observers that a pattern's output shares: those of its activations, in order."""
-    found = [
-        source(site, operand)
+    found = [source(site, operand) for operand in _activations(site, match)]
+    return [slot for slot in found if slot is not None]
+
+
+def reused(site: Site, match: Match) -> list[Slot]:
+    """Return the observers that a reusing pattern's output may have: those that its activations are read from.
+
+    It looks no further back: what lies between may have other values than it reads.
+    """
+    found = [site.plan.read_at(operand) for operand in _activations(site, match)]
+    return [slot for slot in found if slot is not None]
+
+
+def _activations(site: Site, match: Match) -> list[Operand]:
+    """Return the operands of a pattern's root that are activations, and may be observed."""
+    return [
+        operand
         for operand in operands(match.root)
         if dtypes.role(operand, site.positions) == "activation" and site.values.is_observable(operand.value)
     ]
-    return [slot for slot in found if slot is not None]
 
 
 def source(site: Site, operand: Operand) -> Slot | None:

@@ -27,6 +27,27 @@ _ARGUMENTS = (
     ),
     Rarity("a number before a tensor", forward("return 2 + F.hardswish(x0)")),
     Rarity("a tensor for a number", forward("y = F.hardswish(x0)", "return y.repeat(y.count_nonzero(), 1)")),
+    *(
+        Rarity(
+            f"a method that {what}, in a module of which the type has another qconfig",
+            (
+                "class Part(nn.Module):",
+                "    def forward(self, x0):",
+                "        return x0.relu()",
+                "",
+                *with_parts("self.part = Model.Part()", "return self.part(x0)"),
+            ),
+            (
+                f'given.qconfig_mapping.set_object_type("relu", {own})',
+                f"given.qconfig_mapping.set_object_type(type(given.float_model.part), {around})",
+            ),
+        )
+        for what, own, around in (
+            ("is observed in its own way", qconfig("quint8"), qconfig("quint8", "HistogramObserver")),
+            ("is switched off", "None", qconfig("quint8")),
+            ("alone is observed", qconfig("quint8"), "None"),
+        )
+    ),
     Rarity("a part of what sorting gives", forward("return F.hardswish(torch.sort(x0)[0])")),
     Rarity("a part of a mask", forward("return F.hardswish(x0) + (x0 > 0)[0]")),
     Rarity(

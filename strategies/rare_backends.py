@@ -57,6 +57,23 @@ _BACKENDS = (
         for dtype in ("int16", "qint32", "float8_e5m2", "float8_e4m3fn")
     ),
     Rarity(
+        "a pattern that is longer than another one by what is inside of it",
+        with_parts(
+            "self.linear = nn.Linear(4, 4); self.norm = nn.BatchNorm1d(4); self.relu = nn.ReLU()",
+            "return self.relu(self.norm(self.linear(x0)))",
+        ),
+        (
+            "short = tb.BackendPatternConfig((nn.BatchNorm1d, nn.ReLU))",
+            "deep = tb.BackendPatternConfig()",
+            "deep._set_pattern_complex_format((nn.ReLU, (nn.BatchNorm1d, nn.Linear)))",
+            "known = short, deep, tb.BackendPatternConfig(nn.Linear)",
+            "for pattern in known:",
+            "    pattern.add_dtype_config(tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8))",
+            "given.backend_config = tb.BackendConfig().set_backend_pattern_configs(known)",
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a bias of half precision",
         _WITH_BIAS,
         (

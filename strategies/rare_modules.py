@@ -351,6 +351,14 @@ _OTHERS = (
         ("standalone-modules", "backend-configs"),
     ),
     Rarity(
+        "a model that has a device by its buffers alone",
+        with_parts(
+            'self.register_buffer("there", torch.ones(4, device="meta"))', "return F.hardswish(x0 + self.there)"
+        ),
+        ('given.example_inputs = (torch.randn(2, 4, device="meta"),)',),
+        ("other-devices",),
+    ),
+    Rarity(
         "a quantized input after one that nobody reads",
         ("def forward(self, x0, x1, x2):", "    return F.hardswish(x2) + F.hardswish(x0)"),
         (

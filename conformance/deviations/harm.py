@@ -25,7 +25,12 @@ HARMS = (
         (
             *("tensors-in-nested-lists", "roles-by-value", "roles-by-keyword", "roles-by-position"),
             *("dynamic-by-keyword", "dynamic-by-value", "dynamic-output-believed-quantized"),
-            *("absent-observer-believed", "reused-observer-believed-quint8", "observers-of-one-class-merged"),
+            *(
+                "absent-observer-believed",
+                "reused-observer-believed-quint8",
+                "reused-observer-from-afar",
+                "observers-of-one-class-merged",
+            ),
             *("inner-value-read-twice", "list-sharing-given-up", "sharing-with-first-argument-only"),
             *("sharing-by-position", "sharing-not-closed", "shared-observer-for-others", "quantized-input-in-list"),
             *("tensors-counted-by-position", "half-switched-off-patterns", "module-weights-unchecked"),
@@ -69,6 +74,7 @@ HARMS = (
         "swapped or not, equalized or not. The model runs, more slowly or less exactly than its owner believes.",
         (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
+            "methods-behind-their-modules",
             *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
             *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
             "annotated-returns-observed-by-qconfig",

@@ -47,6 +47,14 @@ REGISTER = Register(
             patterns.SWITCHED_OFF_PARTS,
         ),
         Deviation(
+            "methods-behind-their-modules",
+            ("PLACEMENT-5",),
+            "a method that is selected by its own name has the qconfig of the type of the module that calls it, if "
+            "there is one",
+            "_generate_node_name_to_qconfig: the config of the module around is for methods without a special one",
+            qconfigs.MODULE_FIRST,
+        ),
+        Deviation(
             "training-modules-have-parts",
             ("ENTRY-1",),
             "_update_qconfig_for_fusion takes the batch norm and the fake quantize inside a fused module for training "
@@ -156,6 +164,14 @@ REGISTER = Register(
             "ReuseInputObserver, whatever the observer's own dtype is",
             "ReuseInputObserver: we'll reuse the observer instance for x0 for x1",
             placement.REUSED_DTYPE,
+        ),
+        Deviation(
+            "reused-observer-from-afar",
+            ("PLACEMENT-5", "PLACEMENT-6", "SHARING-2"),
+            "an operator that reuses its input's observer, whose input has none, gets the one that is found behind "
+            "the operators before it, whatever these do to the values",
+            "ReuseInputObserver: if x0 is not observed, we also won't observe x1",
+            sharing.REUSED_FROM_AFAR,
         ),
         Deviation(
             "observers-of-one-class-merged",

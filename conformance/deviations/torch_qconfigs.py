@@ -81,6 +81,11 @@ def _refuses_none(original: Decision, node: Any, qconfig: Any, modules: Any) -> 
     """Leave the refusal to `_refuses_by_propagation`."""
 
 
+def _module_first(original: Decision, node: Any, scope_type: Any) -> tuple[Any, ...]:
+    """Let the type of the module around a method go before the method."""
+    return scope_type, node.target
+
+
 def _both_bounds(original: Decision, observer: Any, constraint: Any) -> Any:
     """Look at the range only where both of its bounds are given."""
     if constraint.quant_min_lower_bound is None or constraint.quant_max_upper_bound is None:
@@ -99,6 +104,7 @@ ONE_SIDED = (
     Change("backends._broken_range", _both_bounds),
     Change("backends._broken_parameters", _both_parameters),
 )
+MODULE_FIRST = (Change("qconfigs.called_types", _module_first),)
 NO_OBSERVER = (Change("dtypes.ask_of", _needs_observers),)
 EAGER_REFUSAL = (
     Change("prepare.survey", _remembers_configs),

@@ -49,6 +49,11 @@ def _first_source(original: Decision, site: Site, match: Match) -> list[Slot]:
     return [] if slot is None else [slot]
 
 
+def _reused_from_afar(original: Decision, site: Site, match: Match) -> list[Slot]:
+    """Look for the observer that is reused as for one that is shared: behind whatever stands before the input."""
+    return sharing.sources(site, match)
+
+
 def _all_or_nothing(original: Decision, site: Site, match: Match) -> list[Slot]:
     """Give up where one value in a list has no observer, and keep what is joined by then."""
     listed = _first_held(match)
@@ -131,6 +136,7 @@ BY_POSITION = (
     Change("sharing.sources", _positional_sources),
     Change("sharing.source", _source_by_position),
 )
+REUSED_FROM_AFAR = (Change("sharing.reused", _reused_from_afar),)
 FIRST_ONLY = (Change("sharing.sources", _first_source),)
 ALL_OR_NOTHING = (Change("sharing.sources", _all_or_nothing),)
 OUTSIDE_IN_LIST = (Change("sharing.is_outside", _outside_directly),)
