@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.ao.nn.quantized import FloatFunctional
 from torch.ao.quantization import QConfig, QConfigMapping, QuantType
 from torch.ao.quantization.backend_config import BackendPatternConfig, DTypeConfig, ObservationType
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
@@ -127,8 +128,20 @@ def traced(module: nn.Module, configs: Configs) -> tuple[GraphModule, Mapping[st
     """
     custom = configs.custom
     tracer = QuantizationTracer(list(custom.non_traceable_module_names), list(custom.non_traceable_module_classes))
-    model = GraphModule(module, tracer.trace(module))
+    model = GraphModule(module, without_eager_observers(module, tracer.trace(module)))
     return fuse(model, configs.is_qat, None, configs.backend), tracer.node_name_to_scope
+
+
+def without_eager_observers(module: nn.Module, graph: Graph) -> Graph:
+    """Return a graph without what eager mode would observe the results of a `FloatFunctional` by."""
+    for node in list(graph.nodes):
+        owner, _, name = str(node.target).rpartition(".")
+        if node.op != "call_module" or name != "activation_post_process":
+            continue
+        if isinstance(module.get_submodule(owner), FloatFunctional):
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    return graph
 
 
 def refuse_structure(graph: Graph) -> None:

@@ -10,6 +10,7 @@ from itertools import permutations
 
 from .rare_backends import NUMBER, RARE_BACKENDS
 from .rare_modules import RARE_MODULES
+from .rare_standalone import RARE_STANDALONE
 from .rarity import STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
 
 _ARGUMENTS = (
@@ -63,10 +64,14 @@ _ARGUMENTS = (
         Rarity(f"a value for a number, {method}({arguments})", forward(f"return F.hardswish(x0).{method}({arguments})"))
         for method, arguments in (
             ("repeat", "x0.dim(), 1"),
+            ("repeat", "1, x0.dim()"),
             ("view", "x0.dim(), -1"),
+            ("view", "-1, x0.dim()"),
             ("view", "(x0.dim(), -1)"),
             ("reshape", "x0.dim(), -1"),
+            ("reshape", "-1, x0.dim()"),
             ("permute", "x0.dim() - 1, 0"),
+            ("permute", "1, x0.dim() - 2"),
             ("unsqueeze", "x0.dim() - 1"),
             ("unsqueeze_", "x0.dim() - 1"),
             ("transpose", "x0.dim() - 1, 0"),
@@ -77,6 +82,37 @@ _ARGUMENTS = (
             ("transpose", "dim0=0, dim1=x0.dim() - 1"),
             ("size", "dim=x0.dim() - 1"),
         )
+    ),
+    *(
+        Rarity(
+            f"a mask that has come a long way, by {method}",
+            ("def forward(self, x0, x1):", f"    return F.hardswish(x0).masked_fill(x1{f'.{call}' * 4}, 0.0)"),
+            ("given.example_inputs = torch.randn(2, 4), torch.randn(2, 4) > 0",),
+        )
+        for method, call in (("transpose", "transpose(0, 1)"), ("reshape", "reshape(2, 4)"))
+    ),
+    Rarity(
+        "a mask that another operator stands beside",
+        ("def forward(self, x0, x1):", "    return F.hardswish(x0.masked_fill(x1, 0.0)) + x0"),
+        ("given.example_inputs = torch.randn(2, 4), torch.randn(2, 4) > 0",),
+    ),
+    *(
+        Rarity(f"a tensor times {number}", forward(f"return F.hardswish(x0) * {number}"))
+        for number in ("x0.ndim", "x0.dim()", "x0.shape[0]", "x0.size(0)", "x0.shape.numel()", "(x0.ndim + x0.dim())")
+    ),
+    *(
+        Rarity(
+            f"an order selector for {function}, with {index}, beside another function of that name",
+            forward("y = x0 + x0.sin()", "return torch.add(y, x0.cos())"),
+            (
+                "import operator",
+                "",
+                f'given.qconfig_mapping.set_module_name_object_type_order("", {function}, {index}, None)',
+            ),
+            ("order-selectors",),
+        )
+        for function in ("torch.add", "operator.add")
+        for index in (0, 1)
     ),
     Rarity(
         "a number that is computed from a part of a size",
@@ -207,5 +243,5 @@ _NEIGHBOURS = (
     ),
 )
 
-RARITIES = (*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES)
+RARITIES = (*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES, *RARE_STANDALONE)
 """All of them."""

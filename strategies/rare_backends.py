@@ -8,10 +8,9 @@ from .rarity import LINEAR, TRAINING, TWO, Rarity, backend, each, forward, obser
 
 _INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
 
-_WITH_BIAS = with_parts(
-    "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))",
-    "return F.linear(x0, self.weight, self.bias)",
-)
+_WEIGHT_AND_BIAS = "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))"
+
+_WITH_BIAS = with_parts(_WEIGHT_AND_BIAS, "return F.linear(x0, self.weight, self.bias)")
 
 _OTHER_SCALE = (
     "tq.FixedQParamsFakeQuantize.with_args(observer=tq.FixedQParamsObserver.with_args("
@@ -40,6 +39,16 @@ def _either(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
         f"    pattern.add_dtype_config({dtypes})",
         *more,
         "given.backend_config = tb.BackendConfig().set_backend_pattern_config(pattern)",
+    )
+
+
+def _linear_of(*dtypes: str) -> tuple[str, ...]:
+    """Return the lines that give a backend config with linear layers of some dtypes."""
+    return (
+        "linear = tb.BackendPatternConfig(nn.Linear)",
+        f"for kind in ({', '.join(f'torch.{dtype}' for dtype in dtypes)}):",
+        "    linear.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
+        "given.backend_config = tb.BackendConfig().set_backend_pattern_config(linear)",
     )
 
 
@@ -88,6 +97,26 @@ _BACKENDS = (
         _WITH_BIAS,
         backend("F.linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8, torch.float16)", _INDEXES),
         ("backend-configs",),
+    ),
+    *(
+        Rarity(
+            f"a bias that the backend does not take, at the {which} of two functions",
+            with_parts(_WEIGHT_AND_BIAS, f"return F.linear(F.linear(x0, self.weight{first}), self.weight{second})"),
+            backend("F.linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8, torch.float16)", _INDEXES),
+            ("backend-configs",),
+        )
+        for which, first, second in (("first", ", self.bias", ""), ("second", "", ", self.bias"))
+    ),
+    Rarity(
+        "a weight by keyword that the backend does not take",
+        with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.linear(x0, weight=self.weight)"),
+        (observed(*["tq.MinMaxObserver.with_args(dtype=torch.quint8)"] * 2),),
+    ),
+    Rarity(
+        "a bias beside dynamic half precision",
+        _WITH_BIAS,
+        ("given.qconfig_mapping.set_global(tq.float16_dynamic_qconfig)",),
+        ("dynamic", "fp16"),
     ),
     Rarity(
         "a dynamic operator of which nothing is said but its input",
@@ -158,16 +187,19 @@ _BACKENDS = (
         Rarity(
             f"{one} after {other}",
             with_parts(TWO, "return self.second(self.first(x0))"),
-            (
-                "linear = tb.BackendPatternConfig(nn.Linear)",
-                "for kind in (torch.quint8, torch.uint8):",
-                "    linear.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
-                "given.backend_config = tb.BackendConfig().set_backend_pattern_config(linear)",
-                *each(first=qconfig(other), second=qconfig(one)),
-            ),
+            (*_linear_of(one, other), *each(first=qconfig(other), second=qconfig(one))),
             ("backend-configs",),
         )
-        for one, other in permutations(("quint8", "uint8"))
+        for one, other in (*permutations(("quint8", "uint8")), *permutations(("quint8", "qint8")))
+    ),
+    *(
+        Rarity(
+            f"one value that is read as {first}, then as {second}",
+            with_parts(TWO, "y = x0.sin()", "return self.first(y), self.second(y)"),
+            (*_linear_of(first, second), *each(first=qconfig(first), second=qconfig(second))),
+            ("backend-configs",),
+        )
+        for first, second in permutations(("quint8", "qint8"))
     ),
     Rarity(
         "an input that one dtype config has, and an output that another has",

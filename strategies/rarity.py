@@ -1,4 +1,4 @@
-"""The parts of calls that are right and rare, of which `rare.py` and `rare_modules.py` make their tables."""
+"""The parts of calls that are right and rare, of which `rare.py` and its neighbours make their tables."""
 
 from __future__ import annotations
 

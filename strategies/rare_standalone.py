@@ -1,0 +1,101 @@
+"""Calls that are right and rare because of what is inside a module of its own kind, or of how often there is one."""
+
+from __future__ import annotations
+
+from .rare_modules import OWN_CLASS
+from .rarity import LINEAR, STANDALONE, Rarity, with_parts
+
+
+def _standalone(*lines: str, config: str = "None, None", inputs: str = "(torch.randn(2, 4),)") -> tuple[str, ...]:
+    """Return the lines that put a module in the layer's place, and have it prepared by itself."""
+    *classes, made = lines
+    return (
+        *classes,
+        f"given.model.linear = given.float_model.linear = {made}.eval()",
+        'given.leaves = ["linear"], []',
+        f'given.custom_config.set_standalone_module_name("linear", None, {inputs}, {config})',
+    )
+
+
+_SUM = ("class Sum(nn.Module):", "    def forward(self, first, second):", "        return first + second", "", "Sum()")
+
+_TWICE = (
+    "class Twice(nn.Module):",
+    "    def __init__(self):",
+    "        super().__init__()",
+    "        self.sum = torch.ao.nn.quantized.FloatFunctional()",
+    "",
+    "    def forward(self, value):",
+    "        return self.sum.add(value, value)",
+    "",
+    "nn.Sequential(Twice())",
+)
+
+_UNFUSED = (
+    "given.backend_config = tb.BackendConfig()",
+    "for kind in (nn.Linear, nn.ReLU):",
+    "    pattern = tb.BackendPatternConfig(kind)",
+    "    pattern.add_dtype_config(tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8))",
+    "    given.backend_config.set_backend_pattern_config(pattern)",
+)
+
+RARE_STANDALONE = (
+    *(
+        Rarity(
+            f"a standalone module that is named, and whose class is, with {what}",
+            LINEAR,
+            (
+                f"inner = PrepareCustomConfig(){indexes}",
+                f"by_class = nn.Linear, {mapping}, (torch.randn(2, 4),), inner, None",
+                "given.custom_config.set_standalone_module_class(*by_class)",
+                f"{STANDALONE}, None, None)",
+            ),
+            ("standalone-modules",),
+        )
+        for what, mapping, indexes in (
+            ("a mapping by its class", "tq.QConfigMapping().set_global(None)", ""),
+            ("indexes by its class", "None", ".set_input_quantized_indexes([0]).set_output_quantized_indexes([0])"),
+        )
+    ),
+    Rarity(
+        "a standalone module without a custom config, in a model that has one",
+        LINEAR,
+        ("given.custom_config.set_input_quantized_indexes([0])", f"{STANDALONE}, None, None)"),
+        ("standalone-modules", "quantized-inputs"),
+    ),
+    *(
+        Rarity(
+            f"a standalone module that is given one value twice, and expects input {index} quantized",
+            with_parts("self.linear = nn.Linear(4, 4)", "y = x0.sin()", "return self.linear(y, y)"),
+            _standalone(
+                *_SUM,
+                inputs="(torch.randn(2, 4), torch.randn(2, 4))",
+                config=f"PrepareCustomConfig().set_input_quantized_indexes([{index}]), None",
+            ),
+            ("standalone-modules",),
+        )
+        for index in (0, 1)
+    ),
+    Rarity(
+        "a standalone module that the backend does not fuse",
+        LINEAR,
+        (*_standalone("nn.Sequential(nn.Linear(4, 4), nn.ReLU())"), *_UNFUSED),
+        ("standalone-modules", "backend-configs"),
+    ),
+    Rarity(
+        "a standalone module with a sum that eager mode observes",
+        LINEAR,
+        _standalone(*_TWICE),
+        ("standalone-modules",),
+    ),
+    Rarity(
+        "custom modules of one name in two modules",
+        with_parts(
+            "self.first = nn.Sequential(nn.Linear(4, 4)); self.second = nn.Sequential(nn.Linear(4, 4))",
+            "return self.second(self.first(x0))",
+        ),
+        OWN_CLASS,
+        ("custom-modules",),
+    ),
+)
+"""All of them."""
