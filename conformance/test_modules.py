@@ -287,7 +287,9 @@ def test_a_module_that_is_not_traced_is_left_alone(trial: Trial) -> Iterator[Fin
 
 @rule("MODULES-13", MUST, "prepare: attributes related to standalone modules, in model.meta", STANDALONE)
 def test_a_standalone_module_says_how_it_was_declared(trial: Trial) -> Iterator[Finding]:
-    """The record of a standalone module says that it is one, and which of its inputs and outputs are quantized."""
+    """The record of a standalone module says that it is one, which of its inputs and outputs are quantized, and whether
+    it was prepared for training.
+    """
     if trial.surveyed is None or trial.outcome.prepared is None:
         return
     for node, call in trial.surveyed[0].standalone.items():
@@ -297,6 +299,7 @@ def test_a_standalone_module_says_how_it_was_declared(trial: Trial) -> Iterator[
         custom = call.inside.configs.custom
         wanted = {
             "is_observed_standalone_module": True,
+            "is_qat": call.inside.configs.is_qat,
             "standalone_module_input_quantized_idxs": custom.input_quantized_indexes,
             "standalone_module_output_quantized_idxs": custom.output_quantized_indexes,
         }

@@ -25,11 +25,12 @@ OWN_CLASS = (
 )
 """The lines that have linear layers observed by a class of one's own."""
 
-_LSTM = (
+LSTM = (
     "from torch.ao.nn import quantizable",
     "",
     "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
 )
+"""The lines that have LSTMs observed by torch's own class for that."""
 
 _EQUALIZED = (
     "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
@@ -175,7 +176,7 @@ _MODULES = (
     Rarity(
         "a custom LSTM whose states are read by a function",
         with_parts("self.lstm = nn.LSTM(4, 4)", "return (self.lstm(x0.unsqueeze(0))[1] * 1)[0]"),
-        (*_LSTM, "given.qconfig_mapping.set_object_type(operator.mul, None)"),
+        (*LSTM, "given.qconfig_mapping.set_object_type(operator.mul, None)"),
         ("custom-modules",),
     ),
     Rarity(
@@ -184,13 +185,13 @@ _MODULES = (
             "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
             "return self.linear(self.lstm(x0.unsqueeze(0))[0])",
         ),
-        _LSTM,
+        LSTM,
         ("custom-modules",),
     ),
     Rarity(
         "a custom LSTM whose activations stay float",
         with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
-        (*_LSTM, "given.qconfig_mapping.set_object_type(nn.LSTM, tq.float_qparams_weight_only_qconfig)"),
+        (*LSTM, "given.qconfig_mapping.set_object_type(nn.LSTM, tq.float_qparams_weight_only_qconfig)"),
         ("custom-modules",),
     ),
     Rarity(
@@ -325,7 +326,7 @@ _OTHERS = (
         with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
         (
             *_subclass("lstm", "nn.LSTM"),
-            *_LSTM[:2],
+            *LSTM[:2],
             "given.custom_config.set_float_to_observed_mapping(Other, quantizable.LSTM)",
         ),
         ("custom-modules",),

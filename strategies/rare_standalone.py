@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rare_modules import OWN_CLASS
+from .rare_modules import LSTM, OWN_CLASS
 from .rarity import LINEAR, STANDALONE, Rarity, with_parts
 
 
@@ -87,6 +87,21 @@ RARE_STANDALONE = (
         LINEAR,
         _standalone(*_TWICE),
         ("standalone-modules",),
+    ),
+    *(
+        Rarity(
+            f"custom LSTMs of which one gets {what} of the other's",
+            with_parts(
+                "self.first = nn.LSTM(4, 4); self.second = nn.LSTM(4, 4)", "y = self.first(x0)", f"return {result}[0]"
+            ),
+            (*LSTM, "given.example_inputs = (torch.randn(2, 3, 4),)"),
+            ("custom-modules",),
+        )
+        for what, result in (
+            ("the output and the states", "self.second(y[0], y[1])"),
+            ("the states alone", "self.second(x0, y[1])"),
+            ("both states, put together anew,", "self.second(y[0], (y[1][0], y[1][1]))"),
+        )
     ),
     Rarity(
         "custom modules of one name in two modules",
