@@ -160,8 +160,8 @@ REGISTER = Register(
         Deviation(
             "observers-of-one-class-merged",
             ("PLACEMENT-1", "PLACEMENT-5"),
-            "an existing observer is taken if its class and dtype fit, whatever its range, scheme, eps "
-            "or being dynamic",
+            "an existing observer is taken if its class and dtype fit, whatever its range, scheme, eps, "
+            "being dynamic, or what an annotation derives it from",
             "QConfig: default arguments can be overwritten with with_args; each consumer has its own",
             placement.SAME_CLASS,
         ),
