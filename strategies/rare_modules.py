@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, STANDALONE, TRAINING, TWO, Rarity, backend, observed, with_parts
+from .rarity import EQUALIZED, LINEAR, STANDALONE, TRAINING, TWO, Rarity, backend, observed, with_parts
 
 _NESTED = (
     "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
@@ -29,12 +29,6 @@ _LSTM = (
     "from torch.ao.nn import quantizable",
     "",
     "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
-)
-
-_EQUALIZED = (
-    "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
-    "",
-    "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
 )
 
 
@@ -219,7 +213,7 @@ _MODULES = (
             "self.weight = nn.Parameter(torch.randn(4, 4, 1, 1))",
             "return F.conv2d(x0.reshape(1, 4, 2, 1), self.weight)",
         ),
-        _EQUALIZED,
+        EQUALIZED,
         ("equalization",),
     ),
     *(
@@ -229,7 +223,7 @@ _MODULES = (
                 f"self.both = torch.ao.nn.intrinsic.{fused}({layer}, nn.ReLU())",
                 f"return self.both(x0.reshape({shape}))",
             ),
-            _EQUALIZED,
+            EQUALIZED,
             ("equalization",),
         )
         for fused, layer, shape in (
@@ -243,7 +237,7 @@ _MODULES = (
         Rarity(
             f"equalization of {layer}",
             with_parts(f"self.layer = nn.{layer}", f"return self.layer(x0.reshape({shape}))"),
-            _EQUALIZED,
+            EQUALIZED,
             ("equalization",),
         )
         for layer, shape in (
@@ -275,7 +269,7 @@ _OTHERS = (
         LINEAR,
         (
             *_subclass("linear", "nn.Linear"),
-            *_EQUALIZED,
+            *EQUALIZED,
             *backend("Other", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
         ),
         ("backend-configs", "equalization"),
@@ -363,7 +357,7 @@ _OTHERS = (
         "one value that is read by a layer that is equalized and by one that is not",
         with_parts(TWO, "return self.first(x0) + self.second(x0)"),
         (
-            *_EQUALIZED[:2],
+            *EQUALIZED[:2],
             'given.equalization = tq.QConfigMapping().set_module_name("first", default_equalization_qconfig)',
         ),
         ("equalization",),

@@ -44,7 +44,7 @@ HARMS = (
             "written-buffers-behind-observers",
             *("replaced-observers-shared", "shared-edges-merged", "shared-observers-believed-as-asked"),
             *("annotated-outputs-believed", "annotated-float-outputs-never-observed"),
-            *("annotated-axis-of-fake-quantizers-lost", "derived-specs-merged"),
+            *("annotated-axis-of-fake-quantizers-lost", "derived-specs-merged", "numbers-equalized"),
         ),
     ),
     Harm(

@@ -1,0 +1,29 @@
+"""Calls that are right and rare because of a number that the graph computes, such as a size or a dimension."""
+
+from __future__ import annotations
+
+from .rarity import EQUALIZED, Rarity, calling, with_parts
+
+RARE_NUMBERS = (
+    *(
+        Rarity(
+            f"equalization of a convolution whose {what} the graph computes",
+            calling(
+                with_parts(
+                    "self.weight = nn.Parameter(torch.randn(4, 2, 1, 1))",
+                    "y = x0.reshape(1, 4, 2, 1)",
+                    f"return self.call(x0, F.conv2d, y, self.weight, None, {arguments})",
+                )
+            ),
+            EQUALIZED,
+            ("equalization",),
+        )
+        for what, arguments in (
+            ("groups", "1, 0, 1, x0.size(0)"),
+            ("groups, by keyword,", "groups=x0.size(0)"),
+            ("padding", "1, x0.size(0), 1, 2"),
+            ("padding, in one dimension,", "1, (x0.size(0), 0), 1, 2"),
+        )
+    ),
+)
+"""All of them."""
