@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .rarity import EQUALIZED, Rarity, calling, with_parts
+from .rarity import EQUALIZED, Rarity, calling, forward, with_parts
+
+_ZEROS = "self.call(x0, torch.zeros"
 
 RARE_NUMBERS = (
     *(
@@ -23,6 +25,19 @@ RARE_NUMBERS = (
             ("groups, by keyword,", "groups=x0.size(0)"),
             ("padding", "1, x0.size(0), 1, 2"),
             ("padding, in one dimension,", "1, (x0.size(0), 0), 1, 2"),
+        )
+    ),
+    *(
+        Rarity(f"a list with {what}", calling(forward(f"return self.call(x0, {call})")))
+        for what, call in (
+            ("zeros of a size that is computed", f"torch.cat, [x0, {_ZEROS}, 1, x0.size(1))]"),
+            (
+                "zeros of a size that is computed, as a tuple",
+                f"torch.cat, [F.hardswish(x0), {_ZEROS}, (1, x0.size(1)))]",
+            ),
+            ("zeros of a size that is computed, first", f"torch.cat, [{_ZEROS}, 1, x0.size(1)), x0]"),
+            ("zeros of a size that is computed, reshaped", f"torch.cat, [x0, {_ZEROS}, x0.size(1)).reshape(1, 4)]"),
+            ("zeros like another value", "torch.cat, [x0, x0.new_zeros(1, x0.size(1))]"),
         )
     ),
 )

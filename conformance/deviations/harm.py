@@ -59,6 +59,7 @@ HARMS = (
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
             *("constraints-on-meta-fail", "swapped-modules-on-two-devices"),
             *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
+            "numbers-behind-lists-fail",
             *("tuples-observed", "annotations-without-a-flag-fail", "annotated-models-look-back-alone"),
             *("observed-values-have-no-edges", "annotated-open-settings-override", "annotated-sizes-observed"),
         ),

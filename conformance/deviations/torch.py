@@ -279,6 +279,15 @@ REGISTER = Register(
             sharing.ALL_OR_NOTHING,
         ),
         Deviation(
+            "numbers-behind-lists-fail",
+            ("REFUSALS-4", "REFUSALS-5"),
+            "where a later value of a list has no observer and its operator takes a number or a size first, as "
+            "torch.zeros(1, x.size(1)) in torch.cat does, the call fails with an AttributeError that says nothing of "
+            "it, and leaves the observers until there in the caller's model",
+            "_maybe_make_input_output_share_observers: returns whether the operation succeeded or not",
+            sharing.NUMBERS_IN_LISTS,
+        ),
+        Deviation(
             "sharing-with-first-argument-only",
             ("PLACEMENT-5", "SHARING-1"),
             "unless the first argument is a list, it alone shares with the output; other inputs keep "
