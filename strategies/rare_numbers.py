@@ -40,5 +40,22 @@ RARE_NUMBERS = (
             ("zeros like another value", "torch.cat, [x0, x0.new_zeros(1, x0.size(1))]"),
         )
     ),
+    *(
+        Rarity(
+            f"a value for a dimension, torch.{function}(y, {arguments})",
+            calling(
+                forward(
+                    "y, last = F.hardswish(x0), x0.dim() - 1", f"return self.call(x0, torch.{function}, y, {arguments})"
+                )
+            ),
+        )
+        for function, arguments in (
+            ("unsqueeze", "last"),
+            ("unsqueeze", "dim=last"),
+            ("transpose", "last, 0"),
+            ("transpose", "0, last"),
+            ("transpose", "dim0=0, dim1=last"),
+        )
+    ),
 )
 """All of them."""

@@ -35,6 +35,7 @@ HARMS = (
             *("patterns-through-own-modules", "equalization-hides-quantized-inputs", "integers-observed"),
             *(
                 "masks-by-keyword",
+                "dimensions-of-functions",
                 "masks-forgotten",
                 "unobserved-inputs-believed-quantized",
                 "values-of-nodes-alone",

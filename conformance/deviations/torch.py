@@ -87,6 +87,14 @@ REGISTER = Register(
             values.MASKS_BY_KEYWORD,
         ),
         Deviation(
+            "dimensions-of-functions",
+            ("REFUSALS-5",),
+            "NON_OBSERVABLE_ARG_DICT has torch.transpose and torch.unsqueeze as methods, which they never are: a "
+            "dimension that the graph computes, or that is an input, is observed, and the prepared model fails",
+            "NON_OBSERVABLE_ARG_DICT: which arguments are no tensors, as observers for them would cause errors",
+            values.DIMENSIONS_OF_FUNCTIONS,
+        ),
+        Deviation(
             "masks-through-keywords-fail",
             ("ENTRY-1", "PLACEMENT-6"),
             "_maybe_propagate_dtype_for_node goes on to node.args[0], and fails where what is known of a mask or a "
