@@ -181,6 +181,22 @@ _MODULES = (
         _LSTM,
         ("custom-modules",),
     ),
+    *(
+        Rarity(
+            f"an LSTM with an observed class of one's own, of which {what}",
+            with_parts(
+                "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
+                f"return {read}",
+            ),
+            (*OWN_CLASS[:-1], "given.custom_config.set_float_to_observed_mapping(nn.LSTM, Observed)"),
+            ("custom-modules",),
+        )
+        for what, read in (
+            ("a layer reads the output", "self.linear(self.lstm(x0.unsqueeze(0))[0])"),
+            ("a layer reads a state", "self.linear(self.lstm(x0.unsqueeze(0))[1][0])"),
+            ("all is returned", "self.lstm(x0.unsqueeze(0)), self.linear(x0)"),
+        )
+    ),
     Rarity(
         "a custom LSTM whose activations stay float",
         with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),

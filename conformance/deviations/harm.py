@@ -71,7 +71,12 @@ HARMS = (
         "swapped or not, equalized or not. The model runs, more slowly or less exactly than its owner believes.",
         (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
-            *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
+            *(
+                "never-observed-is-observed",
+                "parts-of-lstm-observed",
+                "lstm-known-by-one-class",
+                "modules-swapped-by-eager-rules",
+            ),
             *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
             "annotated-returns-observed-by-qconfig",
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),

@@ -6,6 +6,7 @@ from . import torch_annotations as annotated
 from . import torch_declared as declared
 from . import torch_devices as devices
 from . import torch_equalization as equalization
+from . import torch_lstm as lstm
 from . import torch_modules as modules
 from . import torch_patterns as patterns
 from . import torch_placement as placement
@@ -346,6 +347,7 @@ REGISTER = Register(
         *scale.ENTRIES,
         *state.ENTRIES,
         *modules.ENTRIES,
+        *lstm.ENTRIES,
         *qat.ENTRIES,
         *equalization.ENTRIES,
         *declared.ENTRIES,
