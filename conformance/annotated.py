@@ -92,10 +92,11 @@ class Annotated:
         """The places of which nobody can doubt with what they share, and what they ask for.
 
         Specs that differ in nothing that is compared, and still are not equal, and readers of one tensor of
-        which some allow sharing and some do not, are a choice that nothing promises.
+        which some allow sharing and some do not, are a choice that nothing promises.  So are specs that name
+        other places, with the same observers, to be derived from.
         """
         doubtful: set[Place] = set()
-        for alike in notes.asking_alike(self.asked, self.wanted):
+        for alike in [*notes.asking_alike(self.asked, self.wanted), *self._derived_alike()]:
             specs = [self.wanted[where] for where in alike]
             flags = {_flag(where) for where in alike}
             if len(alike) > 1 and (len(flags) > 1 or any(spec != specs[0] for spec in specs)):
@@ -104,6 +105,15 @@ class Annotated:
         return frozenset(
             where for where in self.asked if where not in doubtful and self.groups.leader(where) not in doubtful
         )
+
+    def _derived_alike(self) -> list[list[Place]]:
+        """Return the places of one tensor that ask for the same, derived from the same observers."""
+        found: dict[Any, list[Place]] = {}
+        for where in self.asked:
+            *asked, sources = qspecs.compared(self.wanted[where])
+            key = (notes.value_of(where), *asked, *map(self.groups.leader, sources))
+            found.setdefault(key, []).append(where)
+        return list(found.values())
 
     def settings(self, where: Place) -> Settings:
         """Return what the observer of a place is to be."""

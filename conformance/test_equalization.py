@@ -35,7 +35,7 @@ def _wanted(site: Site) -> dict[Edge, Spec]:
         edge_of(operand): spec
         for node in _layers(site)
         if not equalization.branch(site, node)
-        for operand in equalization.places(node)
+        for operand in equalization.places(site, node)
         if (spec := equalization.spec_for(site, operand, site.equalized[node])) is not None
     }
 
@@ -58,7 +58,7 @@ def test_a_layer_that_is_to_be_equalized_reads_through_equalization_observers(tr
 @rule("EQUALIZATION-2", MUST, "node_supports_equalization: nn.Linear/F.linear and nn.Conv/F.conv layers", _CLAIM)
 def test_nothing_else_is_equalized(trial: Trial) -> Iterator[Finding]:
     """Only what a quantized linear layer or convolution reads has an equalization observer, and only where
-    its equalization qconfig asks for one: never a bias.
+    its equalization qconfig asks for one: never a bias, or a number that the graph computes.
     """
     if trial.surveyed is None:
         return

@@ -25,7 +25,7 @@ from . import devices, qspecs, state
 from .entry import RefusalError
 from .graphs import Operand, operands, places_read
 from .plan import Plan, Slot
-from .qspecs import compared, kind_of
+from .qspecs import kind_of
 from .rewrite import rewrite
 from .site import Groups
 from .specs import spec_of_made
@@ -211,7 +211,7 @@ def asking_alike(asked: Mapping[Place, Any], wanted: Mapping[Place, Any]) -> lis
     """Return the places of one tensor that ask for the same: its edges, in order, then the value itself."""
     found: dict[Any, list[Place]] = {}
     for where in sorted(asked, key=lambda where: isinstance(where, Node)):
-        found.setdefault((value_of(where), compared(wanted[where])), []).append(where)
+        found.setdefault((value_of(where), qspecs.compared(wanted[where])), []).append(where)
     return list(found.values())
 
 

@@ -17,7 +17,7 @@ from torch.ao.quantization import PlaceholderObserver, QConfig
 from torch.ao.quantization.observer import NoopObserver, ReuseInputObserver
 from torch.fx import Graph, Node
 
-from .graphs import Operand, operands, parameter, position
+from .graphs import Operand, name_of, operands, parameter, position
 from .specs import Spec, spec_of
 from .values import Kind, Shape
 
@@ -35,6 +35,9 @@ _NOT_TENSORS: dict[str, tuple[int | str, ...]] = {
     "transpose": (1, 2, "dim0", "dim1"),
 }
 """Methods, and the arguments of theirs that are masks, dimensions or numbers."""
+
+_LIKE_METHODS = frozenset({torch.transpose, torch.unsqueeze})
+"""Functions with the arguments of the methods of their names."""
 
 _ALL_BUT_FIRST = frozenset({"permute", "repeat", "reshape", "view"})
 """Methods of which every argument but the tensor itself is a number or a size."""
@@ -153,11 +156,11 @@ def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]
 def is_never_tensor(operand: Operand) -> bool:
     """Whether an operand is, by its place, a mask, a dimension, a size or a number."""
     node, key = operand.node, operand.keys[0]
-    if node.op != "call_method":
+    if node.op != "call_method" and node.target not in _LIKE_METHODS:
         return False
     if node.target in _ALL_BUT_FIRST:
         return key != 0
-    return key in _NOT_TENSORS.get(str(node.target), ())
+    return key in _NOT_TENSORS.get(name_of(node.target), ())
 
 
 def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:

@@ -74,15 +74,23 @@ def place(site: Site) -> None:
             site.plan.warnings.append(text)
             site.plan.decide(node, "equalization", "EQUALIZATION-3", f"{text} ({others[0].name})")
             continue
-        for operand in places(node):
+        for operand in places(site, node):
             spec = spec_for(site, operand, asked)
             if spec is not None:
                 _place_one(site, operand, spec)
 
 
-def places(node: Node) -> list[Operand]:
-    """Return the operands of a layer at which it may be equalized."""
-    return operands(node)
+def places(site: Site, node: Node) -> list[Operand]:
+    """Return the operands of a layer at which it may be equalized: its input and its weight (EQUALIZATION-2).
+
+    A stride or a number of groups that the graph computes is neither.
+    """
+    return [o for o in operands(node) if is_input(o) or dtypes.role(o, site.positions) == "weight"]
+
+
+def is_input(operand: Operand) -> bool:
+    """Whether an operand of a layer is its input: all layers take it first, under this name."""
+    return operand.keys in ((0,), ("input",))
 
 
 def spec_for(site: Site, operand: Operand, asked: Equalized) -> Spec | None:
@@ -100,7 +108,7 @@ def branch(site: Site, node: Node) -> list[Node]:
 
     To equalize a layer is to scale its input, and they would read it scaled.
     """
-    inputs = [o.value for o in operands(node) if dtypes.role(o, site.positions) == "activation"]
+    inputs = [operand.value for operand in operands(node) if is_input(operand)]
     return [reader for value in inputs for reader in value.users if reader is not node and reader in site.quantized]
 
 

@@ -23,8 +23,11 @@ _KINDS = {
 }
 """The field by which each kind of spec is told."""
 
-_COMPARED = ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point")
-"""What two specs of one tensor must have in common to share an observer unasked."""
+_COMPARED = (
+    *("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point"),
+    "derive_qparams_fn",
+)
+"""What two specs of one tensor must have in common to share an observer unasked, and what they are derived from."""
 
 
 def kind_of(spec: Any) -> str | None:
@@ -44,8 +47,12 @@ def _fields_of(specs: Any) -> tuple[str, ...]:
 
 
 def compared(spec: Any) -> tuple[Any, ...]:
-    """Return what is compared of specs of one tensor; one that lacks a field is as good as one that leaves it open."""
-    return tuple(getattr(spec, name, None) for name in _COMPARED)
+    """Return what is compared of specs of one tensor; one that lacks a field is as good as one that leaves it open.
+
+    What is derived from other places has other parameters (ANNOTATIONS-9).
+    """
+    settings = (getattr(spec, name, None) for name in _COMPARED)
+    return *settings, tuple(getattr(spec, "derived_from", ()))
 
 
 def observer_of(spec: Any, sources: list[nn.Module], is_qat: bool) -> nn.Module:

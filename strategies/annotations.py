@@ -136,7 +136,10 @@ _NOTE = st.tuples(
     st.sampled_from((True,) * 6 + (False,)),
 )
 PALETTE = st.lists(st.integers(0, len(PLAIN) - 1), min_size=1, max_size=3)
-_SETTINGS = ("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point")
+_SETTINGS = (
+    *("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point"),
+    *("derived_from",) * 4,  # it takes two places of one tensor that are both derived
+)
 _TWINS = st.sampled_from(("",) * 10 + _SETTINGS)
 """Draws in which setting alone two specs differ, if two do: places of one tensor share where all of them are equal."""
 
@@ -203,7 +206,12 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
 
 
 def with_twins(palette: Sequence[QSpec], setting: str, table: Sequence[QSpec]) -> list[QSpec]:
-    """Return a palette that begins with two specs which differ in one setting alone; as it is, if none is named."""
+    """Return a palette that begins with two specs which differ in one setting alone; as it is, if none is named.
+
+    What a spec is derived from is found where it stands, so that one of them is enough.
+    """
+    if setting == "derived_from":
+        return [_DERIVED[0], palette[0]]
     pairs = ((spec, twin) for spec in (palette[0], *table, *_FIXED) if (twin := _twin(spec, setting)) is not None)
     return [*next(pairs, palette[:1]), *palette[1:]]
 
@@ -332,7 +340,7 @@ def _reads_by_keyword(node: Node) -> bool:
 def _resolved(
     key: Key, choice: Choice, asking: Sequence[Key], silent: Sequence[Key], palette: Sequence[QSpec]
 ) -> QSpec | None:
-    """Return the spec of a place; what would share with an earlier place is plain where there is none."""
+    """Return the spec of a place; what would share with, or derive from, an earlier place is plain where none is."""
     kind, number = choice
     if kind in ("nothing", "none"):
         return None
@@ -352,7 +360,9 @@ def _resolved(
         return QSpec("shared", keys=(others[-1 - number % len(others)],))
     if kind == "fixed":
         return _FIXED[number % len(_FIXED)]
-    if kind == "derived" and earlier:
+    spec = _DERIVED[number % len(_DERIVED)] if kind == "derived" else palette[number % len(palette)]
+    if spec.kind == "derived" and earlier:
         keys = tuple(earlier[-1 - (number + more) % position] for more in range(1 + number % 2))
-        return replace(_DERIVED[number % len(_DERIVED)], keys=keys)
-    return palette[number % len(palette)]
+        return replace(spec, keys=keys)
+    plain = [spec for spec in palette if spec.kind != "derived"]
+    return plain[number % len(plain)]

@@ -10,6 +10,7 @@ from itertools import permutations
 
 from .rare_backends import NUMBER, RARE_BACKENDS
 from .rare_modules import RARE_MODULES
+from .rare_numbers import RARE_NUMBERS
 from .rare_standalone import RARE_STANDALONE
 from .rarity import STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
 
@@ -243,5 +244,8 @@ _NEIGHBOURS = (
     ),
 )
 
-RARITIES = (*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES, *RARE_STANDALONE)
+RARITIES = (
+    *(*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS),
+    *(*RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE),
+)
 """All of them."""

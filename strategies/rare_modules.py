@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, STANDALONE, TRAINING, TWO, Rarity, backend, observed, with_parts
+from .rarity import EQUALIZED, LINEAR, STANDALONE, TRAINING, TWO, Rarity, backend, observed, with_parts
 
 _NESTED = (
     "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
@@ -31,12 +31,6 @@ LSTM = (
     "given.custom_config.set_float_to_observed_mapping(nn.LSTM, quantizable.LSTM)",
 )
 """The lines that have LSTMs observed by torch's own class for that."""
-
-_EQUALIZED = (
-    "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
-    "",
-    "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
-)
 
 
 def _subclass(name: str, kind: str) -> tuple[str, ...]:
@@ -188,6 +182,22 @@ _MODULES = (
         LSTM,
         ("custom-modules",),
     ),
+    *(
+        Rarity(
+            f"an LSTM with an observed class of one's own, of which {what}",
+            with_parts(
+                "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
+                f"return {read}",
+            ),
+            (*OWN_CLASS[:-1], "given.custom_config.set_float_to_observed_mapping(nn.LSTM, Observed)"),
+            ("custom-modules",),
+        )
+        for what, read in (
+            ("a layer reads the output", "self.linear(self.lstm(x0.unsqueeze(0))[0])"),
+            ("a layer reads a state", "self.linear(self.lstm(x0.unsqueeze(0))[1][0])"),
+            ("all is returned", "self.lstm(x0.unsqueeze(0)), self.linear(x0)"),
+        )
+    ),
     Rarity(
         "a custom LSTM whose activations stay float",
         with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
@@ -220,7 +230,7 @@ _MODULES = (
             "self.weight = nn.Parameter(torch.randn(4, 4, 1, 1))",
             "return F.conv2d(x0.reshape(1, 4, 2, 1), self.weight)",
         ),
-        _EQUALIZED,
+        EQUALIZED,
         ("equalization",),
     ),
     *(
@@ -230,7 +240,7 @@ _MODULES = (
                 f"self.both = torch.ao.nn.intrinsic.{fused}({layer}, nn.ReLU())",
                 f"return self.both(x0.reshape({shape}))",
             ),
-            _EQUALIZED,
+            EQUALIZED,
             ("equalization",),
         )
         for fused, layer, shape in (
@@ -244,7 +254,7 @@ _MODULES = (
         Rarity(
             f"equalization of {layer}",
             with_parts(f"self.layer = nn.{layer}", f"return self.layer(x0.reshape({shape}))"),
-            _EQUALIZED,
+            EQUALIZED,
             ("equalization",),
         )
         for layer, shape in (
@@ -276,7 +286,7 @@ _OTHERS = (
         LINEAR,
         (
             *_subclass("linear", "nn.Linear"),
-            *_EQUALIZED,
+            *EQUALIZED,
             *backend("Other", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
         ),
         ("backend-configs", "equalization"),
@@ -372,7 +382,7 @@ _OTHERS = (
         "one value that is read by a layer that is equalized and by one that is not",
         with_parts(TWO, "return self.first(x0) + self.second(x0)"),
         (
-            *_EQUALIZED[:2],
+            *EQUALIZED[:2],
             'given.equalization = tq.QConfigMapping().set_module_name("first", default_equalization_qconfig)',
         ),
         ("equalization",),

@@ -1,4 +1,4 @@
-"""The parts of calls that are right and rare, of which `rare.py` and its neighbours make their tables."""
+"""The parts of calls that are right and rare, of which `rare.py` and the other `rare_*.py` make their tables."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def with_parts(parts: str, *lines: str) -> tuple[str, ...]:
     return ("def __init__(self):", "    super().__init__()", *made, "", *forward(*lines))
 
 
+_CALL = """
+def call(self, like, function, *args, **kwargs):
+    if isinstance(like, torch.fx.Proxy):
+        return like.tracer.create_proxy("call_function", function, args, kwargs)
+    return function(*args, **kwargs)
+"""
+"""A method that calls a function: of itself, torch 2.5 does not see that a number or a part of a list is traced."""
+
+
+def calling(model: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a model that may call functions by ``self.call(x0, function, ...)``."""
+    return (*model, *_CALL.rstrip().splitlines())
+
+
 def backend(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
     """Return the lines that give a backend config with one pattern."""
     return (
@@ -61,6 +75,13 @@ LINEAR = with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(x0)")
 
 STANDALONE = 'given.custom_config.set_standalone_module_name("linear", None, (torch.randn(2, 4),)'
 """The beginning of the line that makes the layer a standalone module: its config follows."""
+
+EQUALIZED = (
+    "from torch.ao.quantization.fx._equalize import default_equalization_qconfig",
+    "",
+    "given.equalization = tq.QConfigMapping().set_global(default_equalization_qconfig)",
+)
+"""The lines that have layers equalized."""
 
 TWO = "self.first = nn.Linear(4, 4); self.second = nn.Linear(4, 4)"
 """The parts of a model with two layers."""

@@ -1,8 +1,8 @@
 """Cases that are written by hand: Python by name, in place of a drawn graph.
 
 A rule about size, or about wrong or rare calls, has no use for drawn graphs.  It brings
-cases of its own, whose source stands in a table: `scale.py`, or `misuses.py` with `rare.py`,
-`rare_backends.py`, `rare_modules.py` and `rare_standalone.py`.
+cases of its own, whose source stands in a table: `scale.py`, or `misuses.py` with `rare.py` and
+the other `rare_*.py`.
 """
 
 from __future__ import annotations

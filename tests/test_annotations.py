@@ -53,6 +53,12 @@ def note(node: Node, inputs: dict[Node, Any], output: Any = None, **more: Any) -
     node.meta[KEY] = QuantizationAnnotation(inputs, output, **more)
 
 
+def _double(observers: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the parameters of an observer, with twice the scale."""
+    scale, zero_point = observers[0].calculate_qparams()
+    return 2 * scale, zero_point
+
+
 def made(model: GraphModule) -> dict[Any, nn.Module]:
     """Return the observer that the reference makes for each place."""
     asked = annotations.read(model.graph)
@@ -153,6 +159,23 @@ def test_a_reader_may_opt_out_of_implicit_sharing(allowed: bool) -> None:
     note(first, {x: PLAIN}, allow_implicit_sharing=allowed)
     found = made(model)
     assert (found[x] is found[x, first]) is allowed
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("differing", ["derived_from", "derive_qparams_fn"])
+def test_places_of_one_tensor_share_what_is_derived_from_the_same_in_the_same_way(alike: bool, differing: str) -> None:
+    model, (x, first, second, _) = chain(2)
+    note(x, {}, PLAIN)
+    note(first, {x: WORDS}, DerivedQuantizationSpec([x], _double, torch.int32))
+    others = {"derived_from": [(x, first)], "derive_qparams_fn": lambda found: found[0].calculate_qparams()}
+    read = (
+        first.meta[KEY].output_qspec
+        if alike
+        else replace(first.meta[KEY].output_qspec, **{differing: others[differing]})
+    )
+    note(second, {first: read})
+    found = made(model)
+    assert (found[first] is found[first, second]) is alike
 
 
 def test_a_long_chain_of_sharing_needs_no_stack() -> None:

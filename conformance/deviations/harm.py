@@ -40,6 +40,7 @@ HARMS = (
             *("patterns-through-own-modules", "equalization-hides-quantized-inputs", "integers-observed"),
             *(
                 "masks-by-keyword",
+                "dimensions-of-functions",
                 "masks-forgotten",
                 "unobserved-inputs-believed-quantized",
                 "values-of-nodes-alone",
@@ -49,7 +50,7 @@ HARMS = (
             "written-buffers-behind-observers",
             *("replaced-observers-shared", "shared-edges-merged", "shared-observers-believed-as-asked"),
             *("annotated-outputs-believed", "annotated-float-outputs-never-observed"),
-            "annotated-axis-of-fake-quantizers-lost",
+            *("annotated-axis-of-fake-quantizers-lost", "derived-specs-merged", "numbers-equalized"),
         ),
     ),
     Harm(
@@ -64,6 +65,7 @@ HARMS = (
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
             *("constraints-on-meta-fail", "swapped-modules-on-two-devices"),
             *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
+            "numbers-behind-lists-fail",
             *("tuples-observed", "annotations-without-a-flag-fail", "annotated-models-look-back-alone"),
             *("observed-values-have-no-edges", "annotated-open-settings-override", "annotated-sizes-observed"),
         ),
@@ -75,7 +77,12 @@ HARMS = (
         (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
             "methods-behind-their-modules",
-            *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
+            *(
+                "never-observed-is-observed",
+                "parts-of-lstm-observed",
+                "lstm-known-by-one-class",
+                "modules-swapped-by-eager-rules",
+            ),
             *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
             "annotated-returns-observed-by-qconfig",
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),

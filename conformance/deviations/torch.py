@@ -6,6 +6,7 @@ from . import torch_annotations as annotated
 from . import torch_declared as declared
 from . import torch_devices as devices
 from . import torch_equalization as equalization
+from . import torch_lstm as lstm
 from . import torch_modules as modules
 from . import torch_patterns as patterns
 from . import torch_placement as placement
@@ -95,6 +96,14 @@ REGISTER = Register(
             values.MASKS_BY_KEYWORD,
         ),
         Deviation(
+            "dimensions-of-functions",
+            ("REFUSALS-5",),
+            "NON_OBSERVABLE_ARG_DICT has torch.transpose and torch.unsqueeze as methods, which they never are: a "
+            "dimension that the graph computes, or that is an input, is observed, and the prepared model fails",
+            "NON_OBSERVABLE_ARG_DICT: which arguments are no tensors, as observers for them would cause errors",
+            values.DIMENSIONS_OF_FUNCTIONS,
+        ),
+        Deviation(
             "masks-through-keywords-fail",
             ("ENTRY-1", "PLACEMENT-6"),
             "_maybe_propagate_dtype_for_node goes on to node.args[0], and fails where what is known of a mask or a "
@@ -176,8 +185,8 @@ REGISTER = Register(
         Deviation(
             "observers-of-one-class-merged",
             ("PLACEMENT-1", "PLACEMENT-5"),
-            "an existing observer is taken if its class and dtype fit, whatever its range, scheme, eps "
-            "or being dynamic",
+            "an existing observer is taken if its class and dtype fit, whatever its range, scheme, eps, "
+            "being dynamic, or what an annotation derives it from",
             "QConfig: default arguments can be overwritten with with_args; each consumer has its own",
             placement.SAME_CLASS,
         ),
@@ -295,6 +304,15 @@ REGISTER = Register(
             sharing.ALL_OR_NOTHING,
         ),
         Deviation(
+            "numbers-behind-lists-fail",
+            ("REFUSALS-4", "REFUSALS-5"),
+            "where a later value of a list has no observer and its operator takes a number or a size first, as "
+            "torch.zeros(1, x.size(1)) in torch.cat does, the call fails with an AttributeError that says nothing of "
+            "it, and leaves the observers until there in the caller's model",
+            "_maybe_make_input_output_share_observers: returns whether the operation succeeded or not",
+            sharing.NUMBERS_IN_LISTS,
+        ),
+        Deviation(
             "sharing-with-first-argument-only",
             ("PLACEMENT-5", "SHARING-1"),
             "unless the first argument is a list, it alone shares with the output; other inputs keep "
@@ -345,6 +363,7 @@ REGISTER = Register(
         *scale.ENTRIES,
         *state.ENTRIES,
         *modules.ENTRIES,
+        *lstm.ENTRIES,
         *qat.ENTRIES,
         *equalization.ENTRIES,
         *declared.ENTRIES,

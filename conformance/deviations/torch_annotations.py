@@ -19,6 +19,7 @@ from . import torch_annotations_places as places
 from . import torch_annotations_values as values
 from .register import Deviation
 from .torch_annotations_places import origins
+from .torch_sharing import leave_half_way
 from .torchao import gives_none, knows_channels_by_name
 
 Decision = Callable[..., Any]
@@ -84,10 +85,7 @@ def _refuses_half_way(original: Decision, site: Site) -> None:
         for name, module in site.plan.swapped.items():
             path, _, field = name.rpartition(".")
             setattr(model.get_submodule(path), field, module)
-        for number, slot in enumerate(site.plan.slots):
-            model.add_submodule(f"half_way_{number}", slot.spec.make())
-            with site.graph.inserting_after(slot.value):
-                site.graph.call_module(f"half_way_{number}", (slot.value,))
+        leave_half_way(site)
         for number, slot in enumerate(set(origins(site).values()).difference(site.plan.slots)):
             model.add_submodule(f"taken_away_{number}", slot.spec.make())
         raise

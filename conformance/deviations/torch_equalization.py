@@ -29,9 +29,20 @@ prepare: Any = importlib.import_module("observance.reference.prepare")
 """The module, which the function of the same name hides."""
 
 
-def _positional_places(original: Decision, node: Node) -> list[Operand]:
+def _positional_places(original: Decision, site: Site, node: Node) -> list[Operand]:
     """Equalize what is passed by position alone."""
-    return [operand for operand in original(node) if isinstance(operand.keys[0], int)]
+    return [operand for operand in original(site, node) if isinstance(operand.keys[0], int)]
+
+
+def _numbers_too(original: Decision, site: Site, node: Node) -> list[Operand]:
+    """Equalize every value that is passed by position and is no bias, such as a number of groups."""
+    found = original(site, node)
+    return [operand for operand in operands(node) if operand in found or _is_positional(operand)]
+
+
+def _is_positional(operand: Operand) -> bool:
+    """Whether an operand is an argument by position itself, and no part of a list."""
+    return len(operand.keys) == 1 and isinstance(operand.keys[0], int)
 
 
 def _readers_with_qconfigs(original: Decision, site: Site, node: Node) -> list[Node]:
@@ -108,6 +119,7 @@ def _looks_again(
 SECOND_LOOK = (Change("prepare.select", _looks_again),)
 HIDDEN_INPUTS = (Change("sharing.is_outside", _outside_but_for_equalization),)
 BY_POSITION = (Change("equalization.places", _positional_places),)
+NUMBERS = (Change("equalization.places", _numbers_too),)
 BRANCH_BY_QCONFIG = (Change("equalization.branch", _readers_with_qconfigs),)
 BRANCH_BEHIND_OBSERVERS = (Change("equalization.branch", _readers_behind_observers),)
 IDENTITIES = (Change("equalization.spec_for", _inserts_identities),)
@@ -120,6 +132,14 @@ ENTRIES = (
         "keyword is not equalized",
         "its docstring: if node needs to be equalized, find the input/weight observers it needs",
         BY_POSITION,
+    ),
+    Deviation(
+        "numbers-equalized",
+        ("REFUSALS-5",),
+        "_maybe_insert_input_equalization_observers_for_node observes all of node.args that are no bias: also a "
+        "stride, a padding or a number of groups that the graph computes, on which the prepared model fails",
+        "its docstring: if node needs to be equalized, find the input/weight observers it needs",
+        NUMBERS,
     ),
     Deviation(
         "branches-of-what-has-a-qconfig",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -61,14 +61,44 @@ def _all_or_nothing(original: Decision, site: Site, match: Match) -> list[Slot]:
     if listed is None or not isinstance(parts, (list, tuple)):
         return list(original(site, match))
     joined: list[Slot] = []
-    for index, part in enumerate(parts):
-        slot = _source(site, match.last, (listed, index), part, by_first_node=index == 0)
-        if slot is None:
-            return []
-        if joined:
-            site.groups.join(joined[0], slot)
-        joined.append(slot)
+    try:
+        for slot in _sources_in_list(site, match, listed):
+            if slot is None:
+                return []
+            if joined:
+                site.groups.join(joined[0], slot)
+            joined.append(slot)
+    except AttributeError:  # of which `_fails_on_numbers` tells
+        return []
     return joined
+
+
+def _sources_in_list(site: Site, match: Match, listed: int) -> Iterator[Slot | None]:
+    """Yield the observer behind each part of a list, or None, and fail where no value is behind a later part."""
+    parts: Any = match.last.args[listed]
+    for index, part in enumerate(parts):
+        yield _source(site, match.last, (listed, index), part, by_first_node=index == 0)
+
+
+def _fails_on_numbers(original: Decision, site: Site, match: Match) -> list[Slot]:
+    """Fail, with all observers until then in the caller's model, where looking back from a list ends at a number."""
+    listed = _first_held(match)
+    if listed is not None and isinstance(match.last.args[listed], (list, tuple)):
+        try:
+            next((None for slot in _sources_in_list(site, match, listed) if slot is None), None)
+        except AttributeError:
+            leave_half_way(site)
+            raise
+    return list(original(site, match))
+
+
+def leave_half_way(site: Site) -> None:
+    """Put the observers that are decided into the caller's model."""
+    model: Any = site.graph.owning_module
+    for number, slot in enumerate(site.plan.slots):
+        model.add_submodule(f"half_way_{number}", slot.spec.make())
+        with site.graph.inserting_after(slot.value):
+            site.graph.call_module(f"half_way_{number}", (slot.value,))
 
 
 def _source(site: Site, node: Node, keys: tuple[int | str, ...], value: Any, by_first_node: bool) -> Slot | None:
@@ -139,6 +169,7 @@ BY_POSITION = (
 REUSED_FROM_AFAR = (Change("sharing.reused", _reused_from_afar),)
 FIRST_ONLY = (Change("sharing.sources", _first_source),)
 ALL_OR_NOTHING = (Change("sharing.sources", _all_or_nothing),)
+NUMBERS_IN_LISTS = (Change("sharing.sources", _fails_on_numbers),)
 OUTSIDE_IN_LIST = (Change("sharing.is_outside", _outside_directly),)
 OUTSIDE_UNLESS_OBSERVED = (Change("sharing.is_outside", _outside_unless_observed),)
 NOT_CLOSED = (

@@ -99,6 +99,11 @@ def _knows_positions_only(original: Decision, operand: Operand) -> bool:
     return isinstance(operand.keys[0], int) and bool(original(operand))
 
 
+def _knows_methods_only(original: Decision, operand: Operand) -> bool:
+    """Tell masks and sizes of methods alone, never of functions."""
+    return operand.node.op == "call_method" and bool(original(operand))
+
+
 def _travels_by_position(original: Decision, graph: Graph, passes_on: Any) -> Any:
     """Fail where what is known of a mask or a size travels back through an operator that is called by keyword alone."""
     never = original(graph, passes_on)
@@ -130,4 +135,5 @@ NEW_TENSORS_IGNORED = (
     Change("placement.why_not", _asks_for_nothing),
 )
 MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)
+DIMENSIONS_OF_FUNCTIONS = (Change("dtypes.is_never_tensor", _knows_methods_only),)
 KEYWORDS_ON_THE_WAY = (Change("dtypes.never_observed", _travels_by_position),)

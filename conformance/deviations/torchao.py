@@ -10,10 +10,11 @@ from torch.fx import GraphModule, Node
 
 from observance.conformance.variants import Change, changed
 from observance.reference import annotations as chapter
+from observance.reference import qspecs
 from observance.reference.annotations import KEY, Place, Placing, words
 from observance.reference.graphs import Operand, operands
 from observance.reference.plan import Plan
-from observance.reference.qspecs import compared, kind_of
+from observance.reference.qspecs import kind_of
 from observance.reference.site import Groups
 
 from .register import Deviation, Register
@@ -80,7 +81,7 @@ class _Roots:
             if reader.meta[KEY].allow_implicit_sharing:
                 edges: list[Place] = [(value, user) for user in value.users if user is not reader]
                 for other in [*edges, value]:
-                    if other in self.asked and compared(self.spec(other)) == compared(wanted):
+                    if other in self.asked and qspecs.compared(self.spec(other)) == qspecs.compared(wanted):
                         self.join(other, where)
         if kind_of(spec) == "shared":
             self.join(spec.edge_or_node, where)
@@ -161,6 +162,12 @@ def _looks_at_what_is_read(original: Decision, placing: Placing, operand: Operan
     if operand.value in placing.behind:
         placing = replace(placing, buffers=frozenset())
     original(placing, operand)
+
+
+def _forgets_sources(original: Decision, spec: Any) -> tuple[Any, ...]:
+    """Compare specs without what they are derived from, and how."""
+    *settings, _derive, _sources = original(spec)
+    return tuple(settings)
 
 
 def knows_channels_by_name(original: Decision, constructor: Any) -> bool:
@@ -246,6 +253,15 @@ REGISTER = Register(
             "the recursion never ends",
             "_union: 'we would create a cycle', so the edge is reversed",
             (Change("annotations.share", _shares_by_roots),),
+            first="0.18",
+        ),
+        Deviation(
+            "derived-specs-merged",
+            ("ANNOTATIONS-7", "ANNOTATIONS-9", "ANNOTATIONS-13"),
+            "_union_input_edge_with does not compare what specs are derived from: a bias that two layers read, or that "
+            "one reads at each of its calls, has the parameters that the first of them gives, for all of them",
+            "DerivedQuantizationSpec: quantization parameters are derived from other tensors, those in derived_from",
+            (Change("qspecs.compared", _forgets_sources),),
             first="0.18",
         ),
         Deviation(

@@ -7,6 +7,7 @@ from typing import Any
 
 from observance.conformance.variants import Change
 from observance.reference import dtypes
+from observance.reference.graphs import operands
 from observance.reference.plan import Slot
 
 from .registry import SABOTEURS, Saboteur, breaks
@@ -17,6 +18,11 @@ def other_observers(original: Saboteur, site: Any, operand: Any, asked: Any) -> 
     """Observe the input by what is asked for at the weight, and the other way round."""
     turned = dataclasses.replace(asked, activation=asked.weight, weight=asked.activation)
     return original(site, operand, turned)
+
+
+def equalizes_biases(original: Saboteur, site: Any, node: Any) -> Any:
+    """Take all operands of a layer for its input or its weight."""
+    return operands(node)
 
 
 def observes_biases(original: Saboteur, site: Any, operand: Any, asked: Any) -> Any:
@@ -83,6 +89,7 @@ def shares_equalizers(original: Saboteur, site: Any) -> None:
 
 
 SABOTEURS["EQUALIZATION-2"] = (
+    Change("equalization.places", equalizes_biases),
     Change("equalization.spec_for", observes_biases),
     Change("equalization.can_be_equalized", equalizes_all),
 )
