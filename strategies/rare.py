@@ -10,6 +10,7 @@ from itertools import permutations
 
 from .rare_backends import NUMBER, RARE_BACKENDS
 from .rare_modules import RARE_MODULES
+from .rare_training import RARE_IN_TRAINING
 from .rarity import STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
 
 _ARGUMENTS = (
@@ -186,5 +187,5 @@ _NEIGHBOURS = (
     ),
 )
 
-RARITIES = (*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES)
+RARITIES = (*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS, *RARE_MODULES, *RARE_IN_TRAINING)
 """All of them."""

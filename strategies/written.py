@@ -2,7 +2,7 @@
 
 A rule about size, or about wrong or rare calls, has no use for drawn graphs.  It brings
 cases of its own, whose source stands in a table: `scale.py`, or `misuses.py` with `rare.py`,
-`rare_backends.py` and `rare_modules.py`.
+`rare_backends.py`, `rare_modules.py` and `rare_training.py`.
 """
 
 from __future__ import annotations

@@ -29,13 +29,13 @@ def _by_propagation(original: Decision, graph: Any, modules: Any, assigned: Any,
         return original(graph, modules, assigned, configs)
     mapping = with_fused_types(graph, modules, configs.qconfigs)
     given: dict[nn.Module, Any] = {}
-    for module, qconfig in propagated(graph.owning_module, mapping):
+    for module, qconfig in propagated(graph.owning_module, mapping, configs.custom):
         given.setdefault(module, qconfig)
     calls = [node for node in assigned if node.op == "call_module"]
     called = {modules[node.target] for node in calls}
     _PARTS.update({module: qconfig for module, qconfig in given.items() if module not in called})
     try:
-        return original(graph, modules, {node: given[modules[node.target]] for node in calls}, configs)
+        return original(graph, modules, {node: given.get(modules[node.target]) for node in calls}, configs)
     finally:
         _PARTS.clear()
 
@@ -54,23 +54,25 @@ def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -
 
 
 class _Given:
-    """The mapping and the scopes by which the nodes of a graph were given their qconfigs, last."""
+    """The mapping and the scopes by which the nodes of a graph were given their qconfigs, last, and these."""
 
     mapping: Any = None
     scopes: Any = None
+    assigned: Any = None
 
 
 def _remembers_mapping(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
-    """Remember by what the nodes of a graph are given their qconfigs."""
+    """Remember which qconfigs the nodes of a graph are given, and by what."""
     _Given.mapping, _Given.scopes = mapping, scopes
-    return original(graph, modules, mapping, scopes)
+    _Given.assigned = original(graph, modules, mapping, scopes)
+    return _Given.assigned
 
 
 def _selected_anew(original: Decision, graph: Any, modules: Any, assigned: Any, configs: Any) -> Any:
     """Give the nodes their qconfigs once more when modules are swapped, by the types that these have now."""
     swapped = original(graph, modules, assigned, configs)
     if swapped:
-        assigned.update(select(graph, {**modules, **swapped}, _Given.mapping, _Given.scopes))
+        _Given.assigned.update(select(graph, {**modules, **swapped}, _Given.mapping, _Given.scopes))
     return swapped
 
 
