@@ -14,7 +14,7 @@ from torch.fx import Node
 
 from observance.conformance.derived import exactly, modules, occurrence, with_entries
 from observance.conformance.differences import describe_callee
-from observance.conformance.observation import describe
+from observance.conformance.observation import HOOKS, describe, describe_hook, hooks_of
 from observance.conformance.outcomes import run_after
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_edges, same_placement
@@ -197,13 +197,16 @@ def test_calls_of_one_module_are_calls_of_one_module_still(trial: Trial) -> Iter
 
 @rule("QAT-6", MUST, "swap_module: preserve hooks; torch.nn.Module.eval: the mode is that of all modules inside", _QAT)
 def test_a_swapped_module_keeps_hooks_and_mode(trial: Trial) -> Iterator[Finding]:
-    """A swapped module has the hooks of the float one, and is in the mode in which that one was."""
+    """A swapped module has the hooks of the float one, which are called as they were to be, with keywords or without,
+    and is in the mode in which that one was.
+    """
     for node, module, found in _pairs(trial):
-        for name in ("_forward_pre_hooks", "_forward_hooks"):
-            mine, theirs = list(getattr(module, name).values()), list(getattr(found, name).values())
+        for name in HOOKS:
+            mine, theirs = hooks_of(module, name), hooks_of(found, name)
             because = f"who put a hook on {node.target} wants it called"
             place = f"the {name.strip('_').replace('_', ' ')} of the module of {node.name}"
-            yield judged(mine == theirs, place, len(mine), len(theirs), because)
+            wanted, got = ("; ".join(describe_hook(*hook) for hook in hooks) or "none" for hooks in (mine, theirs))
+            yield judged(mine == theirs, place, wanted, got, because)
         before, after = ("training mode" if m.training else "eval mode" for m in (module, found))
         because = f"{node.target} was in {before}"
         yield judged(before == after, f"the mode of the module of {node.name}", before, after, because)

@@ -1,4 +1,4 @@
-"""Calls that are right and rare, and prepare for training: with modules that have others inside."""
+"""Calls that are right and rare, and prepare for training: modules that have others inside, or hooks."""
 
 from __future__ import annotations
 
@@ -85,6 +85,24 @@ RARE_IN_TRAINING = (
                     'given.custom_config.set_non_traceable_module_names(["linear"])',
                 ),
             ),
+        )
+    ),
+    *(
+        Rarity(
+            f"for training, a hook {when} a layer that takes keywords",
+            LINEAR,
+            (
+                *TRAINING,
+                f"def look({taken}):",
+                "    assert not keywords",
+                "",
+                f"given.model.linear.register_{register}(look, with_kwargs=True)",
+            ),
+            ("qat",),
+        )
+        for when, register, taken in (
+            ("before", "forward_pre_hook", "module, inputs, keywords"),
+            ("behind", "forward_hook", "module, inputs, keywords, output"),
         )
     ),
     Rarity(

@@ -57,7 +57,7 @@ HARMS = (
             *("training-modules-have-parts", "transposed-convolutions-refused-by-eager-rules"),
             *("standalone-modules-prepared-again", "float-weights-marked", "prepared-models-not-pickled"),
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
-            *("constraints-on-meta-fail", "swapped-modules-on-two-devices"),
+            *("constraints-on-meta-fail", "swapped-modules-on-two-devices", "flags-of-hooks-lost"),
             *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
             *("tuples-observed", "annotations-without-a-flag-fail", "annotated-models-look-back-alone"),
             *("observed-values-have-no-edges", "annotated-open-settings-override", "annotated-sizes-observed"),

@@ -118,6 +118,14 @@ def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) ->
     made.train()
 
 
+def _flags_lost(original: Decision, module: nn.Module, made: nn.Module) -> None:
+    """Keep the hooks of a module, and not how they are to be called."""
+    original(module, made)
+    for flags in ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"):
+        for key in getattr(module, flags):
+            getattr(made, flags).pop(key, None)
+
+
 def _by_factory(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
     """Let the qconfig of a module that is on the meta device make its fake quantizers there."""
     return original(name, module, with_device(qconfig, torch.device("meta")) if _is_on_meta(module) else qconfig, kind)
@@ -192,6 +200,7 @@ LEFT_ON_CPU = (
     Change("devices.device_of", _on_cpu_then),
     Change("prepare.place", _fails_to_move),
 )
+FLAGS_LOST = (Change("qat.kept", _flags_lost),)
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)
 
 ENTRIES = (
@@ -219,6 +228,15 @@ ENTRIES = (
         "mode it is in training mode",
         "torch.nn.Module.eval: sets the module in evaluation mode; affects all its modules",
         TRAINING_MODE,
+    ),
+    Deviation(
+        "flags-of-hooks-lost",
+        ("PLACEMENT-5", "QAT-6"),
+        "swap_module registers the hooks of a module anew, and forgets which ones take keywords and which ones are "
+        "always called: a hook that takes keywords is called without them, and the first forward pass fails",
+        "swap_module: preserve a module's pre forward hooks and its post forward hooks; "
+        "torch.nn.Module.register_forward_hook: with_kwargs, the hook is passed the kwargs",
+        FLAGS_LOST,
     ),
     Deviation(
         "swapped-modules-on-two-devices",
