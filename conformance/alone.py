@@ -30,7 +30,7 @@ def prepared_alone(trial: Trial, node: Node) -> Observation | None:
     function = trial.calls.implementation.function
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config)
+        configs = read_configs(given.qconfig_mapping, given.custom_config, given.backend_config, given.is_qat)
         inside = modules.inside(name, given.model.get_submodule(name), site.assigned[node], configs)
         own: dict[str, Any] = {"prepare_custom_config": inside.configs.custom, "backend_config": inside.configs.backend}
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+from observance.conformance import process
 from observance.conformance.attempts import attempt
 from observance.conformance.deviations.register import Register
 from observance.conformance.evidence.split import Rank, Tally
@@ -48,7 +49,7 @@ class Hearing:
         self.known_failures = known_failures or KnownFailures()
         self.profile = implementation.profile
         self.prefused = implementation.shape == "prepare_fx"
-        self.calls = Calls(implementation, self.prefused, watched=True)
+        self.calls = Calls(implementation, self.prefused, True, process.Definitions())
         self.standard = Calls(resolve("reference", self.profile), self.prefused)
         self.known = self._known(register) if register else None
         self.apart = Apart(self, apart)
@@ -56,7 +57,7 @@ class Hearing:
 
     def _known(self, register: Register) -> Calls:
         """Return the calls of the reference with the deviations of a register."""
-        return Calls(reference_with(register, self.profile), self.prefused)
+        return Calls(reference_with(register, self.profile), self.prefused, watched=True)
 
     def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
         """Return what a rule says of one case; that it is broken, if looking at the case killed a process."""

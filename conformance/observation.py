@@ -254,11 +254,29 @@ def callee_of(module: nn.Module) -> Settings:
     parts = [(name, inside[name]) for name in sorted(inside)]
     if isinstance(module, GraphModule):
         parts = [(f"observer {number}", one) for number, one in enumerate(sorted(inside.values(), key=repr))]
-    hooks = [hook for name in ("_forward_pre_hooks", "_forward_hooks") for hook in getattr(module, name).values()]
-    state = (("training", module.training), ("hooks", tuple(hook.__qualname__ for hook in hooks)))
+    hooks = [describe_hook(*one) for name in HOOKS for one in hooks_of(module, name)]
+    state = (("training", module.training), ("hooks", tuple(hooks)))
     # A class that a case defines is the same in a case that was made from it.
     home = "case" if kind.__module__.startswith("case_") else kind.__module__
     return (("class", f"{home}.{kind.__qualname__}"), *state, *parts)
+
+
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+"""Where a module keeps what is called before and after it."""
+
+
+def hooks_of(module: nn.Module, name: str) -> list[tuple[Any, tuple[str, ...]]]:
+    """Return the hooks that a module keeps under a name, each with how it is to be called."""
+    manners = (("with keywords", f"{name}_with_kwargs"), ("always", f"{name}_always_called"))
+    return [
+        (hook, tuple(manner for manner, place in manners if key in getattr(module, place, ())))
+        for key, hook in getattr(module, name).items()
+    ]
+
+
+def describe_hook(hook: Any, manners: tuple[str, ...]) -> str:
+    """Return a hook in words, with how it is to be called."""
+    return ", ".join((hook.__qualname__, *manners))
 
 
 class _Reader:

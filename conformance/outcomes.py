@@ -285,7 +285,8 @@ def inner_graphs(arguments: Arguments) -> dict[str, Inner]:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of dicts
-        configs = read_configs(arguments.qconfig_mapping, arguments.custom_config, arguments.backend_config)
+        given = arguments.qconfig_mapping, arguments.custom_config, arguments.backend_config, arguments.is_qat
+        configs = read_configs(*given)
     return _inner_graphs(arguments.model, configs)
 
 
@@ -342,13 +343,19 @@ _KEPT = 64
 class Calls:
     """The outcomes of one implementation, each computed once while it is among the newest.
 
-    ``definitions`` are those of the process before the first call, if calls are watched.
+    ``watched`` says that it is asked what becomes of the caller's objects, ``definitions`` are those of the process
+    before the first call, if it is asked what becomes of these.
     """
 
-    def __init__(self, implementation: Implementation, prefused: bool = False, watched: bool = False) -> None:
+    def __init__(
+        self,
+        implementation: Implementation,
+        prefused: bool = False,
+        watched: bool = False,
+        definitions: process.Definitions | None = None,
+    ) -> None:
         self.implementation = implementation
-        self.prefused, self.watched = prefused, watched
-        self.definitions = process.Definitions() if watched else None
+        self.prefused, self.watched, self.definitions = prefused, watched, definitions
         self._run = functools.lru_cache(maxsize=_KEPT)(self._call)
         self._heard: Case | None = None
 

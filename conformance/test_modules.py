@@ -28,7 +28,9 @@ _LEAVES: tuple[Path, ...] = ((0,), (1, 0), (1, 1))
 
 @rule("MODULES-1", MUST, "set_standalone_module_name: it is quantized separately as one unit", STANDALONE, True)
 def test_a_standalone_module_is_prepared_by_itself(trial: Trial) -> Iterator[Finding]:
-    """Inside a standalone module the observers are those of this module, prepared alone with the same configs."""
+    """Inside a standalone module the observers, and the modules that are swapped for training, are those of this
+    module, prepared alone with the same configs.
+    """
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed

@@ -14,10 +14,11 @@ from torch.fx import Node
 
 from observance.conformance.derived import exactly, modules, occurrence, with_entries
 from observance.conformance.differences import describe_callee
-from observance.conformance.observation import describe
+from observance.conformance.observation import HOOKS, describe, describe_hook, hooks_of
 from observance.conformance.outcomes import run_after
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_edges, same_placement
+from observance.reference import qat
 from observance.reference.qat import training_classes
 from observance.reference.site import Site
 from observance.reference.specs import is_observer, settings_of
@@ -54,12 +55,20 @@ def _name_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-@rule("QAT-1", MUST, "BackendPatternConfig.set_qat_module: the module that represents the QAT implementation", _QAT)
+@rule(
+    "QAT-1",
+    MUST,
+    "BackendPatternConfig.set_qat_module: the QAT implementation for this pattern; DTypeConfig: otherwise the QConfig "
+    "is ignored and the pattern will not be quantized",
+    _QAT,
+)
 def test_a_module_that_is_to_be_trained_is_swapped_and_no_other(trial: Trial) -> Iterator[Finding]:
     """In training-aware preparation, a module that is quantized becomes the class that the backend
-    has for its type; a module that is switched off, or of another type, keeps its class.
+    has for its type; a module that is switched off, whose qconfig the backend does not support, or of another
+    type, keeps its class.
 
-    Of a module whose qconfig the backend does not support, it says nothing.
+    Of a module whose qconfig the backend does not support for it alone, it says nothing where that is in a longer
+    pattern.
     """
     if trial.site is None:
         return
@@ -77,17 +86,24 @@ def _classes(trial: Trial) -> dict[str, type]:
     site, backend = trial.site, trial.backend
     if site is None or backend is None:
         return {}
-    classes, given = training_classes(backend), trial.expected.arguments
+    classes, model = training_classes(backend), trial.expected.arguments.model
+    served = qat.served(dict(model.named_modules(remove_duplicate=False)), site.assigned, backend)
     found: dict[str, type] = {}
-    for node, qconfig in site.assigned.items():
+    for node in site.assigned:
         if node.op == "call_module":
-            kind = type(given.model.get_submodule(str(node.target)))
-            others = [q for n, q in site.assigned.items() if n.op == "call_module" and n.target == node.target]
-            if not trial.case.is_qat or kind not in classes or not any(others):
+            kind = type(model.get_submodule(str(node.target)))
+            calls = [other for other in site.assigned if other.op == "call_module" and other.target == node.target]
+            asked, alone = any(map(site.assigned.get, calls)), all(_is_alone(site, call) for call in calls)
+            if not trial.case.is_qat or kind not in classes or not asked or (alone and served.keys().isdisjoint(calls)):
                 found[node.name] = kind
-            elif qconfig is not None and node in site.quantized:
+            elif node in served and node in site.quantized:
                 found[node.name] = classes[kind]
     return found
+
+
+def _is_alone(site: Site, node: Node) -> bool:
+    """Whether a node is in no pattern with others."""
+    return node not in site.matches or len(site.matches[node].nodes) == 1
 
 
 @rule("QAT-2", MUST, "QConfig: settings for weights; nn.qat.Linear: fake quant module for weight", _QAT)
@@ -197,13 +213,16 @@ def test_calls_of_one_module_are_calls_of_one_module_still(trial: Trial) -> Iter
 
 @rule("QAT-6", MUST, "swap_module: preserve hooks; torch.nn.Module.eval: the mode is that of all modules inside", _QAT)
 def test_a_swapped_module_keeps_hooks_and_mode(trial: Trial) -> Iterator[Finding]:
-    """A swapped module has the hooks of the float one, and is in the mode in which that one was."""
+    """A swapped module has the hooks of the float one, which are called as they were to be, with keywords or without,
+    and is in the mode in which that one was.
+    """
     for node, module, found in _pairs(trial):
-        for name in ("_forward_pre_hooks", "_forward_hooks"):
-            mine, theirs = list(getattr(module, name).values()), list(getattr(found, name).values())
+        for name in HOOKS:
+            mine, theirs = hooks_of(module, name), hooks_of(found, name)
             because = f"who put a hook on {node.target} wants it called"
             place = f"the {name.strip('_').replace('_', ' ')} of the module of {node.name}"
-            yield judged(mine == theirs, place, len(mine), len(theirs), because)
+            wanted, got = ("; ".join(describe_hook(*hook) for hook in hooks) or "none" for hooks in (mine, theirs))
+            yield judged(mine == theirs, place, wanted, got, because)
         before, after = ("training mode" if m.training else "eval mode" for m in (module, found))
         because = f"{node.target} was in {before}"
         yield judged(before == after, f"the mode of the module of {node.name}", before, after, because)

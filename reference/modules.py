@@ -42,9 +42,12 @@ PARTS: tuple[Path, ...] = ((), (0,), (1,), (1, 0), (1, 1))
 """All parts of what an LSTM returns, the whole included."""
 
 
-def own_matches(graph: Graph, modules: Mapping[str, nn.Module], custom: PrepareCustomConfig) -> dict[Node, Match]:
-    """Return a match for each call of a standalone or custom module: the module alone, whatever the backend says."""
-    found = {}
+def own_matches(graph: Graph, modules: Mapping[str, nn.Module], configs: Configs) -> dict[Node, Match]:
+    """Return a match for each call of a standalone or custom module: the module alone, whatever the backend says.
+
+    That its class has one for training does not matter either (QAT-1).
+    """
+    found, custom = {}, configs.custom
     for node in graph.nodes:
         module = modules[str(node.target)] if node.op == "call_module" else None
         if module is not None and (is_standalone(str(node.target), module, custom) or is_custom(module, custom)):

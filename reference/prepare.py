@@ -149,9 +149,9 @@ def survey(
         qconfigs.with_fused_types(graph, called, given) for given in (configs.qconfigs, configs.equalization)
     )
     assigned = qconfigs.assign(graph, called, qat.with_trained_types(mapping, configs), node_name_to_scope)
-    swapped = qat.swaps(graph, called, assigned, configs)
+    own = modules.own_matches(graph, called, configs)
+    swapped = qat.swaps(graph, called, {node: asked for node, asked in assigned.items() if node not in own}, configs)
     called |= swapped
-    own = modules.own_matches(graph, called, configs.custom)
     matches = patterns.find(graph, called, configs.backend, own)
     known = read_values(graph, matches, values.as_told(graph, values.classify(graph, called, example_inputs)))
     result = Plan(qconfigs=assigned, swapped=swapped, device=devices.device_of(model))

@@ -137,12 +137,12 @@ def planned(operators: DrawnGraph, drawn: DrawnDeclared) -> DrawnGraph:
 
 
 def untrained(drawn: DrawnDeclared, manner: TrainingManner) -> TrainingManner:
-    """Return the manner in which a case is prepared: with modules of their own kind, it is not for training.
+    """Return the manner in which a case is prepared: for training only if all that is in it can be.
 
-    torch swaps what is inside a standalone module as its parent's qconfigs say,
-    before the module is prepared by itself; the two are not drawn together.
+    What is observed by a class of its own, or is prepared already, is not drawn for training.
     """
-    return manner if drawn[0][0] == "none" else TrainingManner()
+    plan, detail = drawn[0]
+    return manner if plan == "none" or detail[:1] in (("standalone",), ("non_traceable",)) else TrainingManner()
 
 
 def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from .rare_backends import NUMBER, RARE_BACKENDS
 from .rare_modules import RARE_MODULES
 from .rare_numbers import RARE_NUMBERS
 from .rare_standalone import RARE_STANDALONE
+from .rare_training import RARE_IN_TRAINING
 from .rarity import STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
 
 _ARGUMENTS = (
@@ -246,6 +247,6 @@ _NEIGHBOURS = (
 
 RARITIES = (
     *(*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS),
-    *(*RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE),
+    *(*RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE, *RARE_IN_TRAINING),
 )
 """All of them."""

@@ -48,9 +48,9 @@ def look(module, inputs):
     \"\"\"Look at what a module takes, and leave it as it is.\"\"\"
 
 
-def shift(module, inputs, output):
-    \"\"\"Add one to what a module gives.\"\"\"
-    return output + 1
+def shift(module, inputs, *rest):
+    \"\"\"Add one to what a module gives, whether its keywords are told or not.\"\"\"
+    return rest[-1] + 1
 
 """
 
@@ -97,7 +97,7 @@ def definitions(case: Case) -> str:
         ]
     )
     fold = _FOLD if re.search(r"\bfold\b", body) else ""
-    hooks = [_HOOKS] if "register_forward_hook(shift)" in body else []
+    hooks = [_HOOKS] if "register_forward_hook(shift" in body else []
     notes = annotation_source(case) if _is_annotated(case) else ""
     return "\n".join([*_leading(case, body), fold, *hooks, body]) + notes
 
@@ -264,7 +264,7 @@ def _members(case: Case, number: int) -> list[str]:
         return []
     if entry.module:
         name = f"self.{member(case, number)}"
-        hooks = (f"{name}.register_forward_pre_hook(look)", f"{name}.register_forward_hook(shift)")
+        hooks = (f"{name}.register_forward_pre_hook(look)", f"{name}.register_forward_hook(shift, with_kwargs=True)")
         hooked = case.hooked and entry.target in TRAINED
         return [f"{name} = {entry.module}", *(hooks if hooked else ())]
     stem = f"{member(case, number)}_p"

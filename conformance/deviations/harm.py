@@ -63,7 +63,7 @@ HARMS = (
             *("training-modules-have-parts", "transposed-convolutions-refused-by-eager-rules"),
             *("standalone-modules-prepared-again", "float-weights-marked", "prepared-models-not-pickled"),
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
-            *("constraints-on-meta-fail", "swapped-modules-on-two-devices"),
+            *("constraints-on-meta-fail", "swapped-modules-on-two-devices", "flags-of-hooks-lost"),
             *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
             "numbers-behind-lists-fail",
             *("tuples-observed", "annotations-without-a-flag-fail", "annotated-models-look-back-alone"),
@@ -84,6 +84,8 @@ HARMS = (
                 "modules-swapped-by-eager-rules",
             ),
             *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
+            "ignored-qconfigs-swap",
+            *("standalone-modules-swapped-by-parents", "parts-of-leaves-swapped", "own-modules-swapped"),
             "annotated-returns-observed-by-qconfig",
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),
             *(

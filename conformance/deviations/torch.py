@@ -11,6 +11,7 @@ from . import torch_modules as modules
 from . import torch_patterns as patterns
 from . import torch_placement as placement
 from . import torch_qat as qat
+from . import torch_qat_inside as qat_inside
 from . import torch_qconfigs as qconfigs
 from . import torch_refusals as refusals
 from . import torch_scale as scale
@@ -364,6 +365,7 @@ REGISTER = Register(
         *state.ENTRIES,
         *modules.ENTRIES,
         *lstm.ENTRIES,
+        *qat_inside.ENTRIES,
         *qat.ENTRIES,
         *equalization.ENTRIES,
         *declared.ENTRIES,

@@ -29,13 +29,13 @@ def _by_propagation(original: Decision, graph: Any, modules: Any, assigned: Any,
         return original(graph, modules, assigned, configs)
     mapping = with_fused_types(graph, modules, configs.qconfigs)
     given: dict[nn.Module, Any] = {}
-    for module, qconfig in propagated(graph.owning_module, mapping):
+    for module, qconfig in propagated(graph.owning_module, mapping, configs.custom):
         given.setdefault(module, qconfig)
     calls = [node for node in assigned if node.op == "call_module"]
     called = {modules[node.target] for node in calls}
     _PARTS.update({module: qconfig for module, qconfig in given.items() if module not in called})
     try:
-        return original(graph, modules, {node: given[modules[node.target]] for node in calls}, configs)
+        return original(graph, modules, {node: given.get(modules[node.target]) for node in calls}, configs)
     finally:
         _PARTS.clear()
 
@@ -53,24 +53,31 @@ def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -
     return stand_in
 
 
+def _serves_all(original: Decision, modules: Any, assigned: Any, backend: Any) -> Any:
+    """Swap modules whatever the backend says of their qconfigs, and before it is found out what these ask for."""
+    return {node: qconfig for node, qconfig in assigned.items() if node.op == "call_module" and qconfig is not None}
+
+
 class _Given:
-    """The mapping and the scopes by which the nodes of a graph were given their qconfigs, last."""
+    """The mapping and the scopes by which the nodes of a graph were given their qconfigs, last, and these."""
 
     mapping: Any = None
     scopes: Any = None
+    assigned: Any = None
 
 
 def _remembers_mapping(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
-    """Remember by what the nodes of a graph are given their qconfigs."""
+    """Remember which qconfigs the nodes of a graph are given, and by what."""
     _Given.mapping, _Given.scopes = mapping, scopes
-    return original(graph, modules, mapping, scopes)
+    _Given.assigned = original(graph, modules, mapping, scopes)
+    return _Given.assigned
 
 
 def _selected_anew(original: Decision, graph: Any, modules: Any, assigned: Any, configs: Any) -> Any:
     """Give the nodes their qconfigs once more when modules are swapped, by the types that these have now."""
     swapped = original(graph, modules, assigned, configs)
     if swapped:
-        assigned.update(select(graph, {**modules, **swapped}, _Given.mapping, _Given.scopes))
+        _Given.assigned.update(select(graph, {**modules, **swapped}, _Given.mapping, _Given.scopes))
     return swapped
 
 
@@ -114,6 +121,14 @@ def _in_training_mode(original: Decision, module: nn.Module, made: nn.Module) ->
     """Leave a new module in training mode."""
     original(module, made)
     made.train()
+
+
+def _flags_lost(original: Decision, module: nn.Module, made: nn.Module) -> None:
+    """Keep the hooks of a module, and not how they are to be called."""
+    original(module, made)
+    for flags in ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"):
+        for key in getattr(module, flags):
+            getattr(made, flags).pop(key, None)
 
 
 def _by_factory(original: Decision, name: str, module: nn.Module, qconfig: Any, kind: Any) -> Any:
@@ -190,6 +205,8 @@ LEFT_ON_CPU = (
     Change("devices.device_of", _on_cpu_then),
     Change("prepare.place", _fails_to_move),
 )
+UNSERVED = (Change("qat.served", _serves_all),)
+FLAGS_LOST = (Change("qat.kept", _flags_lost),)
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)
 
 ENTRIES = (
@@ -201,6 +218,16 @@ ENTRIES = (
         "switched off, or for another qconfig than its node's, or is not swapped",
         "QConfigMapping: in increasing match priority; prepare.py itself notes: TODO: support regex as well",
         EAGER_SWAP,
+    ),
+    Deviation(
+        "ignored-qconfigs-swap",
+        ("PLACEMENT-5", "QAT-1"),
+        "_qat_swap_modules does not ask whether the backend supports a qconfig: a module whose qconfig is ignored, and "
+        "which conversion leaves float, is swapped all the same and its weight fake-quantized in training; where its "
+        "class for training takes no such qconfig the call fails, as for nn.Embedding with the default mapping",
+        "DTypeConfig: if these dtypes match those of the QConfig, the pattern is quantized; otherwise, the QConfig is "
+        "ignored and the pattern will not be quantized",
+        UNSERVED,
     ),
     Deviation(
         "swapped-modules-selected-anew",
@@ -217,6 +244,15 @@ ENTRIES = (
         "mode it is in training mode",
         "torch.nn.Module.eval: sets the module in evaluation mode; affects all its modules",
         TRAINING_MODE,
+    ),
+    Deviation(
+        "flags-of-hooks-lost",
+        ("PLACEMENT-5", "QAT-6"),
+        "swap_module registers the hooks of a module anew, and forgets which ones take keywords and which ones are "
+        "always called: a hook that takes keywords is called without them, and the first forward pass fails",
+        "swap_module: preserve a module's pre forward hooks and its post forward hooks; "
+        "torch.nn.Module.register_forward_hook: with_kwargs, the hook is passed the kwargs",
+        FLAGS_LOST,
     ),
     Deviation(
         "swapped-modules-on-two-devices",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from torch import nn
@@ -25,22 +25,32 @@ def _needs_observers(original: Decision, qconfig: Any) -> Any:
     return original(qconfig)
 
 
-def propagated(root: nn.Module, mapping: QConfigMapping) -> Iterator[tuple[nn.Module, Any]]:
+def propagated(
+    root: nn.Module, mapping: QConfigMapping, custom: PrepareCustomConfig
+) -> Iterator[tuple[nn.Module, Any]]:
     """Yield each module with the qconfig that eager mode's propagation gives it.
 
     It knows types and names, and a module inherits what its parent has.  What a
-    module says itself, because it is prepared already, counts more.
+    module says itself, because it is prepared already, counts more.  Of what is
+    not to be traced it knows the root's own children alone.
     """
     flat: dict[Any, Any] = {"": mapping.global_qconfig, **mapping.object_type_qconfigs, **mapping.module_name_qconfigs}
-    return _propagated(root, "", flat, None)
+    untraced = {
+        child
+        for name, child in root.named_children()
+        if name in custom.non_traceable_module_names or type(child) in custom.non_traceable_module_classes
+    }
+    return _propagated(root, "", flat, None, untraced)
 
 
-def _propagated(module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any) -> Iterator[tuple[nn.Module, Any]]:
-    """Yield a module and all inside, each with its qconfig."""
+def _propagated(
+    module: nn.Module, path: str, flat: dict[Any, Any], inherited: Any, untraced: Collection[nn.Module] = ()
+) -> Iterator[tuple[nn.Module, Any]]:
+    """Yield a module and all inside, each with its qconfig, but for some."""
     own = vars(module).get("qconfig", flat.get(path, flat.get(type(module), inherited)))
     yield module, own
     for name, child in module.named_children():
-        if path or not _is_untraced(name, child):
+        if child not in untraced:
             yield from _propagated(child, f"{path}.{name}" if path else name, flat, own)
 
 
@@ -57,12 +67,6 @@ def _remembers_configs(original: Decision, model: Any, configs: Configs, *rest: 
         _SURVEYED.pop()
 
 
-def _is_untraced(name: str, child: nn.Module) -> bool:
-    """Whether the config says that one of the model's own children is not to be traced."""
-    custom = _SURVEYED[-1].custom if _SURVEYED else PrepareCustomConfig()
-    return name in custom.non_traceable_module_names or type(child) in custom.non_traceable_module_classes
-
-
 def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mapping: Any, scopes: Any) -> Any:
     """Refuse per-channel transposed convolutions by what eager mode would give them.
 
@@ -70,7 +74,8 @@ def _refuses_by_propagation(original: Decision, graph: Any, modules: Any, mappin
     """
     if len(_SURVEYED) > 1:
         return original(graph, modules, mapping, scopes)
-    for module, qconfig in propagated(graph.owning_module, mapping):
+    custom = _SURVEYED[-1].custom if _SURVEYED else PrepareCustomConfig()
+    for module, qconfig in propagated(graph.owning_module, mapping, custom):
         has_weight = getattr(qconfig, "weight", None) is not None
         if has_weight and is_per_channel_transposed(module, qconfig):
             raise AssertionError("per-channel weights for a transposed convolution")

@@ -143,7 +143,9 @@ def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs:
     called = {str(node.target) for node in prepared.graph.nodes if node.op == "call_module"}
     off = [modules[name] for name in called if name in modules and not is_observer(modules[name])]
     parts = {part for module in off for part in module.modules() if part is not module}
-    given = [(part, qconfig) for part, qconfig in propagated(prepared, configs.qconfigs) if part in parts]
+    given = [
+        (part, qconfig) for part, qconfig in propagated(prepared, configs.qconfigs, configs.custom) if part in parts
+    ]
     original(prepared, names, configs, decided)
     for part, qconfig in given:
         if qconfig is not None and getattr(part, "qconfig", None) is None and not is_observer(part):

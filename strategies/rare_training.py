@@ -1,0 +1,138 @@
+"""Calls that are right and rare, and prepare for training: modules that have others inside, or hooks."""
+
+from __future__ import annotations
+
+from .rare_modules import OWN_CLASS
+from .rarity import LINEAR, STANDALONE, TRAINING, Rarity, with_parts
+
+_LAYER = "nn.Linear(4, 4)"
+
+_BOX = (
+    "class Box(nn.Module):",
+    "    def __init__(self, *layers):",
+    "        super().__init__()",
+    "        self.layers = nn.Sequential(*layers)",
+    "",
+    "    def forward(self, value):",
+    "        return self.layers(value)",
+    "",
+)
+"""The lines of a class of modules with others inside."""
+
+
+def _instead(module: str, leaves: str = '["linear"], []') -> tuple[str, ...]:
+    """Return the lines that prepare for training, with another module in the place of a layer."""
+    made = f"given.model.linear = given.float_model.linear = {module}.train().requires_grad_(False)"
+    return (*TRAINING, made, f"given.leaves = {leaves}")
+
+
+def _alone(outside: str, inside: str, layers: str = _LAYER) -> tuple[str, ...]:
+    """Return the lines that prepare a standalone module for training, by a qconfig of its own."""
+    return (
+        *_instead(f"nn.Sequential({layers})"),
+        f"given.qconfig_mapping.set_global({outside})",
+        f"own = tq.QConfigMapping().set_global({inside})",
+        'given.custom_config.set_standalone_module_name("linear", own, (torch.randn(2, 4),), None, None)',
+    )
+
+
+_IGNORED = tuple(
+    Rarity(
+        f"for training, a qconfig that the backend does not support for {what}",
+        with_parts(f"self.layer = nn.{layer}", f"return self.layer({value})"),
+        (*TRAINING, f"given.qconfig_mapping.set_object_type(nn.{layer.partition('(')[0]}, {asked})"),
+        ("qat",),
+    )
+    for what, layer, value, asked in (
+        ("an embedding", "Embedding(4, 4)", "(x0 * 0).long()", "tq.default_qconfig"),
+        ("a bag of embeddings", "EmbeddingBag(4, 4)", "(x0 * 0).long()", "tq.default_qconfig"),
+        ("a linear layer", "Linear(4, 4)", "x0", "tq.QConfig(tq.default_weight_observer, tq.default_weight_observer)"),
+        ("a layer's weight", "Linear(4, 4)", "x0", "tq.QConfig(tq.default_observer, tq.default_observer)"),
+        ("a convolution, float16", "Conv1d(2, 2, 1)", "x0.reshape(1, 2, 4)", "tq.float16_static_qconfig"),
+    )
+)
+
+RARE_IN_TRAINING = (
+    *_IGNORED,
+    *(
+        Rarity(f"a standalone module for training {how}", LINEAR, lines, ("standalone-modules", "qat"))
+        for how, lines in (
+            ("that is switched off inside", _alone("tq.default_qconfig", "None")),
+            ("that is switched off outside", _alone("None", "tq.default_qconfig")),
+            ("with other weights inside", _alone("tq.default_qconfig", "tq.default_per_channel_qconfig")),
+            ("with layers that are fused", _alone("tq.default_qconfig", "tq.default_qconfig", f"{_LAYER}, nn.ReLU()")),
+            ("with its parent's qconfig", (*_instead(f"nn.Sequential({_LAYER})"), f"{STANDALONE}, None, None)")),
+            ("that is a layer", (*TRAINING, f"{STANDALONE}, None, None)")),
+            (
+                "of a layer's class",
+                (
+                    *TRAINING,
+                    "inputs = (torch.randn(2, 4),)",
+                    "given.custom_config.set_standalone_module_class(nn.Linear, None, inputs, None, None)",
+                ),
+            ),
+        )
+    ),
+    *(
+        Rarity(f"a custom module for training that {what}", LINEAR, lines, ("custom-modules", "qat"))
+        for what, lines in (
+            ("is a layer", (*TRAINING, *OWN_CLASS)),
+            (
+                "has layers",
+                (
+                    *_BOX,
+                    *_instead(f"Box({_LAYER})", "[], [Box]"),
+                    *OWN_CLASS[:-1],
+                    "given.custom_config.set_float_to_observed_mapping(Box, Observed)",
+                ),
+            ),
+        )
+    ),
+    *(
+        Rarity(f"for training, layers inside of {what}", LINEAR, lines, ("qat",))
+        for what, lines in (
+            (
+                "a module that torch.nn has whole",
+                _instead("nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)"),
+            ),
+            (
+                "a module that is not traced",
+                (
+                    *_instead(f"nn.Sequential({_LAYER})"),
+                    'given.custom_config.set_non_traceable_module_names(["linear"])',
+                ),
+            ),
+        )
+    ),
+    *(
+        Rarity(
+            f"for training, a hook {when} a layer that takes keywords",
+            LINEAR,
+            (
+                *TRAINING,
+                f"def look({taken}):",
+                "    assert not keywords",
+                "",
+                f"given.model.linear.register_{register}(look, with_kwargs=True)",
+            ),
+            ("qat",),
+        )
+        for when, register, taken in (
+            ("before", "forward_pre_hook", "module, inputs, keywords"),
+            ("behind", "forward_hook", "module, inputs, keywords, output"),
+        )
+    ),
+    Rarity(
+        "for training, layers inside of a module that is not traced, and is in another",
+        with_parts("self.box = nn.Module(); self.box.linear = nn.Linear(4, 4)", "return self.box.linear(x0)"),
+        (
+            *(
+                line.replace("model.linear", "model.box.linear")
+                for line in _instead(f"nn.Sequential({_LAYER})", '["box.linear"], []')
+            ),
+            'given.custom_config.set_non_traceable_module_names(["box.linear"])',
+        ),
+        ("qat",),
+    ),
+)
+"""All of them."""
