@@ -18,6 +18,7 @@ from observance.conformance.observation import HOOKS, describe, describe_hook, h
 from observance.conformance.outcomes import run_after
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_edges, same_placement
+from observance.reference import qat
 from observance.reference.qat import training_classes
 from observance.reference.site import Site
 from observance.reference.specs import is_observer, settings_of
@@ -54,12 +55,20 @@ def _name_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-@rule("QAT-1", MUST, "BackendPatternConfig.set_qat_module: the module that represents the QAT implementation", _QAT)
+@rule(
+    "QAT-1",
+    MUST,
+    "BackendPatternConfig.set_qat_module: the QAT implementation for this pattern; DTypeConfig: otherwise the QConfig "
+    "is ignored and the pattern will not be quantized",
+    _QAT,
+)
 def test_a_module_that_is_to_be_trained_is_swapped_and_no_other(trial: Trial) -> Iterator[Finding]:
     """In training-aware preparation, a module that is quantized becomes the class that the backend
-    has for its type; a module that is switched off, or of another type, keeps its class.
+    has for its type; a module that is switched off, whose qconfig the backend does not support, or of another
+    type, keeps its class.
 
-    Of a module whose qconfig the backend does not support, it says nothing.
+    Of a module whose qconfig the backend does not support for it alone, it says nothing where that is in a longer
+    pattern.
     """
     if trial.site is None:
         return
@@ -77,17 +86,24 @@ def _classes(trial: Trial) -> dict[str, type]:
     site, backend = trial.site, trial.backend
     if site is None or backend is None:
         return {}
-    classes, given = training_classes(backend), trial.expected.arguments
+    classes, model = training_classes(backend), trial.expected.arguments.model
+    served = qat.served(dict(model.named_modules(remove_duplicate=False)), site.assigned, backend)
     found: dict[str, type] = {}
-    for node, qconfig in site.assigned.items():
+    for node in site.assigned:
         if node.op == "call_module":
-            kind = type(given.model.get_submodule(str(node.target)))
-            others = [q for n, q in site.assigned.items() if n.op == "call_module" and n.target == node.target]
-            if not trial.case.is_qat or kind not in classes or not any(others):
+            kind = type(model.get_submodule(str(node.target)))
+            calls = [other for other in site.assigned if other.op == "call_module" and other.target == node.target]
+            asked, alone = any(map(site.assigned.get, calls)), all(_is_alone(site, call) for call in calls)
+            if not trial.case.is_qat or kind not in classes or not asked or (alone and served.keys().isdisjoint(calls)):
                 found[node.name] = kind
-            elif qconfig is not None and node in site.quantized:
+            elif node in served and node in site.quantized:
                 found[node.name] = classes[kind]
     return found
+
+
+def _is_alone(site: Site, node: Node) -> bool:
+    """Whether a node is in no pattern with others."""
+    return node not in site.matches or len(site.matches[node].nodes) == 1
 
 
 @rule("QAT-2", MUST, "QConfig: settings for weights; nn.qat.Linear: fake quant module for weight", _QAT)

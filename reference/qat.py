@@ -1,8 +1,9 @@
 """Chapter *qat*: which modules are swapped for quantization-aware training.
 
 A backend may have a class for training for a type of module.  A module of that
-type that has a qconfig is swapped for one of this class (QAT-1), which fake-quantizes
-its weight as the qconfig says (QAT-2).  The qconfig is that of the module before
+type that has a qconfig is swapped for one of this class, unless the backend says that
+the qconfig is ignored (QAT-1); the class fake-quantizes its weight as the qconfig
+says (QAT-2).  The qconfig is that of the module before
 it was swapped, however it is selected (QAT-3).  What is swapped is in the result
 alone: the caller's model keeps its own modules (QAT-7).
 """
@@ -15,10 +16,12 @@ from typing import Any
 
 from torch import nn
 from torch.ao.quantization import QConfig, QConfigMapping
-from torch.ao.quantization.backend_config import BackendConfig
+from torch.ao.quantization.backend_config import BackendConfig, BackendPatternConfig
 from torch.fx import Graph, Node
 
+from . import backends
 from .devices import tensors_of
+from .dtypes import Ask, Asks
 from .entry import Configs, RefusalError
 from .patterns import operator_of
 from .qconfigs import with_types
@@ -48,7 +51,7 @@ def swaps(
     classes = training_classes(configs.backend)
     made: dict[nn.Module, nn.Module] = {}  # a module under two names is one module (QAT-5)
     found: dict[str, nn.Module] = {}
-    for node, qconfig in chosen(modules, assigned).items():
+    for node, qconfig in chosen(modules, served(modules, assigned, configs.backend)).items():
         kind, name = classes.get(operator_of(node, modules)), str(node.target)
         if kind is None:
             continue
@@ -73,6 +76,27 @@ def with_trained_types(mapping: QConfigMapping, configs: Configs) -> QConfigMapp
 def training_classes(backend: BackendConfig) -> dict[Any, type[nn.Module]]:
     """Return the backend's class for training, for each type of module that it has one for."""
     return {config.pattern: config.qat_module for config in backend.configs if config.qat_module is not None}
+
+
+def served(
+    modules: Mapping[str, nn.Module], assigned: Mapping[Node, QConfig | None], backend: BackendConfig
+) -> dict[Node, QConfig]:
+    """Return the qconfigs of calls of modules that have a class for training, but those that are ignored (QAT-1)."""
+    patterns = {config.pattern: config for config in backend.configs if config.qat_module is not None}
+    found, asks = dict[Node, QConfig](), Asks()
+    for node, qconfig in assigned.items():
+        pattern = patterns.get(operator_of(node, modules)) if node.op == "call_module" else None
+        if qconfig is None or pattern is None:
+            continue
+        if is_served(modules[str(node.target)], asks.of(qconfig), pattern):
+            found[node] = qconfig
+    return found
+
+
+def is_served(module: nn.Module, ask: Ask, pattern: BackendPatternConfig) -> bool:
+    """Whether one of the dtype configs of a module's type serves what its qconfig asks for, if there is any."""
+    roles = frozenset({"activation", *backends.roles_of_module(module)})
+    return not pattern.dtype_configs or backends.verdict_on(pattern, ask, roles).supported
 
 
 def chosen(modules: Mapping[str, nn.Module], assigned: Mapping[Node, QConfig | None]) -> dict[Node, QConfig]:

@@ -36,7 +36,24 @@ def _alone(outside: str, inside: str, layers: str = _LAYER) -> tuple[str, ...]:
     )
 
 
+_IGNORED = tuple(
+    Rarity(
+        f"for training, a qconfig that the backend does not support for {what}",
+        with_parts(f"self.layer = nn.{layer}", f"return self.layer({value})"),
+        (*TRAINING, f"given.qconfig_mapping.set_object_type(nn.{layer.partition('(')[0]}, {asked})"),
+        ("qat",),
+    )
+    for what, layer, value, asked in (
+        ("an embedding", "Embedding(4, 4)", "(x0 * 0).long()", "tq.default_qconfig"),
+        ("a bag of embeddings", "EmbeddingBag(4, 4)", "(x0 * 0).long()", "tq.default_qconfig"),
+        ("a linear layer", "Linear(4, 4)", "x0", "tq.QConfig(tq.default_weight_observer, tq.default_weight_observer)"),
+        ("a layer's weight", "Linear(4, 4)", "x0", "tq.QConfig(tq.default_observer, tq.default_observer)"),
+        ("a convolution, float16", "Conv1d(2, 2, 1)", "x0.reshape(1, 2, 4)", "tq.float16_static_qconfig"),
+    )
+)
+
 RARE_IN_TRAINING = (
+    *_IGNORED,
     *(
         Rarity(f"a standalone module for training {how}", LINEAR, lines, ("standalone-modules", "qat"))
         for how, lines in (

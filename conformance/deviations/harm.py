@@ -71,6 +71,7 @@ HARMS = (
             *("switched-off-parts-forgotten", "patterns-by-position", "extra-inputs-swallowed"),
             *("never-observed-is-observed", "parts-of-lstm-observed", "modules-swapped-by-eager-rules"),
             *("swapped-modules-selected-anew", "inputs-lose-what-outputs-are"),
+            "ignored-qconfigs-swap",
             *("standalone-modules-swapped-by-parents", "parts-of-leaves-swapped", "own-modules-swapped"),
             "annotated-returns-observed-by-qconfig",
             *("swapped-modules-in-training-mode", "qconfig-left-on-the-float-model", "equalization-by-position"),

@@ -53,6 +53,11 @@ def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -
     return stand_in
 
 
+def _serves_all(original: Decision, modules: Any, assigned: Any, backend: Any) -> Any:
+    """Swap modules whatever the backend says of their qconfigs, and before it is found out what these ask for."""
+    return {node: qconfig for node, qconfig in assigned.items() if node.op == "call_module" and qconfig is not None}
+
+
 class _Given:
     """The mapping and the scopes by which the nodes of a graph were given their qconfigs, last, and these."""
 
@@ -200,6 +205,7 @@ LEFT_ON_CPU = (
     Change("devices.device_of", _on_cpu_then),
     Change("prepare.place", _fails_to_move),
 )
+UNSERVED = (Change("qat.served", _serves_all),)
 FLAGS_LOST = (Change("qat.kept", _flags_lost),)
 TRAINING_MODE = (Change("qat.kept", _in_training_mode),)
 
@@ -212,6 +218,16 @@ ENTRIES = (
         "switched off, or for another qconfig than its node's, or is not swapped",
         "QConfigMapping: in increasing match priority; prepare.py itself notes: TODO: support regex as well",
         EAGER_SWAP,
+    ),
+    Deviation(
+        "ignored-qconfigs-swap",
+        ("PLACEMENT-5", "QAT-1"),
+        "_qat_swap_modules does not ask whether the backend supports a qconfig: a module whose qconfig is ignored, and "
+        "which conversion leaves float, is swapped all the same and its weight fake-quantized in training; where its "
+        "class for training takes no such qconfig the call fails, as for nn.Embedding with the default mapping",
+        "DTypeConfig: if these dtypes match those of the QConfig, the pattern is quantized; otherwise, the QConfig is "
+        "ignored and the pattern will not be quantized",
+        UNSERVED,
     ),
     Deviation(
         "swapped-modules-selected-anew",
