@@ -9,25 +9,29 @@ from __future__ import annotations
 from typing import Any
 
 from torch.ao.quantization import QConfigMapping
+from torch.ao.quantization.backend_config import BackendConfig
 
 from observance.conformance.choices_modules import of_modules
 from observance.reference import dtypes, qconfigs
+from observance.reference.entry import Configs
 from observance.reference.graphs import operands
+from observance.reference.qat import training_classes
 from observance.reference.qconfigs import Scopes
 from observance.reference.site import Site
 
 
-def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
+def of_asking(site: Site, configs: Configs, scopes: Scopes) -> list[str]:
     """Return the choices about who asks for what, each in words.
 
     Parameters
     ----------
     site
         Who asks for what, as the reference has it.
-    mapping, scopes
-        The qconfig mapping and the scopes that were given.
+    configs, scopes
+        The configs and the scopes that were given.
     """
-    found = [*_of_swapping(site), *of_fused(site, mapping)]
+    mapping = configs.qconfigs
+    found = [*_of_swapping(site, configs.backend), *of_fused(site, mapping)]
     by_type = mapping.object_type_qconfigs
     for node, qconfig in site.assigned.items():
         if node.op != "call_function":
@@ -46,24 +50,33 @@ def of_asking(site: Site, mapping: QConfigMapping, scopes: Scopes) -> list[str]:
     found += of_modules(site, mapping)
     for call in site.standalone.values():
         if call.site is not None:
-            found += of_asking(call.site, call.inside.configs.qconfigs, call.inside.scopes)
+            found += of_asking(call.site, call.inside.configs, call.inside.scopes)
     return found
 
 
-def _of_swapping(site: Site) -> list[str]:
+def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
     """Return the choices about modules that are swapped for training.
 
-    One has a qconfig that the backend does not support, and so ignores; one is
-    called several times, and its calls have different qconfigs.
+    What a module is in is not quantized, or is although the backend does not
+    support the qconfig for the module by itself; or a module is called several
+    times, and its calls have different qconfigs.
     """
     found: list[str] = []
     asks: dict[str, set[object]] = {}
+    owner: Any = site.graph.owning_module
+    classes = training_classes(backend) if site.is_qat else {}
     for node, qconfig in site.assigned.items():
-        if node.op != "call_module" or node.target not in site.plan.swapped:
+        if node.op != "call_module":
             continue
-        asks.setdefault(str(node.target), set()).add(None if qconfig is None else dtypes.ask_of(qconfig))
-        if qconfig is not None and node not in site.quantized:
-            found.append(f"{node.target} is swapped for training, and the backend does not support its qconfig")
+        is_swapped = node.target in site.plan.swapped
+        if is_swapped:
+            asks.setdefault(str(node.target), set()).add(None if qconfig is None else dtypes.ask_of(qconfig))
+        if is_swapped and qconfig is not None and node not in site.quantized:
+            found.append(f"{node.target} is swapped for training, and what it is in is not quantized")
+        if not is_swapped and node in site.quantized and type(owner.get_submodule(str(node.target))) in classes:
+            found.append(
+                f"{node.target} is in what is quantized, and the backend does not support its qconfig by itself"
+            )
     different = [name for name, several in asks.items() if len(several) > 1]
     return found + [f"the calls of {name} have different qconfigs" for name in different]
 

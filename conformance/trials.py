@@ -64,7 +64,7 @@ class Trial:
                 mapping, backend = given.qconfig_mapping, given.backend_config
                 configs = read_configs(mapping, given.custom_config, backend, given.is_qat, given.equalization)
                 site = survey(given.model, configs, given.scopes, given.example_inputs)
-                asking = choices.of_asking(site, configs.qconfigs, given.scopes)
+                asking = choices.of_asking(site, configs, given.scopes)
                 place(site)
             except RefusalError:
                 return None

@@ -139,10 +139,14 @@ def planned(operators: DrawnGraph, drawn: DrawnDeclared) -> DrawnGraph:
 def untrained(drawn: DrawnDeclared, manner: TrainingManner) -> TrainingManner:
     """Return the manner in which a case is prepared: for training only if all that is in it can be.
 
-    What is observed by a class of its own, or is prepared already, is not drawn for training.
+    What is observed by a class of its own, or is prepared already, is not drawn for training.  Where something is
+    fused inside of a module, hooks of its parts are lost: they are not drawn there.
     """
     plan, detail = drawn[0]
-    return manner if plan == "none" or detail[:1] in (("standalone",), ("non_traceable",)) else TrainingManner()
+    if plan == "none":
+        return manner
+    is_prepared_here = detail[:1] in (("standalone",), ("non_traceable",))
+    return dataclasses.replace(manner, hooked=False) if is_prepared_here else TrainingManner()
 
 
 def apart_from_own(drawn: DrawnDeclared, chains: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -86,7 +86,6 @@ FEATURES: dict[str, str] = {
     "observer in training": "observers and no fake quantizer in quantization-aware training",
     "other mode": "training with a model in eval mode, or quantization after training with one in training mode",
     "hooks": "modules with hooks, of types that are swapped for training",
-    "standalone in training": "a standalone module in quantization-aware training",
     "quantization-aware module": "a module that quantizes its own weight",
     "parts selected": "a qconfig by type for all parts of a fused module",
     "parts that disagree": "a qconfig by type for some parts of a fused module alone",
@@ -188,7 +187,6 @@ def _of_training(case: Case) -> set[str]:
         "observer in training": case.is_qat and not fake and any(qconfigs),
         "other mode": case.training not in (None, case.is_qat),
         "hooks": case.hooked and swappable,
-        "standalone in training": case.is_qat and any(one.kind == "standalone" for one in case.declared),
     }
     return {name for name, present in has.items() if present}
 

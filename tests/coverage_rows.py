@@ -282,7 +282,7 @@ ROWS = (
         "modules swapped for training, with fake quantizers",
         "qat.swaps qat.served qat.swapped qat.kept",
         "quantization-aware training, swappable module, fake quantizer, fake quantizer after training, "
-        "observer in training, other mode, hooks, standalone in training, quantization-aware module",
+        "observer in training, other mode, hooks, quantization-aware module",
         "QAT-1 QAT-2 QAT-4 QAT-5 QAT-6 QAT-7 QAT-8 QAT-9 QAT-10 QAT-11",
     ),
     _row(

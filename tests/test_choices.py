@@ -7,11 +7,26 @@ import pytest
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.trials import Trial
-from observance.strategies.case import Call, Case, Entry, Mapping
+from observance.strategies.case import Backend, Call, Case, Constraint, DTypes, Entry, Mapping, Pattern
 
 QAT = "default_qat_qconfig"
 TWICE = (Call("linear", (-1,)), Call("linear", (0,), shares=0))
 FUSED = (Call("fused_LinearReLU", (-1,)),)
+
+
+def longer(alone: str, together: str, swaps: bool) -> Backend:
+    """A backend config that takes one dtype for a layer by itself, and one for it and what follows it."""
+    return Backend(
+        tuple(
+            Pattern(
+                targets,
+                "OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT",
+                (DTypes(*map(Constraint, (f"torch.{dtype}", f"torch.{dtype}", "torch.qint8"))),),
+                swaps=swaps or len(targets) == 1,
+            )
+            for targets, dtype in ((("nn.Linear",), alone), (("nn.Linear", "nn.ReLU"), together))
+        )
+    )
 
 
 def by_index(*qconfigs: str) -> Mapping:
@@ -35,8 +50,21 @@ CHOICES = {
     "calls of linear_0 have different qconfigs": Case(
         ("t",), TWICE, 1, by_index(QAT, "default_qat_qconfig_v2"), is_qat=True
     ),
-    "linear_0 is swapped for training, and the backend does not support": Case(
-        ("t",), TWICE[:1], 0, by_index("default_embedding_qat_qconfig"), is_qat=True
+    "linear_0 is swapped for training, and what it is in is not quantized": Case(
+        ("t",),
+        (*TWICE[:1], Call("relu", (0,))),
+        1,
+        Mapping(None, (Entry("global", QAT),)),
+        longer("quint8", "qint32", swaps=True),
+        is_qat=True,
+    ),
+    "linear_0 is in what is quantized, and the backend does not support its qconfig by itself": Case(
+        ("t",),
+        (*TWICE[:1], Call("relu", (0,))),
+        1,
+        Mapping(None, (Entry("global", QAT),)),
+        longer("qint32", "quint8", swaps=False),
+        is_qat=True,
     ),
     "selected by its type and, differently, by those of its parts": Case(
         ("t",), FUSED, 0, by_type(linear="default_qconfig", relu="default_qconfig", fused=None)

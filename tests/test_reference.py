@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.ao.quantization import QConfigMapping, default_qconfig, get_default_qconfig_mapping
+from torch.ao.quantization import (
+    MinMaxObserver,
+    PlaceholderObserver,
+    QConfig,
+    QConfigMapping,
+    default_qconfig,
+    get_default_qconfig_mapping,
+)
 from torch.fx import Graph, GraphModule
 
 from observance.reference import RefusalError, plan, prepare, survey
@@ -193,5 +200,11 @@ def test_a_module_under_two_names_is_swapped_once() -> None:
 
 def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and_the_cure() -> None:
     embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
+    by_tensor = QConfig(PlaceholderObserver, MinMaxObserver.with_args(dtype=torch.quint8))  # which the backend takes
     with pytest.raises(RefusalError, match=r"module 'embedding_0' cannot become a .*; give it a qconfig that suits"):
-        prepared(embedding, is_qat=True)
+        prepared(embedding, is_qat=True, qconfig_mapping=QConfigMapping().set_global(by_tensor))
+
+
+def test_a_module_whose_qconfig_the_backend_ignores_is_not_swapped() -> None:
+    embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
+    assert type(prepared(embedding, is_qat=True).embedding_0) is nn.Embedding

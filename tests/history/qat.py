@@ -21,15 +21,12 @@ from .registry import Decision, reported
     "A module that was swapped for training was looked up by its new type, for which the mapping has no qconfig.",
     "QAT-10",
     model(op("linear", -1), qconfigs=by_type(("nn.Linear", "default_qat_qconfig")), is_qat=True),
-    "qat.swaps",
+    "prepare.select",
 )
-def looks_again_after_swapping(original: Decision, graph: Any, modules: Any, assigned: Any, configs: Any) -> Any:
-    """Give what is swapped the global qconfig, as its new type is in no mapping."""
-    swapped = original(graph, modules, assigned, configs)
-    for node in assigned:
-        if node.op == "call_module" and node.target in swapped:
-            assigned[node] = configs.qconfigs.global_qconfig
-    return swapped
+def looks_again_after_swapping(original: Decision, result: Any, match: Any, assigned: Any, *rest: Any) -> Any:
+    """Give what is swapped no qconfig, as its new type is in no mapping."""
+    lost = {node: None for node in match.nodes if node.op == "call_module" and node.target in result.swapped}
+    return original(result, match, {**assigned, **lost}, *rest)
 
 
 @reported(
