@@ -13,7 +13,7 @@ from .rare_modules import RARE_MODULES
 from .rare_numbers import RARE_NUMBERS
 from .rare_standalone import RARE_STANDALONE
 from .rare_training import RARE_IN_TRAINING
-from .rarity import STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
+from .rarity import EQUALIZED, STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
 
 _ARGUMENTS = (
     Rarity(
@@ -227,6 +227,15 @@ _NEIGHBOURS = (
             "self.weight = nn.Parameter(torch.randn(4, 4))",
             "return F.linear(x0, self.weight) + F.linear(F.hardswish(x0), self.weight)",
         ),
+    ),
+    Rarity(
+        "equalization of two functions with one weight",
+        with_parts(
+            "self.weight = nn.Parameter(torch.randn(4, 4))",
+            "return F.linear(F.linear(x0, self.weight), self.weight)",
+        ),
+        EQUALIZED,
+        ("equalization",),
     ),
     Rarity(
         "an output that only an operator reads which is switched off",

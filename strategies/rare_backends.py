@@ -108,6 +108,15 @@ _BACKENDS = (
         for which, first, second in (("first", ", self.bias", ""), ("second", "", ", self.bias"))
     ),
     Rarity(
+        "values in a list that the backend does not take, and an output that it gives",
+        forward("return torch.cat([x0.sin(), x0.cos()])"),
+        (
+            observed("tq.MinMaxObserver.with_args(dtype=torch.quint8)"),
+            *backend("torch.cat", "tb.DTypeConfig(torch.qint8, torch.quint8)"),
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a weight by keyword that the backend does not take",
         with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.linear(x0, weight=self.weight)"),
         (observed(*["tq.MinMaxObserver.with_args(dtype=torch.quint8)"] * 2),),

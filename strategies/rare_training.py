@@ -54,6 +54,19 @@ _IGNORED = tuple(
 
 RARE_IN_TRAINING = (
     *_IGNORED,
+    Rarity(
+        "a fused module for training that is selected by the types of its parts alone",
+        with_parts(
+            "self.linear = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())", "return self.linear(x0)"
+        ),
+        (
+            *TRAINING,
+            "given.qconfig_mapping = tq.QConfigMapping()",
+            "for kind in (nn.Linear, nn.ReLU):",
+            "    given.qconfig_mapping.set_object_type(kind, tq.default_qconfig)",
+        ),
+        ("qat",),
+    ),
     *(
         Rarity(f"a standalone module for training {how}", LINEAR, lines, ("standalone-modules", "qat"))
         for how, lines in (
