@@ -28,6 +28,27 @@ _ARGUMENTS = (
         NUMBER,
         ("backend-configs",),
     ),
+    *(
+        Rarity(
+            f"a module that is called like the method {name}, which takes two tensors",
+            with_parts(f"self.{name} = nn.Bilinear(4, 4, 4)", f"return self.{name}(F.hardswish(x0), F.hardswish(x0))"),
+            (
+                "class Observed(nn.Module):",
+                "    @classmethod",
+                "    def from_float(cls, module):",
+                "        made = cls()",
+                "        made.inside = module",
+                "        return made",
+                "",
+                "    def forward(self, first, second):",
+                "        return self.inside(first, second)",
+                "",
+                "given.custom_config.set_float_to_observed_mapping(nn.Bilinear, Observed)",
+            ),
+            ("custom-modules",),
+        )
+        for name in ("repeat", "masked_fill", "size", "transpose")
+    ),
     Rarity("a number before a tensor", forward("return 2 + F.hardswish(x0)")),
     Rarity("a tensor for a number", forward("y = F.hardswish(x0)", "return y.repeat(y.count_nonzero(), 1)")),
     *(
@@ -100,7 +121,16 @@ _ARGUMENTS = (
     ),
     *(
         Rarity(f"a tensor times {number}", forward(f"return F.hardswish(x0) * {number}"))
-        for number in ("x0.ndim", "x0.dim()", "x0.shape[0]", "x0.size(0)", "x0.shape.numel()", "(x0.ndim + x0.dim())")
+        for number in (
+            "x0.ndim",
+            "x0.dim()",
+            "x0.shape[0]",
+            "x0.size(0)",
+            "x0.shape.numel()",
+            "(x0.ndim + x0.dim())",
+            "x0.shape[1:][0]",
+            "x0.size()[:-1][-1]",
+        )
     ),
     *(
         Rarity(

@@ -194,6 +194,21 @@ _BACKENDS = (
     ),
     *(
         Rarity(
+            f"fixed parameters of which the backend does not have the {what}",
+            forward("return torch.sigmoid(x0)"),
+            (
+                f"fixed = tq.FixedQParamsObserver.with_args(scale={scale}, zero_point={zero_point})",
+                "given.qconfig_mapping.set_object_type(torch.sigmoid, tq.QConfig(fixed, tq.default_weight_observer))",
+            ),
+        )
+        for what, scale, zero_point in (
+            ("scale", "1 / 128", 0),
+            ("zero point", "1 / 256", 128),
+            ("scale and the zero point", "1 / 128", 128),
+        )
+    ),
+    *(
+        Rarity(
             f"{one} after {other}",
             with_parts(TWO, "return self.second(self.first(x0))"),
             (*_linear_of(one, other), *each(first=qconfig(other), second=qconfig(one))),
