@@ -49,6 +49,43 @@ _ARGUMENTS = (
         )
         for name in ("repeat", "masked_fill", "size", "transpose")
     ),
+    Rarity(
+        "an order selector for the second call of a function, of which the first is switched off",
+        forward("y = torch.add(x0, x0.sin())", "return torch.add(y, x0.cos())"),
+        (
+            "given.qconfig_mapping.set_object_type(torch.add, None)",
+            f"one = {qconfig('quint8')}",
+            'given.qconfig_mapping.set_module_name_object_type_order("", torch.add, 1, one)',
+        ),
+        ("order-selectors",),
+    ),
+    *(
+        Rarity(
+            f"a layer that is selected by the name of {what}",
+            with_parts(
+                "self.box = nn.Sequential(nn.Sequential(nn.Sequential(nn.Linear(4, 4)), nn.Linear(4, 4)))",
+                "return self.box(x0)",
+            ),
+            (f'given.qconfig_mapping.set_object_type(nn.Linear, {qconfig("quint8")}).set_module_name("{name}", None)',),
+        )
+        for what, name in (("what holds it", "box.0.0"), ("what holds that", "box.0"), ("the outermost", "box"))
+    ),
+    *(
+        Rarity(
+            f"one of two modules of a class is switched off by its name, the {which}",
+            (
+                "class Part(nn.Module):",
+                "    def forward(self, x0):",
+                "        return F.hardswish(x0).relu()",
+                "",
+                *with_parts(
+                    "self.first = Model.Part(); self.second = Model.Part()", "return self.second(self.first(x0))"
+                ),
+            ),
+            (f'given.qconfig_mapping.set_module_name("{which}", None)',),
+        )
+        for which in ("first", "second")
+    ),
     Rarity("a number before a tensor", forward("return 2 + F.hardswish(x0)")),
     Rarity("a tensor for a number", forward("y = F.hardswish(x0)", "return y.repeat(y.count_nonzero(), 1)")),
     *(
