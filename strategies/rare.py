@@ -296,6 +296,15 @@ _NEIGHBOURS = (
         ),
     ),
     Rarity(
+        "equalization of a fused module without weights",
+        with_parts(
+            "self.norm = torch.ao.nn.intrinsic.BNReLU2d(nn.BatchNorm2d(4), nn.ReLU())",
+            "return self.norm(x0.reshape(1, 4, 2, 1))",
+        ),
+        EQUALIZED,
+        ("equalization",),
+    ),
+    Rarity(
         "equalization of two functions with one weight",
         with_parts(
             "self.weight = nn.Parameter(torch.randn(4, 4))",

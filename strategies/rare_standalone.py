@@ -82,6 +82,26 @@ RARE_STANDALONE = (
         (*_standalone("nn.Sequential(nn.Linear(4, 4), nn.ReLU())"), *_UNFUSED),
         ("standalone-modules", "backend-configs"),
     ),
+    *(
+        Rarity(
+            f"a standalone module in which a module is not traced, by its {what}",
+            LINEAR,
+            _standalone(
+                "class Kept(nn.Module):",
+                "    def __init__(self):",
+                "        super().__init__()",
+                "        self.layer = nn.Linear(4, 4)",
+                "",
+                "    def forward(self, value):",
+                "        return self.layer(value)",
+                "",
+                "nn.Sequential(nn.Linear(4, 4), Kept())",
+                config=f"PrepareCustomConfig().set_non_traceable_module_{how}, None",
+            ),
+            ("standalone-modules",),
+        )
+        for what, how in (("name", 'names(["1"])'), ("class", "classes([Kept])"))
+    ),
     Rarity(
         "a standalone module with a sum that eager mode observes",
         LINEAR,

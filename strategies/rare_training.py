@@ -55,6 +55,16 @@ _IGNORED = tuple(
 RARE_IN_TRAINING = (
     *_IGNORED,
     Rarity(
+        "a layer for training that is selected by its type, and switched off by its name",
+        LINEAR,
+        (
+            *TRAINING,
+            "given.qconfig_mapping = tq.QConfigMapping().set_object_type(nn.Linear, tq.default_qconfig)",
+            'given.qconfig_mapping.set_module_name("linear", None)',
+        ),
+        ("qat",),
+    ),
+    Rarity(
         "a fused module for training that is selected by the types of its parts alone",
         with_parts(
             "self.linear = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())", "return self.linear(x0)"
