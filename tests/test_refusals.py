@@ -88,4 +88,6 @@ def test_a_graph_without_an_output_is_not_served_without_its_observers() -> None
     made = Implementation("forgets", "1", forgets, "prepare", Claims(None, None, "forgets", "1"))
     case = written_case("a graph without an output")
     found = RULES["REFUSALS-5"].check(Trial(case, Calls(made), Calls(REFERENCE)))
-    assert [finding.place for finding in found if finding.broken][:1] == ["a graph without an output"]
+    told = [(finding.place, finding.because) for finding in found if finding.broken]
+    assert told[0][0] == "x0 -> linear (argument 0)"
+    assert "a graph without an output" in told[0][1]
