@@ -68,12 +68,11 @@ def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
     for node, qconfig in site.assigned.items():
         if node.op != "call_module":
             continue
-        is_swapped = node.target in site.plan.swapped
-        if is_swapped:
+        if node.target in site.plan.swapped:
             asks.setdefault(str(node.target), set()).add(None if qconfig is None else dtypes.ask_of(qconfig))
-        if is_swapped and qconfig is not None and node not in site.quantized:
-            found.append(f"{node.target} is swapped for training, and what it is in is not quantized")
-        if not is_swapped and node in site.quantized and type(owner.get_submodule(str(node.target))) in classes:
+            if qconfig is not None and node not in site.quantized:
+                found.append(f"{node.target} is swapped for training, and what it is in is not quantized")
+        elif node in site.quantized and type(owner.get_submodule(str(node.target))) in classes:
             found.append(
                 f"{node.target} is in what is quantized, and the backend does not support its qconfig by itself"
             )

@@ -49,7 +49,7 @@ class Hearing:
         self.known_failures = known_failures or KnownFailures()
         self.profile = implementation.profile
         self.prefused = implementation.shape == "prepare_fx"
-        self.calls = Calls(implementation, self.prefused, True, process.Definitions())
+        self.calls = Calls(implementation, self.prefused, watched=True, definitions=process.Definitions())
         self.standard = Calls(resolve("reference", self.profile), self.prefused)
         self.known = self._known(register) if register else None
         self.apart = Apart(self, apart)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .rare import RARITIES
-from .rare_modules import OWN_CLASS
-from .rarity import LINEAR
+from .rarity import LINEAR, own_class
 
 REFUSED = "refused"
 """The call raises an exception."""
@@ -163,7 +162,7 @@ _QCONFIGS = (
     *(
         Misuse(
             f"a custom module {whose}",
-            (*OWN_CLASS, f"given.qconfig_mapping.set_global(tq.QConfig(tq.default_observer, {weight}))"),
+            (*own_class(), f"given.qconfig_mapping.set_global(tq.QConfig(tq.default_observer, {weight}))"),
             REFUSED,
             "linear|dtype",
             promised=False,

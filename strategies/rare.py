@@ -13,7 +13,20 @@ from .rare_modules import RARE_MODULES
 from .rare_numbers import RARE_NUMBERS
 from .rare_standalone import RARE_STANDALONE
 from .rare_training import RARE_IN_TRAINING
-from .rarity import EQUALIZED, STANDALONE, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
+from .rarity import (
+    EQUALIZED,
+    STANDALONE,
+    TWO,
+    Rarity,
+    backend,
+    each,
+    forward,
+    instead,
+    observed,
+    own_class,
+    qconfig,
+    with_parts,
+)
 
 _ARGUMENTS = (
     Rarity(
@@ -32,19 +45,7 @@ _ARGUMENTS = (
         Rarity(
             f"a module that is called like the method {name}, which takes two tensors",
             with_parts(f"self.{name} = nn.Bilinear(4, 4, 4)", f"return self.{name}(F.hardswish(x0), F.hardswish(x0))"),
-            (
-                "class Observed(nn.Module):",
-                "    @classmethod",
-                "    def from_float(cls, module):",
-                "        made = cls()",
-                "        made.inside = module",
-                "        return made",
-                "",
-                "    def forward(self, first, second):",
-                "        return self.inside(first, second)",
-                "",
-                "given.custom_config.set_float_to_observed_mapping(nn.Bilinear, Observed)",
-            ),
+            own_class("nn.Bilinear", "first, second"),
             ("custom-modules",),
         )
         for name in ("repeat", "masked_fill", "size", "transpose")
@@ -223,8 +224,7 @@ _SHARING = (
             "    def forward(self, factor, value):",
             "        return value * factor",
             "",
-            "given.model.linear = given.float_model.linear = Scaling().eval()",
-            'given.leaves = ["linear"], []',
+            *instead("Scaling().eval()"),
             "inner = PrepareCustomConfig().set_input_quantized_indexes([1]).set_output_quantized_indexes([0])",
             "inputs = 2, torch.randn(2, 4)",
             'given.custom_config.set_standalone_module_name("linear", tq.QConfigMapping(), inputs, inner, None)',

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from .rarity import EQUALIZED, LINEAR, STANDALONE, TRAINING, TWO, Rarity, backend, observed, with_parts
+from .rarity import (
+    EQUALIZED,
+    LINEAR,
+    STANDALONE,
+    TRAINING,
+    TWO,
+    Rarity,
+    backend,
+    instead,
+    observed,
+    own_class,
+    with_parts,
+)
 
 _NESTED = (
-    "given.model.linear = given.float_model.linear = nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()",
+    *instead("nn.Sequential(nn.Sequential(nn.Linear(4, 4))).eval()"),
     "given.model.requires_grad_(False)",
-    'given.leaves = ["linear"], []',
 )
-
-OWN_CLASS = (
-    "class Observed(nn.Module):",
-    "    @classmethod",
-    "    def from_float(cls, linear):",
-    "        made = cls()",
-    "        made.inside = linear",
-    "        return made",
-    "",
-    "    def forward(self, value):",
-    "        return self.inside(value)",
-    "",
-    "given.custom_config.set_float_to_observed_mapping(nn.Linear, Observed)",
-)
-"""The lines that have linear layers observed by a class of one's own."""
 
 LSTM = (
     "from torch.ao.nn import quantizable",
@@ -39,8 +35,7 @@ def _subclass(name: str, kind: str) -> tuple[str, ...]:
         f"class Other({kind}):",
         "    pass",
         "",
-        f"given.model.{name} = given.float_model.{name} = Other(4, 4).eval().requires_grad_(False)",
-        f'given.leaves = ["{name}"], []',
+        *instead("Other(4, 4).eval().requires_grad_(False)", name),
     )
 
 
@@ -92,8 +87,7 @@ _INSIDE = (
             LINEAR,
             (
                 "made = nn.Sequential(nn.ConvTranspose1d(2, 2, 1)).eval().requires_grad_(False)",
-                "given.model.linear = given.float_model.linear = made",
-                f"given.leaves = {leaves}",
+                *instead("made", leaves=leaves),
                 f"given.custom_config.set_non_traceable_module_{declared}",
                 observed("tq.default_observer", "tq.default_per_channel_weight_observer"),
             ),
@@ -133,7 +127,9 @@ _MODULES = (
         ("standalone-modules", "dict-configs"),
     ),
     *(
-        Rarity(f"a custom module with {what}", LINEAR, (*OWN_CLASS, observed(activation, weight)), ("custom-modules",))
+        Rarity(
+            f"a custom module with {what}", LINEAR, (*own_class(), observed(activation, weight)), ("custom-modules",)
+        )
         for what, activation, weight in (
             ("weights of four bits", "tq.default_observer", "tq.default_float_qparams_observer_4bit"),
             (
@@ -163,8 +159,7 @@ _MODULES = (
             "    def forward(self, number):",
             "        return self.weight[:number]",
             "",
-            "given.model.linear = given.float_model.linear = Table().eval().requires_grad_(False)",
-            'given.leaves = ["linear"], []',
+            *instead("Table().eval().requires_grad_(False)"),
         ),
     ),
     Rarity(
@@ -189,7 +184,7 @@ _MODULES = (
                 "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
                 f"return {read}",
             ),
-            (*OWN_CLASS[:-1], "given.custom_config.set_float_to_observed_mapping(nn.LSTM, Observed)"),
+            own_class("nn.LSTM"),
             ("custom-modules",),
         )
         for what, read in (
@@ -328,7 +323,7 @@ _OTHERS = (
     Rarity(
         "a subclass of a class that is observed by one's own",
         LINEAR,
-        (*OWN_CLASS, *_subclass("linear", "nn.Linear")),
+        (*own_class(), *_subclass("linear", "nn.Linear")),
         ("custom-modules",),
     ),
     Rarity(
@@ -340,26 +335,6 @@ _OTHERS = (
             "given.custom_config.set_float_to_observed_mapping(Other, quantizable.LSTM)",
         ),
         ("custom-modules",),
-    ),
-    Rarity(
-        "a standalone module that is named, and whose class is",
-        LINEAR,
-        (
-            "inputs = (torch.randn(2, 4),)",
-            "named = tq.QConfigMapping().set_global(tq.default_qconfig)",
-            'given.custom_config.set_standalone_module_name("linear", named, inputs, None, None)',
-            "given.custom_config.set_standalone_module_class(nn.Linear, tq.QConfigMapping(), inputs, None, None)",
-        ),
-        ("standalone-modules",),
-    ),
-    Rarity(
-        "a standalone module without a backend config, beside one",
-        LINEAR,
-        (
-            f"{STANDALONE}, None, None)",
-            *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
-        ),
-        ("standalone-modules", "backend-configs"),
     ),
     Rarity(
         "a model that has a device by its buffers alone",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .rare_modules import LSTM, OWN_CLASS
-from .rarity import LINEAR, STANDALONE, Rarity, with_parts
+from .rare_modules import LSTM
+from .rarity import LINEAR, STANDALONE, Rarity, backend, instead, own_class, with_parts
 
 
 def _standalone(*lines: str, config: str = "None, None", inputs: str = "(torch.randn(2, 4),)") -> tuple[str, ...]:
@@ -11,8 +11,7 @@ def _standalone(*lines: str, config: str = "None, None", inputs: str = "(torch.r
     *classes, made = lines
     return (
         *classes,
-        f"given.model.linear = given.float_model.linear = {made}.eval()",
-        'given.leaves = ["linear"], []',
+        *instead(f"{made}.eval()"),
         f'given.custom_config.set_standalone_module_name("linear", None, {inputs}, {config})',
     )
 
@@ -40,6 +39,26 @@ _UNFUSED = (
 )
 
 RARE_STANDALONE = (
+    Rarity(
+        "a standalone module that is named, and whose class is",
+        LINEAR,
+        (
+            "inputs = (torch.randn(2, 4),)",
+            "named = tq.QConfigMapping().set_global(tq.default_qconfig)",
+            'given.custom_config.set_standalone_module_name("linear", named, inputs, None, None)',
+            "given.custom_config.set_standalone_module_class(nn.Linear, tq.QConfigMapping(), inputs, None, None)",
+        ),
+        ("standalone-modules",),
+    ),
+    Rarity(
+        "a standalone module without a backend config, beside one",
+        LINEAR,
+        (
+            f"{STANDALONE}, None, None)",
+            *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
+        ),
+        ("standalone-modules", "backend-configs"),
+    ),
     *(
         Rarity(
             f"a standalone module that is named, and whose class is, with {what}",
@@ -129,7 +148,7 @@ RARE_STANDALONE = (
             "self.first = nn.Sequential(nn.Linear(4, 4)); self.second = nn.Sequential(nn.Linear(4, 4))",
             "return self.second(self.first(x0))",
         ),
-        OWN_CLASS,
+        own_class(),
         ("custom-modules",),
     ),
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .rare_modules import OWN_CLASS
-from .rarity import LINEAR, STANDALONE, TRAINING, Rarity, with_parts
+from .rarity import LINEAR, STANDALONE, TRAINING, Rarity, instead, own_class, with_parts
 
 _LAYER = "nn.Linear(4, 4)"
 
@@ -20,10 +19,9 @@ _BOX = (
 """The lines of a class of modules with others inside."""
 
 
-def _instead(module: str, leaves: str = '["linear"], []') -> tuple[str, ...]:
+def _instead(module: str, leaves: str = "") -> tuple[str, ...]:
     """Return the lines that prepare for training, with another module in the place of a layer."""
-    made = f"given.model.linear = given.float_model.linear = {module}.train().requires_grad_(False)"
-    return (*TRAINING, made, f"given.leaves = {leaves}")
+    return (*TRAINING, *instead(f"{module}.train().requires_grad_(False)", leaves=leaves))
 
 
 def _alone(outside: str, inside: str, layers: str = _LAYER) -> tuple[str, ...]:
@@ -99,14 +97,13 @@ RARE_IN_TRAINING = (
     *(
         Rarity(f"a custom module for training that {what}", LINEAR, lines, ("custom-modules", "qat"))
         for what, lines in (
-            ("is a layer", (*TRAINING, *OWN_CLASS)),
+            ("is a layer", (*TRAINING, *own_class())),
             (
                 "has layers",
                 (
                     *_BOX,
                     *_instead(f"Box({_LAYER})", "[], [Box]"),
-                    *OWN_CLASS[:-1],
-                    "given.custom_config.set_float_to_observed_mapping(Box, Observed)",
+                    *own_class("Box"),
                 ),
             ),
         )

@@ -70,6 +70,29 @@ def observed(activation: str, weight: str = "tq.default_weight_observer") -> str
     return f"given.qconfig_mapping.set_global(tq.QConfig({activation}, {weight}))"
 
 
+def instead(module: str, name: str = "linear", leaves: str = "") -> tuple[str, ...]:
+    """Return the lines that put another module in a layer's place; it is not traced, or what `leaves` says is not."""
+    leaves = leaves or f'["{name}"], []'
+    return f"given.model.{name} = given.float_model.{name} = {module}", f"given.leaves = {leaves}"
+
+
+def own_class(kind: str = "nn.Linear", takes: str = "value") -> tuple[str, ...]:
+    """Return the lines that have modules of a class observed by a class of one's own."""
+    return (
+        "class Observed(nn.Module):",
+        "    @classmethod",
+        "    def from_float(cls, linear):",
+        "        made = cls()",
+        "        made.inside = linear",
+        "        return made",
+        "",
+        f"    def forward(self, {takes}):",
+        f"        return self.inside({takes})",
+        "",
+        f"given.custom_config.set_float_to_observed_mapping({kind}, Observed)",
+    )
+
+
 LINEAR = with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(x0)")
 """A model with one layer."""
 

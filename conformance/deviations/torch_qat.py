@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from observance.conformance.deviations.torch_qconfigs import propagated
+from observance.conformance.deviations.torch_qconfigs import given_in_training
 from observance.conformance.deviations.torch_state import looking_up, with_device
 from observance.conformance.variants import Change
 from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
-from observance.reference.qconfigs import select, with_fused_types
+from observance.reference.qconfigs import select
 from observance.reference.site import Site
 from observance.reference.specs import Spec, is_observer
 
@@ -27,10 +27,7 @@ def _by_propagation(original: Decision, graph: Any, modules: Any, assigned: Any,
     """Swap modules by what eager mode's propagation gives them, whatever the nodes that call them have."""
     if not configs.is_qat:
         return original(graph, modules, assigned, configs)
-    mapping = with_fused_types(graph, modules, configs.qconfigs)
-    given: dict[nn.Module, Any] = {}
-    for module, qconfig in propagated(graph.owning_module, mapping, configs.custom):
-        given.setdefault(module, qconfig)
+    given = given_in_training(graph.owning_module, modules, configs)
     calls = [node for node in assigned if node.op == "call_module"]
     called = {modules[node.target] for node in calls}
     _PARTS.update({module: qconfig for module, qconfig in given.items() if module not in called})

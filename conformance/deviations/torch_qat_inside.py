@@ -11,28 +11,18 @@ from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.fx import Graph, GraphModule, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from observance.conformance.deviations.torch_qconfigs import propagated
+from observance.conformance.deviations.torch_qconfigs import given_in_training
 from observance.conformance.variants import Change
 from observance.reference import modules as own
 from observance.reference import qat
 from observance.reference.entry import Configs, RefusalError
 from observance.reference.patterns import operator_of
-from observance.reference.qconfigs import with_fused_types
 from observance.reference.site import Inside
 
 from .register import Deviation
 
 Decision = Callable[..., Any]
 Modules = Mapping[str, nn.Module]
-
-
-def _propagated(model: GraphModule, modules: Modules, configs: Configs) -> dict[nn.Module, Any]:
-    """Return what eager mode's propagation gives to each module, one in another included."""
-    found: dict[nn.Module, Any] = {}
-    mapping = with_fused_types(model.graph, modules, configs.qconfigs)
-    for module, qconfig in propagated(model, mapping, configs.custom):
-        found.setdefault(module, qconfig)
-    return found
 
 
 def _called(graph: Graph, modules: Modules) -> Iterator[tuple[Node, str, nn.Module]]:
@@ -45,7 +35,7 @@ def _called(graph: Graph, modules: Modules) -> Iterator[tuple[Node, str, nn.Modu
 def _swap_inside(model: GraphModule, configs: Configs, standalone: bool) -> None:
     """Swap in the caller's own model what is inside of called modules, standalone ones or others."""
     modules = dict(model.named_modules(remove_duplicate=False))
-    given, classes = _propagated(model, modules, configs), qat.training_classes(configs.backend)
+    given, classes = given_in_training(model, modules, configs), qat.training_classes(configs.backend)
     for name, module in {name: module for _, name, module in _called(model.graph, modules)}.items():
         if own.is_standalone(name, module, configs.custom) is standalone and not isinstance(module, _FusedModule):
             for part in module.modules():
@@ -92,7 +82,7 @@ def _others_swapped(original: Decision, model: GraphModule, configs: Configs, *r
 
 def _own_too(original: Decision, graph: Any, modules: Modules, assigned: Any, configs: Configs) -> Any:
     """Swap modules of their own kind as well."""
-    given = _propagated(graph.owning_module, modules, configs) if configs.is_qat else {}
+    given = given_in_training(graph.owning_module, modules, configs) if configs.is_qat else {}
     others = {node: given.get(module) for node, _, module in _called(graph, modules) if node not in assigned}
     return original(graph, modules, {**others, **assigned}, configs)
 
@@ -101,7 +91,7 @@ def _told_once_swapped(original: Decision, graph: Any, modules: Modules, configs
     """Tell modules of their own kind when they are swapped already: then they are of another class."""
     if not configs.is_qat:
         return original(graph, modules, configs)
-    given, classes = _propagated(graph.owning_module, modules, configs), qat.training_classes(configs.backend)
+    given, classes = given_in_training(graph.owning_module, modules, configs), qat.training_classes(configs.backend)
     swapped = {
         name: kind.__new__(kind)
         for node, name, module in _called(graph, modules)

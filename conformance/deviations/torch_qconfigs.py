@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -11,7 +11,7 @@ from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 
 from observance.conformance.variants import Change
 from observance.reference.entry import Configs
-from observance.reference.qconfigs import is_per_channel_transposed
+from observance.reference.qconfigs import is_per_channel_transposed, with_fused_types
 
 Decision = Callable[..., Any]
 
@@ -52,6 +52,15 @@ def _propagated(
     for name, child in module.named_children():
         if child not in untraced:
             yield from _propagated(child, f"{path}.{name}" if path else name, flat, own)
+
+
+def given_in_training(model: Any, modules: Mapping[str, nn.Module], configs: Configs) -> dict[nn.Module, Any]:
+    """Return what propagation gives to each module of a model, before some are swapped for training."""
+    found: dict[nn.Module, Any] = {}
+    mapping = with_fused_types(model.graph, modules, configs.qconfigs)
+    for module, qconfig in propagated(model, mapping, configs.custom):
+        found.setdefault(module, qconfig)
+    return found
 
 
 _SURVEYED: list[Configs] = []
