@@ -12,9 +12,10 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from observance.conformance.usage import UsageError, printable
 from observance.strategies import Case, CaseError
@@ -34,6 +35,7 @@ class Entry:
     tells: tuple[str, ...] = ()
 
 
+@functools.cache
 def recorded() -> tuple[Case, ...]:
     """Return the recorded cases, the most telling first.
 
@@ -42,7 +44,7 @@ def recorded() -> tuple[Case, ...]:
     UsageError
         If the file is missing or damaged, or is of a release that this one cannot read.
     """
-    return tuple(_told())
+    return tuple(entry.case for entry in read(FILE))
 
 
 def telling() -> tuple[Case, ...]:
@@ -53,7 +55,7 @@ def telling() -> tuple[Case, ...]:
     UsageError
         As `recorded` does.
     """
-    return tuple(sorted(filter(tells, _told()), key=lambda case: -len(tells(case))))
+    return tuple(sorted(_telling(), key=lambda case: -len(tells(case))))
 
 
 def digest() -> str:
@@ -63,13 +65,13 @@ def digest() -> str:
 
 def tells(case: Case) -> tuple[str, ...]:
     """Return the rules that a recorded case has been seen to tell; none for any other case."""
-    return _told().get(case, ())
+    return _telling().get(case, ())
 
 
 @functools.cache
-def _told() -> dict[Case, tuple[str, ...]]:
-    """Return the recorded cases in order, each with the rules that it tells."""
-    return {entry.case: entry.tells for entry in read(FILE)}
+def _telling() -> dict[Case, tuple[str, ...]]:
+    """Return the recorded cases that tell a rule's saboteur, in order, each with the rules that it tells."""
+    return {entry.case: entry.tells for entry in _read(FILE, lambda line: bool(line["tells"]))}
 
 
 def write(entries: Iterable[Entry], path: Path) -> None:
@@ -82,16 +84,16 @@ def write(entries: Iterable[Entry], path: Path) -> None:
 
 def read(path: Path) -> Sequence[Entry]:
     """Return the entries of a corpus file; raises as `recorded` does."""
+    return _read(path)
+
+
+def _read(path: Path, is_wanted: Callable[[Any], bool] = lambda line: True) -> list[Entry]:
+    """Return the entries of a corpus file that are wanted, judged by their plain JSON: to make one takes longer."""
     try:
-        return [_entry(line) for line in _body(path).splitlines()]
+        lines = filter(is_wanted, map(json.loads, _body(path).splitlines()))
+        return [Entry(Case.from_plain(line["case"]), tuple(map(str, line["tells"]))) for line in lines]
     except (ValueError, TypeError, KeyError, RecursionError, CaseError) as error:
         raise _damaged(path, f"a line is no case ({printable(str(error))})") from error
-
-
-def _entry(line: bytes) -> Entry:
-    """Return the entry that a line holds."""
-    plain = json.loads(line)
-    return Entry(Case.from_json(json.dumps(plain["case"])), tuple(map(str, plain["tells"])))
 
 
 @functools.cache

@@ -240,6 +240,7 @@ def fused(arguments: Arguments) -> Arguments:
     return retraced(replace(arguments, float_model=model))
 
 
+@functools.lru_cache(maxsize=256)
 def is_fusible(case: Case, prefused: bool) -> bool:
     """Whether torch can fuse the model, if that comes first, and what is inside of its standalone modules.
 

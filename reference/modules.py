@@ -131,6 +131,7 @@ def traced(module: nn.Module, configs: Configs) -> tuple[GraphModule, Mapping[st
     """
     custom = configs.custom
     tracer = QuantizationTracer(list(custom.non_traceable_module_names), list(custom.non_traceable_module_classes))
+    tracer.record_stack_traces = False  # they take most of the time of tracing, and decide nothing
     model = GraphModule(module, without_eager_observers(module, tracer.trace(module)))
     return fuse(model, configs.is_qat, None, configs.backend), tracer.node_name_to_scope
 

@@ -302,9 +302,18 @@ class Case:
             If the text is no JSON, or not a case's.
         """
         try:
-            case = _NOUNS.from_plain(json.loads(text))
+            plain = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CaseError(_NO_CASE.format(error)) from error
+        return Case.from_plain(plain)
+
+    @staticmethod
+    def from_plain(plain: Any) -> Case:
+        """Read what the JSON of a case says, once it is parsed; raises as `from_json` does."""
+        try:
+            case = _NOUNS.from_plain(plain)
         except (ValueError, TypeError, RecursionError) as error:
-            raise CaseError(f"this is not the JSON of a case ({error}); write it with Case.to_json()") from error
+            raise CaseError(_NO_CASE.format(error)) from error
         if not isinstance(case, Case):
             raise CaseError("this is JSON but not a case; write it with Case.to_json()")
         return case
@@ -353,6 +362,8 @@ def map_tree(tree: Tree, change: dict[int, int]) -> Tree:
             return (kind, *(map_tree(part, change) for part in parts))
     raise CaseError(f"{tree!r} is no output structure")
 
+
+_NO_CASE = "this is not the JSON of a case ({}); write it with Case.to_json()"
 
 _CLASSES = (
     *(Annotation, Backend, Call, Case, Constraint, Declared, DTypes, Entry),

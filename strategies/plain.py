@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ class Nouns:
         if noun is None:
             raise ValueError(f"there is no noun {plain.get('')!r}")
         made = noun(**{key: self.from_plain(part) for key, part in plain.items() if key})
-        for field in dataclasses.fields(made):
+        for field in _fields(noun):
             if not self._fits(getattr(made, field.name), str(field.type)):
                 raise ValueError(f"{noun.__name__}.{field.name} is no {field.type}")
         return made
@@ -71,6 +72,10 @@ class Nouns:
         return len(value) == len(parts) and all(map(self._fits, value, parts))
 
 
+_fields = functools.cache(dataclasses.fields)
+
+
+@functools.cache
 def _split(annotation: str, separator: str) -> list[str]:
     """Split an annotation at a separator, but not inside brackets."""
     found = [""]

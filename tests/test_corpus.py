@@ -40,7 +40,8 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     """Let nothing that one test has read be read by another."""
-    corpus._told.cache_clear()
+    corpus._telling.cache_clear()
+    corpus.recorded.cache_clear()
     corpus._body.cache_clear()
 
 
