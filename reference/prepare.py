@@ -135,8 +135,16 @@ def survey(
     configs: Configs,
     node_name_to_scope: Mapping[str, tuple[str, Any]],
     example_inputs: tuple[Any, ...],
+    device: torch.device | None = None,
 ) -> Site:
     """Find out who asks for what, before any observer has a place.
+
+    Parameters
+    ----------
+    model, configs, node_name_to_scope, example_inputs
+        As `prepare` takes them.
+    device
+        Where the model is that a standalone module is in: without a parameter of its own it is there (DEVICES-1).
 
     Raises
     ------
@@ -154,7 +162,7 @@ def survey(
     called |= swapped
     matches = patterns.find(graph, called, configs.backend, own)
     known = read_values(graph, matches, values.as_told(graph, values.classify(graph, called, example_inputs)))
-    result = Plan(qconfigs=assigned, swapped=swapped, device=devices.device_of(model))
+    result = Plan(qconfigs=assigned, swapped=swapped, device=devices.device_of(model) or device)
     reader = backends.Reader(called, role_positions(configs.backend))
     standalone = survey_standalone(result, own, called, configs)
     quantized: dict[Node, Quantized] = {}
@@ -189,7 +197,7 @@ def survey_standalone(
         name, qconfig = str(node.target), result.qconfigs[node]
         if not modules.is_standalone(name, called[name], configs.custom):
             continue
-        one = result.standalone.get(name) or settled(name, called[name], qconfig, configs)
+        one = result.standalone.get(name) or settled(name, called[name], qconfig, configs, result.device)
         asks = None if qconfig is None else Quantized(match, result.asks.of(qconfig), match.config.observation_type)
         result.standalone[name] = one
         result.decide(node, "pattern", "MODULES-1", "it is prepared by itself")
@@ -201,8 +209,10 @@ def survey_standalone(
     return calls
 
 
-def settled(name: str, module: nn.Module, qconfig: QConfig | None, configs: Configs) -> Standalone:
-    """Plan a standalone module; what is prepared already stays as it is (MODULES-5).
+def settled(
+    name: str, module: nn.Module, qconfig: QConfig | None, configs: Configs, device: torch.device | None
+) -> Standalone:
+    """Plan a standalone module of a model on a device; what is prepared already stays as it is (MODULES-5).
 
     Raises
     ------
@@ -213,7 +223,7 @@ def settled(name: str, module: nn.Module, qconfig: QConfig | None, configs: Conf
     if inside.is_prepared:
         return Standalone(None, inside, None)
     modules.refuse_structure(inside.model.graph)
-    site = survey(inside.model, inside.configs, inside.scopes, inside.example_inputs)
+    site = survey(inside.model, inside.configs, inside.scopes, inside.example_inputs, device)
     place(site)
     return Standalone(None, inside, site)
 

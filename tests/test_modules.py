@@ -16,6 +16,7 @@ from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, run
 from observance.conformance.parts import undone
 from observance.reference import RefusalError
+from observance.reference.devices import tensors_of
 from observance.reference.modules import is_prepared
 from observance.strategies import Case, CaseError, build
 from observance.strategies.case import Call, Declared, Entry, Mapping
@@ -85,6 +86,15 @@ def test_a_standalone_module_inside_another_is_prepared_by_itself() -> None:
     model = prepared(Case(("t",), calls, 1, EVERYTHING, declared=nested))
     assert is_prepared(model.get_submodule("a"))
     assert is_prepared(model.get_submodule("a.b"))
+
+
+def test_what_is_inside_a_standalone_module_without_parameters_is_observed_where_the_model_is() -> None:
+    declared = Declared("standalone", "b", quantized_inputs=(0,))
+    calls = (Call("torch_transpose_tt", (-1,), scope="b"), Call("linear", (0,)))
+    prepared = outcome_of(Case(("t",), calls, 1, EVERYTHING, declared=(declared,), device="meta")).prepared
+    assert prepared is not None
+    assert any(name.startswith("b.") for name, _ in prepared.named_buffers())
+    assert {tensor.device.type for tensor in tensors_of(prepared)} == {"meta"}
 
 
 def test_a_module_that_is_prepared_already_stays_as_it_is() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from observance.conformance.deviations import load, torch_qat
 from observance.conformance.differences import differences
@@ -16,6 +17,8 @@ from observance.conformance.implementations import resolve
 from observance.conformance.outcomes import run
 from observance.conformance.variants import Change, changed, variant
 from observance.reference import placement, site
+from observance.reference.devices import device_of
+from observance.strategies import build
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 from .saboteurs import SABOTEURS
@@ -122,6 +125,9 @@ def test_a_call_that_was_refused_leaves_nothing_behind_for_the_next() -> None:
     on_meta = replace(LINEAR, device="meta")
     register = load("torch").active()
     first = run(reference_with(register), on_meta)
-    torch_qat._Swapped.on_meta = True  # as a call does that swaps a module, and is refused before it asks where it is
+    model = build(on_meta).model
+    torch_qat._LEFT.update(model.modules())  # as a call does that swaps modules, and is refused after that
+    again = torch_qat._with_nothing_left(lambda: torch_qat._on_cpu_then(device_of, model))
+    assert again == torch.device("meta")
     second = run(reference_with(register), on_meta)
     assert (type(first.error), first.observation) == (type(second.error), second.observation)

@@ -64,6 +64,7 @@ HARMS = (
             *("standalone-modules-prepared-again", "float-weights-marked", "prepared-models-not-pickled"),
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),
             *("constraints-on-meta-fail", "swapped-modules-on-two-devices", "flags-of-hooks-lost"),
+            "standalone-modules-elsewhere",
             *("forward-references-fail", "derived-before-its-sources", "roots-that-share", "open-settings-override"),
             "numbers-behind-lists-fail",
             *("tuples-observed", "annotations-without-a-flag-fail", "annotated-models-look-back-alone"),

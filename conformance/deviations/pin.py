@@ -25,6 +25,7 @@ from observance.conformance.differences import differences
 from observance.conformance.hearing import reference_with
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
+from observance.conformance.needs import is_claimed
 from observance.conformance.outcomes import run
 from observance.conformance.rules import RULES
 from observance.strategies import Case
@@ -57,6 +58,8 @@ class Pinner:
 
     def shows(self, case: Case) -> bool:
         """Whether the implementation deviates on a case, and this entry explains it."""
+        if not is_claimed(case, self.judge.implementation):
+            return False
         wide, narrow = (run(other, case).observation for other in (self.full, self.others))
         if wide is None or narrow is None:
             if wide is narrow and not self.profile:

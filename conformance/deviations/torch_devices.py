@@ -8,11 +8,15 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.fx import Node
 
+from observance.conformance.deviations.torch_qat import fails_to_move
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
 from observance.reference.devices import tensors_of
 from observance.reference.patterns import Match
+from observance.reference.plan import Plan
+from observance.reference.site import Standalone
 
 from .register import Deviation
 
@@ -68,11 +72,36 @@ def _reads_eps(original: Decision, observer: Any, constraint: Any) -> Any:
     return original(observer, constraint)
 
 
+def _by_itself(original: Decision, name: str, module: nn.Module, qconfig: Any, configs: Any, device: Any) -> Standalone:
+    """Prepare a standalone module without regard to where the model is that it is in."""
+    found: Standalone = original(name, module, qconfig, configs, None)
+    return found
+
+
+def _asked_afterwards(original: Decision, result: Plan, *args: Any) -> dict[Node, Standalone]:
+    """Ask for the device of a model when its standalone modules are prepared: their observers are part of it."""
+    calls: dict[Node, Standalone] = original(result, *args)
+    inside = [call.site.plan for call in calls.values() if call.site is not None]
+    if result.device == torch.device("meta") and any(_is_on_cpu(plan) for plan in inside):
+        result.device = torch.device("cpu")
+    return calls
+
+
+def _is_on_cpu(plan: Plan) -> bool:
+    """Whether observers of a plan are on the CPU, where they are made."""
+    return plan.device != torch.device("meta") and any(slot.spec.devices for slot in plan.slots)
+
+
 META_BESIDE_CPU = (Change("devices.device_of", _cpu_beside_meta),)
 CONSTRAINTS_ON_META = (
     Change("prepare.select", _remembers_assigned),
     Change("backends.judge", _judges_each_node),
     Change("backends._broken_scale", _reads_eps),
+)
+STANDALONE_ELSEWHERE = (
+    Change("prepare.settled", _by_itself),
+    Change("prepare.survey_standalone", _asked_afterwards),
+    Change("prepare.place", fails_to_move),
 )
 
 ENTRIES = (
@@ -90,6 +119,15 @@ ENTRIES = (
         "constraints; on the meta device their eps has no value, and the comparison fails",
         "_add_module_to_qconfig_obs_ctr: to avoid potential device alignment issues",
         CONSTRAINTS_ON_META,
+    ),
+    Deviation(
+        "standalone-modules-elsewhere",
+        ("ENTRY-1",),
+        "a standalone module without parameters has its observers on the CPU, wherever the model is that it is in; the "
+        "device of that model is asked for afterwards, and so it is on two: on the meta device its observers go to "
+        "the CPU as well, or cannot, and the call fails; on a GPU it would be refused",
+        "_insert_obs_or_fq: the observer is moved to the model's device; prepare: only single-device modules",
+        STANDALONE_ELSEWHERE,
     ),
 )
 """The entries of the chapter *devices*."""

@@ -110,17 +110,19 @@ def _again(name: str, prepared: nn.Module, qconfig: Any, configs: Configs) -> St
     default = StandaloneModuleConfigEntry(None, (), None, None)
     custom.standalone_module_names[name] = configs.custom.standalone_module_names.get(name, default)
     try:
-        found: Standalone = prepare.settled(name, plain, qconfig, dataclasses.replace(configs, custom=custom))
+        found: Standalone = prepare.settled(name, plain, qconfig, dataclasses.replace(configs, custom=custom), None)
     except RefusalError as refusal:
         raise refusal.__cause__ or refusal from None
     return found
 
 
-def _prepares_prepared(original: Decision, name: str, module: nn.Module, qconfig: Any, configs: Configs) -> Standalone:
+def _prepares_prepared(
+    original: Decision, name: str, module: nn.Module, qconfig: Any, configs: Configs, device: Any
+) -> Standalone:
     """Prepare what is prepared already."""
     if modules.is_prepared(module):
         return _again(name, module, qconfig, configs)
-    found: Standalone = original(name, module, qconfig, configs)
+    found: Standalone = original(name, module, qconfig, configs, device)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from observance.conformance.deviations.torch_state import looking_up, with_devic
 from observance.conformance.variants import Change
 from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
+from observance.reference.plan import Plan
 from observance.reference.qconfigs import select
 from observance.reference.site import Site
 from observance.reference.specs import Spec, is_observer
@@ -133,31 +135,37 @@ def _by_factory(original: Decision, name: str, module: nn.Module, qconfig: Any, 
     return original(name, module, with_device(qconfig, torch.device("meta")) if _is_on_meta(module) else qconfig, kind)
 
 
-class _Swapped:
-    """Whether a module that is on the meta device has been swapped since the device was asked for."""
-
-    on_meta = False
+_LEFT = WeakSet[nn.Module]()
+"""The modules on the meta device whose fake quantizers were left on the CPU in this call: swapped ones, and theirs."""
 
 
-def _with_nothing_swapped(original: Decision, *args: Any) -> Any:
-    """Begin a call: what an earlier one swapped, and was refused before it asked for a device, is not this one's."""
-    _Swapped.on_meta = False
+def _with_nothing_left(original: Decision, *args: Any) -> Any:
+    """Begin a call: what an earlier one swapped, and was refused after that, is not this one's."""
+    _LEFT.clear()
     return original(*args)
 
 
-def _on_cpu_then(original: Decision, model: Any) -> Any:
+def _on_cpu_then(original: Decision, model: nn.Module) -> Any:
     """Take a model for one on the CPU if fake quantizers of swapped modules are there."""
-    found, _Swapped.on_meta = _Swapped.on_meta, False
-    return torch.device("cpu") if found else original(model)
+    return torch.device("cpu") if any(module in _LEFT for module in model.modules()) else original(model)
 
 
-def _fails_to_move(original: Decision, site: Site) -> None:
+def _on_cpu_inside(original: Decision, result: Plan, *args: Any) -> Any:
+    """Ask for the device of a model when what is inside of its standalone modules is swapped already."""
+    calls = original(result, *args)
+    if any(module in _LEFT for call in calls.values() for module in call.inside.model.modules()):
+        result.device = torch.device("cpu")
+    return calls
+
+
+def fails_to_move(original: Decision, site: Site) -> None:
     """Fail to move observers to the CPU that the qconfig of a module on the meta device has made there."""
     original(site)
     model = site.graph.owning_module
     if model is None or site.plan.device != torch.device("cpu"):
         return
-    for quantized in site.quantized.values():
+    fed = [call.asks for call in site.standalone.values() if call.asks is not None and call.inside.quantized_inputs]
+    for quantized in (*site.quantized.values(), *fed):
         node = quantized.match.last  # whose qconfig it is
         if node.op != "call_module" or not _is_made_on_meta(quantized.ask.activation):
             continue
@@ -180,7 +188,8 @@ def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None
     before = {name: copy.deepcopy(part) for name, part in made.named_children() if is_observer(part)}
     original(module, made)
     if _is_on_meta(made):
-        _Swapped.on_meta = bool(before)
+        if any(not tensor.is_meta for part in before.values() for tensor in tensors_of(part)):
+            _LEFT.update((module, made))
         for name, part in before.items():
             setattr(made, name, part)
 
@@ -196,11 +205,12 @@ SELECTED_ANEW = (
 )
 LEFT_BEHIND = (Change("qat.chosen", _as_left_behind), Change("qat.swaps", _leaves_selected))
 LEFT_ON_CPU = (
-    Change("prepare.plan", _with_nothing_swapped),
+    Change("prepare.plan", _with_nothing_left),
     Change("qat.swapped", _by_factory),
     Change("qat.kept", _beside_meta),
     Change("devices.device_of", _on_cpu_then),
-    Change("prepare.place", _fails_to_move),
+    Change("prepare.survey_standalone", _on_cpu_inside),
+    Change("prepare.place", fails_to_move),
 )
 UNSERVED = (Change("qat.served", _serves_all),)
 FLAGS_LOST = (Change("qat.kept", _flags_lost),)
