@@ -103,6 +103,7 @@ HARMS = (
         "changed.",
         (
             *("indexes-of-nothing-ignored", "training-by-truth", "meta-beside-cpu", "refused-half-way"),
+            "refused-after-swapping",
             *("custom-modules-refused-late", "configs-not-looked-at", "qconfigs-not-looked-at"),
             *("assertion-without-words", "annotations-refused-half-way", "annotated-models-refused-half-way"),
         ),

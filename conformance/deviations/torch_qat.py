@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
 import torch
 from torch import nn
+from torch.fx import Graph, Node
 
 from observance.conformance.deviations.torch_qconfigs import given_in_training
 from observance.conformance.deviations.torch_state import looking_up, with_device
 from observance.conformance.variants import Change
+from observance.reference import rewrite
 from observance.reference.devices import tensors_of
 from observance.reference.entry import RefusalError
+from observance.reference.patterns import Match
 from observance.reference.plan import Plan
 from observance.reference.qconfigs import select
-from observance.reference.site import Site
+from observance.reference.site import Site, Standalone
 from observance.reference.specs import Spec, is_observer
 
 from .register import Deviation
@@ -194,6 +199,67 @@ def _beside_meta(original: Decision, module: nn.Module, made: nn.Module) -> None
             setattr(made, name, part)
 
 
+_MADE: list[tuple[nn.Module, str, Callable[[], nn.Module]]] = []
+"""What this call has made of modules: the models that these are in, their names there, and what takes their place."""
+
+
+_SWAPPING: list[nn.Module | None] = []
+"""The models whose modules are being swapped, each inside of the one before."""
+
+_PREPARING: list[nn.Module | None] = []
+"""The models whose standalone modules are being prepared, each inside of the one before."""
+
+
+@contextmanager
+def _doing(what: list[nn.Module | None], model: nn.Module | None) -> Iterator[None]:
+    """Note for which model something is being done, as long as it is."""
+    what.append(model)
+    try:
+        yield
+    finally:
+        what.pop()
+
+
+def _swaps_for(original: Decision, graph: Graph, *args: Any) -> Any:
+    """Note whose modules are swapped."""
+    with _doing(_SWAPPING, graph.owning_module):
+        return original(graph, *args)
+
+
+def _prepares_for(original: Decision, result: Plan, own: Mapping[Node, Match], *args: Any) -> Any:
+    """Note whose standalone modules are prepared."""
+    with _doing(_PREPARING, next((node.graph.owning_module for node in own), None)):
+        return original(result, own, *args)
+
+
+def _remembers_swapped(original: Decision, name: str, *args: Any) -> nn.Module:
+    """Remember what a module becomes in its model; what is not of a graph is swapped there anyway."""
+    made: nn.Module = original(name, *args)
+    _MADE.extend((model, name, lambda: made) for model in _SWAPPING[-1:] if model is not None)
+    return made
+
+
+def _remembers_prepared(original: Decision, name: str, *args: Any) -> Standalone:
+    """Remember what a standalone module becomes in its model."""
+    made: Standalone = original(name, *args)
+    finished = functools.partial(rewrite.finished, made)
+    _MADE.extend((model, name, finished) for model in _PREPARING[-1:] if model is not None)
+    return made
+
+
+def _fails_afterwards(original: Decision, *args: Any) -> Plan:
+    """Leave in the caller's model what was made of its modules, when a call fails after that."""
+    _MADE.clear()
+    try:
+        plan: Plan = original(*args)
+    except Exception:
+        for model, name, make in _MADE:
+            owner, _, own = name.rpartition(".")
+            setattr(model.get_submodule(owner), own, make())
+        raise
+    return plan
+
+
 EAGER_SWAP = (
     Change("qat.swaps", _by_propagation),
     Change("qat.swapped", _with_its_own_error),
@@ -211,6 +277,13 @@ LEFT_ON_CPU = (
     Change("devices.device_of", _on_cpu_then),
     Change("prepare.survey_standalone", _on_cpu_inside),
     Change("prepare.place", fails_to_move),
+)
+MADE_AND_REFUSED = (
+    Change("prepare.plan", _fails_afterwards),
+    Change("qat.swaps", _swaps_for),
+    Change("qat.swapped", _remembers_swapped),
+    Change("prepare.survey_standalone", _prepares_for),
+    Change("prepare.settled", _remembers_prepared),
 )
 UNSERVED = (Change("qat.served", _serves_all),)
 FLAGS_LOST = (Change("qat.kept", _flags_lost),)
@@ -269,6 +342,14 @@ ENTRIES = (
         "swap_module: respect device affinity when swapping modules",
         LEFT_ON_CPU,
         first="2.7",
+    ),
+    Deviation(
+        "refused-after-swapping",
+        ("EFFECTS-10",),
+        "modules are swapped for training, and standalone ones prepared, in the caller's own model before the qconfigs "
+        "of nodes, the device and what the backend supports are looked at: a call that fails there leaves them there",
+        "a call that is refused leaves what it was given as it was",
+        MADE_AND_REFUSED,
     ),
     Deviation(
         "qconfig-left-on-the-float-model",
