@@ -79,11 +79,11 @@ def holds_no_tensor_or_input(node: Node, known: dict[Node, bool]) -> bool:
 
 
 def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, example_inputs: Any) -> dict[Node, Any]:
-    """Classify as torch does what it takes for a number and is a float tensor, or several."""
+    """Classify as torch does what it takes for a number and is a tensor, or several."""
     shapes = original(graph, modules, example_inputs)
     known = known_in_order(graph)
     for node, shape in shapes.items():
-        if shape not in (Kind.OTHER, Kind.PLAIN) and holds_no_tensor_or_input(node, known):
+        if shape is not Kind.PLAIN and holds_no_tensor_or_input(node, known):
             shapes[node] = Kind.PLAIN
     return dict(shapes)
 
