@@ -158,6 +158,9 @@ _WRITING = tuple(name for name in OPERATORS if name not in PLAIN_OPERATORS)
 
 _PLAINEST = ("linear", (0, 0, 0, 0), Manner())
 _IS_QAT = st.sampled_from((False, False, True))
+_DEVICES = st.sampled_from(("cpu",) * 45 + ("meta",) * 3 + ("mixed",) * 2)
+"""Draws the model's device."""
+
 _ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
 """Draws whether no annotation allows implicit sharing; of those that opt out one by one, two seldom meet."""
 
@@ -168,7 +171,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     graph = st.tuples(OUTPUTS, descriptors(max_calls, others=tuple(OPERATORS) + _WRITING * 8))
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
     specs = st.tuples(PALETTE, _TWINS)
-    whole = st.tuples(specs, _SPELLED, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)
+    whole = st.tuples(specs, _SPELLED, _DEVICES, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)
     return spared(whole)
 
 
@@ -183,11 +186,13 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    specs, spelled, is_qat, exporting, opting_out, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
+    specs, spelled, device, is_qat, exporting, opting_out, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
     (picks, twin), (output, operators) = specs, graph_drawn
     graph = resolve_graph(_with_keywords(usual(operators), spelled))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
     case = replace(case, is_qat=is_qat, training=exporting == "trained", has_values=True)
+    if device != "cpu" and is_buildable(replace(case, device=device)):
+        case = replace(case, device=device)
     if exporting or maker:
         case = _exported(case)
     if maker and case.exported and is_buildable(replace(case, quantizer=maker)):

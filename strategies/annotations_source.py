@@ -6,6 +6,8 @@ The classes of annotations, their specs and their observers are torchao's, or th
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
+from dataclasses import replace
 
 from . import executorch
 from .case import Annotation, Case, CaseError, Key, Observer, QSpec
@@ -83,7 +85,8 @@ def annotation_source(case: Case) -> str:
         return _quantized(case) + _EXPORT
     specs = [spec for note in case.annotations for spec in (note.output, *(spec for _, spec in note.inputs)) if spec]
     derive = _DERIVE if any(spec.kind == "derived" for spec in specs) else ""
-    lines = [line for note in case.annotations for line in _note_lines(note)]
+    first = first_alike(case.annotations)
+    lines = [line for note in case.annotations for line in _note_lines(note, first.get(note))]
     body = ["nodes = {node.name: node for node in model.graph.nodes}", *lines] if lines else ["pass"]
     annotate = [
         "",
@@ -118,8 +121,26 @@ def _quantized(case: Case) -> str:
     return "\n".join(lines)
 
 
-def _note_lines(note: Annotation) -> list[str]:
-    """Return the statement that annotates one node."""
+def first_alike(notes: Sequence[Annotation]) -> dict[Annotation, Annotation]:
+    """Return the first annotation that is like another, for each: quantizers write one object on several nodes.
+
+    One that speaks of inputs is for one node alone.
+    """
+    first: dict[Annotation, Annotation] = {}
+    found: dict[Annotation, Annotation] = {}
+    for note in notes:
+        other = first.setdefault(replace(note, node=""), note)
+        if other is not note and not note.inputs:
+            found[note] = other
+    return found
+
+
+def _note_lines(note: Annotation, other: Annotation | None) -> list[str]:
+    """Return the statement that annotates one node, with the annotation of another one if there is one."""
+    if other is not None:
+        return [
+            f'{_node(note.node)}.meta["quantization_annotation"] = {_node(other.node)}.meta["quantization_annotation"]'
+        ]
     pairs = (f"{_node(name)}: {_spec_source(spec)}" for name, spec in note.inputs)
     flags = "" if note.allows_sharing else ", allow_implicit_sharing=False"
     node = _node(note.node)

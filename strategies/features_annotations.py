@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .annotations_source import FX
+from .annotations_source import FX, first_alike
 from .case import Annotation, Case, Key, QSpec
 from .operators import OPERATORS
 
@@ -33,6 +33,8 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "inputs' observers reused": "an annotation by which the inputs have no observers of their own",
     "nothing said of reuse": "an annotation of a model that lacks the flag by which inputs' observers are reused",
     "buffer": "an operator that reads a buffer, or writes to one",
+    "annotated elsewhere": "an annotated graph on the meta device, or on two devices",
+    "one annotation for several": "nodes that have one annotation object",
     "shipped quantizer": "annotations of one of the quantizers that torchao or executorch ships",
 }
 """All features of annotated cases, each with what it means."""
@@ -48,6 +50,8 @@ def annotated_features(case: Case) -> list[str]:
     found = {"exported graph"} if case.exported else set()
     found |= {"annotated model"} if case.profile == FX else set()
     found |= {"shipped quantizer"} if case.quantizer else set()
+    found |= {"annotated elsewhere"} if case.device != "cpu" else set()
+    found |= {"one annotation for several"} if any(map(first_alike(case.annotations).get, case.annotations)) else set()
     found |= {"None for an input"} if None in specs.values() else set()
     for note in case.annotations:
         found |= _of_note(note, case.profile)

@@ -234,7 +234,13 @@ ROWS = (
         EVERY_CASE,
         "PLACEMENT-10 PLACEMENT-11 REFUSALS-5",
     ),
-    _row("F7", "one device", "devices.device_of", "other device, two devices", "DEVICES-1 DEVICES-2"),
+    _row(
+        "F7",
+        "one device",
+        "devices.device_of",
+        "other device, two devices, annotated elsewhere",
+        "DEVICES-1 DEVICES-2",
+    ),
     # G. Which observers are shared
     _row(
         "G1",
@@ -329,7 +335,7 @@ ROWS = (
         "annotations.place annotations.place_input annotations.place_output "
         "annotated.input_spec annotated.reuses_input",
         "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
-        "buffer, shipped quantizer, inputs' observers reused, nothing said of reuse",
+        "buffer, shipped quantizer, one annotation for several, inputs' observers reused, nothing said of reuse",
         "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18 ANNOTATIONS-20",
     ),
     _row(

@@ -88,6 +88,13 @@ def test_the_annotations_of_a_case_are_on_the_nodes_that_they_name(case: Case) -
         assert {name for name, _ in one.inputs} <= {value.name for value in nodes[one.node].all_input_nodes}
 
 
+def test_annotations_that_say_the_same_of_outputs_alone_are_one_object() -> None:
+    notes = tuple(Annotation(node, (), BYTE) for node in ("x0", "sigmoid_0"))
+    nodes = {node.name: node for node in build(replace(SIGMOID, annotations=notes)).model.graph.nodes}
+    assert nodes["x0"].meta[KEY] is nodes["sigmoid_0"].meta[KEY]
+    assert "one annotation for several" in annotated_features(replace(SIGMOID, annotations=notes))
+
+
 @settings(max_examples=150)
 @given(annotated_cases())
 def test_every_feature_of_an_annotated_case_is_a_known_one(case: Case) -> None:
