@@ -172,7 +172,8 @@ def _index(entries: Iterable[Deviation], register: Register) -> str:
 
 def versions(entry: Deviation) -> str:
     """Return which releases have a deviation."""
-    return f"{entry.first} and later" if entry.last is None else f"{entry.first} to {entry.last}"
+    found = f"{entry.first} and later" if entry.last is None else f"{entry.first} to {entry.last}"
+    return found if entry.torch == "2.5" else f"{found}, with torch {entry.torch} and later"
 
 
 def _entry_text(entry: Deviation, register: Register) -> str:

@@ -10,6 +10,7 @@ from torch.ao.quantization import FakeQuantizeBase, QConfigMapping
 from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance import forward
+from observance.conformance.claims import PT2E
 from observance.conformance.derived import (
     brings_observers,
     names_of_calls,
@@ -311,7 +312,11 @@ def _is_pickled(trial: Trial) -> bool:
 
 
 @rule(
-    "EFFECTS-13", MUST, "Saving and Loading Quantized models: a state_dict goes into a second preparation", costly=True
+    "EFFECTS-13",
+    MUST,
+    "Saving and Loading Quantized models: a state_dict goes into a second preparation",
+    costly=True,
+    profiles=("", PT2E),
 )
 def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterator[Finding]:
     """What a calibrated model has seen can be loaded into a second preparation of the same model."""
@@ -333,7 +338,13 @@ def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterat
     yield judged(mine == theirs, "what was seen", "the same in both", "something else", because)
 
 
-@rule("EFFECTS-14", MUST, "pytorch#63326: what is prepared lives no longer than it is used", costly=True)
+@rule(
+    "EFFECTS-14",
+    MUST,
+    "pytorch#63326: what is prepared lives no longer than it is used",
+    costly=True,
+    profiles=("", PT2E),
+)
 def test_nothing_keeps_a_dropped_model_alive(trial: Trial) -> Iterator[Finding]:
     """When the prepared model and the arguments of the call are dropped, its observers are gone."""
     if brings_observers(trial.case):

@@ -113,6 +113,7 @@ HARMS = (
         "The result is right, and costs more than it should.",
         (
             *("answers-about-tensors-forgotten", "models-kept-alive", "traced-back-at-every-operator"),
+            "annotated-graphs-kept-alive",
             *("readers-looked-at-from-each-reader", "model-walked-at-each-node", "names-tried-from-the-first"),
             *("devices-asked-at-each-observer",),
         ),

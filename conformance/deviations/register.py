@@ -40,6 +40,8 @@ class Deviation:
         The decisions of the reference, made as the implementation makes them.
     first, last
         The releases that have it, of the library that the register is about; ``last`` is None while it lasts.
+    torch
+        The first release of torch with which it shows, where the register is about another library.
     folder
         Where ``<id>.json`` holds the pinned case: the smallest that shows it.
     """
@@ -51,6 +53,7 @@ class Deviation:
     changes: tuple[Change, ...]
     first: str = "2.5"
     last: str | None = None
+    torch: str = "2.5"
     folder: Path = Path(__file__).parent / "cases"
 
     @property
@@ -99,8 +102,10 @@ class Register:
         return replace(self, entries=tuple(e for e in self.entries if e.is_in(version)))
 
     def active(self) -> Register:
-        """Return the register with the entries that the installed release of its library has."""
-        return self.at(importlib.metadata.version(self.library))
+        """Return the register with the entries that the installed releases of its library and of torch have."""
+        here = self.at(importlib.metadata.version(self.library))
+        torch = release(importlib.metadata.version("torch"))
+        return replace(here, entries=tuple(entry for entry in here.entries if release(entry.torch) <= torch))
 
     def within(self, profile: str) -> Register:
         """Return the register with the entries that matter in a profile."""

@@ -62,7 +62,7 @@ def _is_taken_as_it_is(match: Match, reader: backends.Reader) -> bool:
     return backends.judge(match, _FLOAT, reader).supported
 
 
-def _keeps_the_newest(original: Decision, model: GraphModule, plan: Plan) -> GraphModule:
+def keeps_the_newest(original: Decision, model: GraphModule, plan: Plan) -> GraphModule:
     """Remember the prepared model."""
     prepared: GraphModule = original(model, plan)
     _KEPT.append(prepared)
@@ -154,7 +154,7 @@ def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs:
 
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
 FLOAT_WEIGHTS = (Change("state.mark_weights", _marks_all_weights),)
-KEPT_ALIVE = (Change("prepare.rewrite", _keeps_the_newest),)
+KEPT_ALIVE = (Change("prepare.rewrite", keeps_the_newest),)
 LOCAL_FUNCTIONS = (
     Change("state.node_qconfigs", _with_devices),
     Change("state.mark_modules", _marks_inside),

@@ -18,6 +18,7 @@ from observance.reference.qspecs import kind_of
 from observance.reference.site import Groups
 
 from .register import Deviation, Register
+from .torch_state import keeps_the_newest
 
 Decision = Callable[..., Any]
 
@@ -324,6 +325,16 @@ REGISTER = Register(
             "_validate_kwarg: a check that no kwargs are tensors",
             (Change("annotations.prepare", _refuses_half_way),),
             first="0.18",
+        ),
+        Deviation(
+            "annotated-graphs-kept-alive",
+            ("EFFECTS-14",),
+            "torch's _insert_obs_or_fq inserts the observers, and asks for the device of the model: torch keeps all "
+            "models that it was asked of, and their observers",
+            "pytorch#63326: tensors that outlive prepare are a leak",
+            (Change("annotations.rewrite", keeps_the_newest),),
+            first="0.18",
+            torch="2.10",
         ),
     ),
     library="torchao",
