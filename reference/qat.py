@@ -18,6 +18,7 @@ from torch import nn
 from torch.ao.quantization import QConfig, QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, BackendPatternConfig
 from torch.fx import Graph, Node
+from torch.nn.utils.parametrize import is_parametrized
 
 from . import backends
 from .devices import tensors_of
@@ -132,10 +133,19 @@ def swapped(name: str, module: nn.Module, qconfig: QConfig, kind: Any) -> nn.Mod
 
 def with_qconfig(module: nn.Module, qconfig: QConfig | None) -> nn.Module:
     """Return a stand-in for a module, its parts included, that says its qconfig; the module itself does not."""
-    stand_in: Any = copy.copy(module)
+    stand_in: Any = shallow_copy(module)
     stand_in.qconfig = qconfig
     stand_in._modules = {name: with_qconfig(part, qconfig) for name, part in module.named_children()}
     return stand_in  # type: ignore[no-any-return]
+
+
+def shallow_copy(module: nn.Module) -> nn.Module:
+    """Return a shallow copy of a module; one that is parametrized refuses to be copied in the usual way."""
+    if not is_parametrized(module):
+        return copy.copy(module)
+    copied = type(module).__new__(type(module))
+    vars(copied).update(vars(module))
+    return copied
 
 
 def kept(module: nn.Module, made: nn.Module) -> None:

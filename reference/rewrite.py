@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import nn
 from torch.fx import Graph, GraphModule, Node
-from torch.nn.utils.parametrize import is_parametrized
 
 from . import modules, state
 from .graphs import output_of
 from .plan import Plan, Slot
+from .qat import shallow_copy
 from .site import Standalone
 from .specs import is_equalizer
 
@@ -98,22 +98,13 @@ def twin(module: nn.Module | None, made: dict[nn.Module, nn.Module]) -> nn.Modul
     if module is None:  # a module may have an empty place
         return None
     if module not in made:
-        made[module] = copied = _copied(module)
+        made[module] = copied = shallow_copy(module)
         for name, value in vars(module).items():
             if isinstance(value, dict):
                 vars(copied)[name] = value.copy() if value else type(value)()  # most are empty, which is faster to make
         for name, part in module._modules.items():
             copied._modules[name] = twin(part, made)
     return made[module]
-
-
-def _copied(module: nn.Module) -> nn.Module:
-    """Return a shallow copy of a module; one that is parametrized refuses to be copied in the usual way."""
-    if not is_parametrized(module):
-        return copy.copy(module)
-    copied = type(module).__new__(type(module))
-    vars(copied).update(vars(module))
-    return copied
 
 
 def _insert(root: nn.Module, graph: Graph, plan: Plan, read: dict[Node, Node]) -> dict[Slot, Node]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.fx import Graph, Node
+from torch.fx.node import map_aggregate
 
 from .graphs import name_of, operands
 
@@ -69,6 +70,19 @@ _INTEGER_CONSTRUCTORS = _names(
     arange randint randperm
     """
 )
+_LIKE = _names(
+    """
+    zeros_like ones_like
+    """
+)
+_INFERRED: dict[str, tuple[int | str, ...]] = {
+    "arange": (0, 1, 2, "start", "end", "step"),
+    "full": (1, "fill_value"),
+    "tensor": (0, "data"),
+    "as_tensor": (0, "data"),
+}
+"""The arguments from which constructors infer the dtype, where none is given."""
+
 _SPLITTERS = _names(
     """
     chunk split tensor_split unbind split_with_sizes hsplit vsplit
@@ -171,7 +185,7 @@ def of_call(node: Node, modules: Mapping[str, nn.Module], shapes: Mapping[Node, 
     if name in _QUERIES:
         return Kind.PLAIN
     if name in _CONSTRUCTORS or name in _INTEGER_CONSTRUCTORS:
-        return _constructed(node, name)
+        return _constructed(node, name, read)
     if all(shape is Kind.PLAIN for shape in read):
         return Kind.FLOAT if node.op == "call_module" else Kind.PLAIN
     if name in _PREDICATES:
@@ -216,9 +230,22 @@ def _item(node: Node, read: list[Shape]) -> Shape:
     return shape[0] if shape else Kind.PLAIN
 
 
-def _constructed(node: Node, name: str) -> Shape:
-    """Return the kind of a new tensor: as its ``dtype`` says, else the constructor's own."""
+def _constructed(node: Node, name: str, read: list[Shape]) -> Shape:
+    """Return the kind of a new tensor: as its ``dtype`` says, else what it is like, or the numbers it is made from."""
     dtype = node.kwargs.get("dtype")
     if isinstance(dtype, torch.dtype):
         return Kind.FLOAT if dtype.is_floating_point else Kind.OTHER
-    return Kind.OTHER if name in _INTEGER_CONSTRUCTORS else Kind.FLOAT
+    if name in _LIKE:
+        return _joined(node, read)
+    numbers = _numbers(node, name)
+    if name in _INTEGER_CONSTRUCTORS:
+        return Kind.FLOAT if any(isinstance(number, float) for number in numbers) else Kind.OTHER
+    return Kind.OTHER if numbers and all(isinstance(number, int) for number in numbers) else Kind.FLOAT
+
+
+def _numbers(node: Node, name: str) -> list[Any]:
+    """Return the numbers from which a constructor infers a dtype; none of one that does not."""
+    found: list[Any] = []
+    given: dict[int | str, Any] = dict(enumerate(node.args)) | dict(node.kwargs.items())
+    map_aggregate(tuple(given[key] for key in _INFERRED.get(name, ()) if key in given), found.append)
+    return found

@@ -184,6 +184,32 @@ _ARGUMENTS = (
         for function in ("torch.add", "operator.add")
         for index in (0, 1)
     ),
+    *(
+        Rarity(
+            f"an order selector for the {which} of two modules of one class",
+            (
+                "class Half(nn.Module):",
+                "    def __init__(self):",
+                "        super().__init__()",
+                "        self.weight = nn.Parameter(torch.randn(4, 4))",
+                "",
+                "    def forward(self, value):",
+                "        return F.linear(value, self.weight)",
+                "",
+                "def __init__(self):",
+                "    super().__init__()",
+                "    self.first, self.second = self.Half(), self.Half()",
+                "",
+                *forward("return self.second(self.first(x0))"),
+            ),
+            (
+                "given.qconfig_mapping = tq.QConfigMapping()",
+                f'given.qconfig_mapping.set_module_name_object_type_order("{which}", F.linear, 0, tq.default_qconfig)',
+            ),
+            ("order-selectors",),
+        )
+        for which in ("first", "second")
+    ),
     Rarity(
         "a number that is computed from a part of a size",
         forward("n = x0.size()[0] * 2", "return F.hardswish(x0).reshape(n, -1)"),

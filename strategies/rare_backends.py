@@ -303,5 +303,42 @@ _PATTERNS = (
     ),
 )
 
-RARE_BACKENDS = (*_BACKENDS, *_PATTERNS)
+_DTYPES = (
+    Rarity(
+        "float16 activations beside a weight of eight bits, and a float bias",
+        with_parts(
+            "self.weight = nn.Parameter(torch.randn(4, 4)); self.bias = nn.Parameter(torch.randn(4))",
+            "return F.linear(x0, self.weight, self.bias)",
+        ),
+        (
+            observed("tq.PlaceholderObserver.with_args(dtype=torch.float16)"),
+            *backend(
+                "F.linear",
+                "tb.DTypeConfig(torch.float16, torch.float16, torch.qint8, torch.float)",
+                'pattern._set_input_type_to_index({"weight": 1, "bias": 2})',
+            ),
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a mask among inputs that are quantized, and activations of qint8",
+        (
+            "def __init__(self):",
+            "    super().__init__()",
+            "    self.linear = nn.Linear(4, 4)",
+            "",
+            "def forward(self, x0, x1):",
+            "    return self.linear(x0).masked_fill(x1, 0.0)",
+        ),
+        (
+            "given.example_inputs = torch.randn(2, 4), torch.randn(2, 4) > 0",
+            observed("tq.MinMaxObserver.with_args(dtype=torch.qint8)"),
+            *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
+            "given.custom_config.set_input_quantized_indexes([0, 1])",
+        ),
+        ("backend-configs", "quantized-inputs"),
+    ),
+)
+
+RARE_BACKENDS = (*_BACKENDS, *_PATTERNS, *_DTYPES)
 """All of them."""

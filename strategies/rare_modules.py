@@ -5,6 +5,7 @@ from __future__ import annotations
 from .rarity import (
     EQUALIZED,
     LINEAR,
+    PARAMETRIZED,
     STANDALONE,
     TRAINING,
     TWO,
@@ -145,6 +146,12 @@ _MODULES = (
         )
     ),
     Rarity(
+        "a custom module that is called twice",
+        with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(self.linear(x0))"),
+        own_class(),
+        ("custom-modules",),
+    ),
+    Rarity(
         "a module that takes a number alone",
         with_parts(
             "self.second = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)",
@@ -168,14 +175,17 @@ _MODULES = (
         (*LSTM, "given.qconfig_mapping.set_object_type(operator.mul, None)"),
         ("custom-modules",),
     ),
-    Rarity(
-        "a custom LSTM whose output a layer reads",
-        with_parts(
-            "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
-            "return self.linear(self.lstm(x0.unsqueeze(0))[0])",
-        ),
-        LSTM,
-        ("custom-modules",),
+    *(
+        Rarity(
+            f"a custom LSTM whose {what} a layer reads",
+            with_parts(
+                "self.lstm = nn.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
+                f"return self.linear(self.lstm(x0.unsqueeze(0)){part})",
+            ),
+            LSTM,
+            ("custom-modules",),
+        )
+        for what, part in (("output", "[0]"), ("hidden state", "[1][0]"), ("cell state", "[1][1]"))
     ),
     *(
         Rarity(
@@ -310,15 +320,7 @@ _OTHERS = (
     Rarity(
         "a parametrized layer",
         LINEAR,
-        (
-            "from torch.nn.utils import parametrize",
-            "",
-            "class Same(nn.Module):",
-            "    def forward(self, weight):",
-            "        return weight",
-            "",
-            'parametrize.register_parametrization(given.model.linear, "weight", Same())',
-        ),
+        PARAMETRIZED,
     ),
     Rarity(
         "a subclass of a class that is observed by one's own",

@@ -8,6 +8,16 @@ _ZEROS = "self.call(x0, torch.zeros"
 
 RARE_NUMBERS = (
     *(
+        Rarity(f"a new tensor of {what}", calling(forward(f"return x0 + self.call(x0, torch.{call})")))
+        for what, call in (
+            ("floats up to a size that is computed", "arange, 0.0, x0.size(1)"),
+            ("whole numbers up to a size that is computed", "arange, x0.size(1)"),
+            ("whole numbers, all the same", "full, (4,), 1"),
+            ("floats, all the same", "full, (4,), fill_value=1.0"),
+            ("whole numbers, like another one", "ones_like, self.call(x0, torch.full, (4,), 1)"),
+        )
+    ),
+    *(
         Rarity(
             f"equalization of a convolution whose {what} the graph computes",
             calling(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, STANDALONE, TRAINING, Rarity, instead, own_class, with_parts
+from .rarity import LINEAR, PARAMETRIZED, STANDALONE, TRAINING, Rarity, instead, own_class, with_parts
 
 _LAYER = "nn.Linear(4, 4)"
 
@@ -52,6 +52,7 @@ _IGNORED = tuple(
 
 RARE_IN_TRAINING = (
     *_IGNORED,
+    Rarity("for training, a parametrized layer", LINEAR, (*TRAINING, *PARAMETRIZED), ("qat",)),
     Rarity(
         "a layer for training that is selected by its type, and switched off by its name",
         LINEAR,

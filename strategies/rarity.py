@@ -122,3 +122,14 @@ def qconfig(dtype: str, observer: str = "MinMaxObserver") -> str:
 
 TRAINING = ("given.is_qat = True", "given.float_model.train()", "given.model.train()")
 """The lines that prepare for training."""
+
+PARAMETRIZED = (
+    "from torch.nn.utils import parametrize",
+    "",
+    "class Same(nn.Module):",
+    "    def forward(self, weight):",
+    "        return weight",
+    "",
+    'parametrize.register_parametrization(given.model.linear, "weight", Same())',
+)
+"""The lines that parametrize the weight of a layer."""
