@@ -122,7 +122,7 @@ OWN = (
 ENTRIES = (
     Deviation(
         "standalone-modules-swapped-by-parents",
-        ("EFFECTS-4", "EFFECTS-11", "EFFECTS-14", "MODULES-1", "PLACEMENT-5", "QAT-7"),
+        ("EFFECTS-4", "EFFECTS-11", "MODULES-1", "PLACEMENT-5", "QAT-7"),
         "propagate_qconfig_ and convert walk through the modules, and not through the graph: what is inside of a "
         "standalone module is swapped for training by its parent's qconfigs, in the caller's own model, before it is "
         "traced; its own qconfig mapping says nothing then, and what was to be fused is not",
