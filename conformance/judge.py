@@ -82,7 +82,7 @@ class Judge(Hearing):
     known_failures
         What is expected to fail; None if nothing is.
     recorded
-        Cases that are tried before the drawn ones.
+        Gives the cases that are tried before the drawn ones, when they are asked for.
     split
         Which cases this process judges; all of them, unless it is told otherwise.
     limits
@@ -100,14 +100,14 @@ class Judge(Hearing):
         options: str = "",
         effort: Effort = GATE,
         known_failures: KnownFailures | None = None,
-        recorded: Sequence[Case] = (),
+        recorded: Callable[[], Sequence[Case]] = tuple,
         split: Split = WHOLE,
         limits: Limits = HERE_ONLY,
     ) -> None:
         super().__init__(implementation, register, known_failures, limits)
         self.count, self.start, self.only, self.folder = count, start, only, folder
         self.options, self.effort = options or f"--impl={implementation.name}", effort
-        self.recorded, self.split = recorded, split
+        self._record, self.split = recorded, split
         self.blocked: str | None = None
         self.verdicts: dict[str, Verdict] = {}
         self.unclaimed = 0
@@ -115,6 +115,11 @@ class Judge(Hearing):
         self.progress: Shown = unseen
         self.notes: list[str] = []
         self.remarks: list[str] = []
+
+    @cached_property
+    def recorded(self) -> Sequence[Case]:
+        """The cases that are tried before the drawn ones."""
+        return self._record()
 
     @cached_property
     def corpus(self) -> list[Case]:

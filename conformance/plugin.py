@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from observance.conformance.implementations import Implementation
     from observance.conformance.judge import Judge
     from observance.conformance.known import KnownFailure
+    from observance.strategies import Case
 
 SHIPPED_REGISTERS = ("torch", "torchao")
 """The implementations whose register of known deviations comes with the suite."""
@@ -136,7 +137,11 @@ def _judge(config: pytest.Config) -> Judge:
     limits = Limits(not (option("--in-process") or option("usepdb")), option("--time-limit"))
     # Who asks for a few cases is to have a few.
     leading = effort.recorded if option("--cases") is None else min(effort.recorded, count // 2)
-    first = [case for case in corpus.telling() if is_claimed(case, implementation)][:leading] if only is None else []
+
+    def first() -> list[Case]:
+        """Return the recorded cases that come first; who hands out work to others needs none, and is spared it."""
+        return [case for case in corpus.telling() if is_claimed(case, implementation)][: 0 if only else leading]
+
     judge = Judge(implementation, count, active, start, only, folder, options, effort, known, first, limits=limits)
     return equip(config, judge)
 

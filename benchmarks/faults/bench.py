@@ -93,7 +93,7 @@ class Bench:
     def _judge_of(self, implementation: Any, count: int = 0) -> Judge:
         """Return a judge that draws the cases, or another number of them."""
         drawn, seed = self.drawing
-        return Judge(implementation, count or drawn, self.register, start=seed, recorded=self.recorded)
+        return Judge(implementation, count or drawn, self.register, start=seed, recorded=lambda: self.recorded)
 
     def _trace(self, context: str, case: Case) -> None:
         """Note what the unbroken implementation executes."""
