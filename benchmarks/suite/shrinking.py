@@ -36,7 +36,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     import_rules()
     known = json.loads((FAULTS / "results-torch.json").read_text(encoding="utf-8"))
-    register, cases = load("torch").at(torch.__version__), Judge(resolve("torch"), known["cases"]).corpus
+    register, cases = load("torch").at(torch.__version__).within(""), Judge(resolve("torch"), known["cases"]).corpus
     caught = [fault for fault in in_order(faults("torch")) if known["results"].get(fault.id, {}).get("rules")]
     found: dict[str, Any] = {}
     for fault in caught:
@@ -50,9 +50,10 @@ def main() -> None:
 
 
 def _shrunk(judge: Judge, fault: Fault, result: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what it takes to make the failure of a fault smaller; None if it is caught no more where it was."""
-    rule, case = RULES[result["rules"][0]], judge.corpus[result["caught_at"]]
-    if not judge.unexplained(rule, case):
+    """Return what it takes to make the first failure of a fault smaller; None if no drawn case tells it."""
+    rule = next((RULES[name] for name in result["rules"] if not RULES[name].own), None)
+    case = next((case for case in judge.corpus if rule and rule.is_for(case) and judge.unexplained(rule, case)), None)
+    if rule is None or case is None:
         return None
     began, cpu = time.monotonic(), time.process_time()
     smallest, _ = judge.smallest(rule, case)
