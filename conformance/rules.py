@@ -27,6 +27,9 @@ UPSTREAM = "UPSTREAM"
 EVERY_PROFILE = ("", PT2E, FX)
 """For a rule that speaks of all cases, whatever says how they are quantized."""
 
+NEVER_BOTH = ("", PT2E)
+"""The profiles of graphs that have qconfigs or annotations, and not both."""
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -7,17 +7,13 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 from torch.fx import Graph
 
-from observance.conformance.claims import PT2E
-from observance.conformance.rules import MUST, Finding, judged, rule
+from observance.conformance.rules import MUST, NEVER_BOTH, Finding, judged, rule
 from observance.conformance.trials import Trial
 from observance.reference.devices import tensors_of
 from observance.reference.specs import is_observer
 
-_ALL = ("", PT2E)
-"""Where observers are does not depend on who asks for them."""
 
-
-@rule("DEVICES-1", MUST, "_insert_obs_or_fq: the observer is moved to the model's device", profiles=_ALL)
+@rule("DEVICES-1", MUST, "_insert_obs_or_fq: the observer is moved to the model's device", profiles=NEVER_BOTH)
 def test_observers_are_where_the_model_is(trial: Trial) -> Iterator[Finding]:
     """If a model's parameters and buffers are on one device, those of its observers are there too."""
     # An implementation may have swapped modules of the model that it was given.
@@ -47,7 +43,11 @@ def _observed(graph: Graph, modules: Mapping[str, nn.Module]) -> dict[str, str]:
 
 
 @rule(
-    "DEVICES-2", MUST, "assert_and_get_unique_device: an error if there are several", ("other-devices",), profiles=_ALL
+    "DEVICES-2",
+    MUST,
+    "assert_and_get_unique_device: an error if there are several",
+    ("other-devices",),
+    profiles=NEVER_BOTH,
 )
 def test_a_model_on_two_devices_is_refused(trial: Trial) -> Iterator[Finding]:
     """A model whose parameters are on two devices is refused with an error."""

@@ -10,7 +10,6 @@ from torch.ao.quantization import FakeQuantizeBase, QConfigMapping
 from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance import forward
-from observance.conformance.claims import PT2E
 from observance.conformance.derived import (
     brings_observers,
     names_of_calls,
@@ -23,7 +22,7 @@ from observance.conformance.differences import differences
 from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
 from observance.conformance.observation import ObservationError, observe
 from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
-from observance.conformance.rules import EVERY_PROFILE, MUST, Finding, broken, judged, kept, rule
+from observance.conformance.rules import EVERY_PROFILE, MUST, NEVER_BOTH, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
 
@@ -316,7 +315,7 @@ def _is_pickled(trial: Trial) -> bool:
     MUST,
     "Saving and Loading Quantized models: a state_dict goes into a second preparation",
     costly=True,
-    profiles=("", PT2E),
+    profiles=NEVER_BOTH,
 )
 def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterator[Finding]:
     """What a calibrated model has seen can be loaded into a second preparation of the same model."""
@@ -343,7 +342,7 @@ def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterat
     MUST,
     "pytorch#63326: what is prepared lives no longer than it is used",
     costly=True,
-    profiles=("", PT2E),
+    profiles=NEVER_BOTH,
 )
 def test_nothing_keeps_a_dropped_model_alive(trial: Trial) -> Iterator[Finding]:
     """When the prepared model and the arguments of the call are dropped, its observers are gone."""
