@@ -10,7 +10,7 @@ from torch import nn
 from torch.ao.quantization import QConfigMapping, default_dynamic_qconfig
 from torch.fx import GraphModule, Node
 
-from observance.conformance.deviations import torch_modules
+from observance.conformance.deviations import torch_lstm, torch_modules
 from observance.conformance.variants import Change
 from observance.reference import modules
 from observance.reference.entry import Configs
@@ -87,7 +87,7 @@ def knows_inputs_alone(original: Saboteur, result: Plan, declared: Any, *rest: A
     return {node: dtype for node, dtype in original(result, declared, *rest).items() if node in declared}
 
 
-SABOTEURS["MODULES-11"] = torch_modules.PARTS_MISSED
+SABOTEURS["MODULES-11"] = torch_lstm.PARTS_MISSED
 
 
 def _is_untraced(original: Saboteur, name: str, module: nn.Module, custom: Any) -> bool:
