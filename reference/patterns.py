@@ -187,10 +187,13 @@ def arguments_of(node: Node, inner: list[Any]) -> list[Any]:
     """Return what a pattern's inner parts are held against.
 
     These are the arguments that hold values, however they are spelled; numbers
-    and the like belong to the operator, unless the pattern has one.
+    and the like belong to the operator, unless the pattern has one, or a
+    ``MatchAllNode`` for which there is nothing else.
     """
     arguments = [*node.args, *node.kwargs.values()]
-    return arguments if any(map(is_literal, inner)) else list(filter(holds_values, arguments))
+    values = list(filter(holds_values, arguments))
+    has_number = any(map(is_literal, inner)) or (MatchAllNode in inner and len(values) < len(inner))
+    return arguments if has_number else values
 
 
 def _match(candidate: Candidate, tree: Any, last: Node) -> Match:

@@ -68,7 +68,8 @@ def prepare(
     node_name_to_scope
         For each node's name, the path and the type of the module it stands in.
     example_inputs
-        Inputs of the model, by position; their dtypes tell which are float tensors.
+        Inputs of the model, by position; their dtypes tell which are float tensors.  Callers
+        pass the only input without a tuple, and some that are not read: both are served.
     is_standalone_module
         Whether the model is a standalone module, which returns one value and
         whose quantized inputs its parent observes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node
 
 from .entry import Configs, RefusalError
@@ -26,8 +26,6 @@ def refuse_misuse(model: Any, is_qat: Any, scopes: Any, example_inputs: Any, con
     refuse_types(model, is_qat, scopes, example_inputs)
     outputs = [node.args[0] for node in model.graph.nodes if node.op == "output"]
     inputs = sum(node.op == "placeholder" for node in model.graph.nodes)
-    if len(example_inputs) > inputs:
-        raise RefusalError(f"example_inputs are {len(example_inputs)}, and the model takes {inputs}; leave some out")
     refuse_indexes("input_quantized_indexes", configs.custom.input_quantized_indexes, inputs)
     refuse_indexes("output_quantized_indexes", configs.custom.output_quantized_indexes, sum(map(_width, outputs)))
 
@@ -38,7 +36,7 @@ def refuse_types(model: Any, is_qat: Any, scopes: Any, example_inputs: Any) -> N
         ("model", model, GraphModule, "trace it, and pass the GraphModule"),
         ("is_qat", is_qat, bool, "pass True or False"),
         ("node_name_to_scope", scopes, Mapping, "pass the tracer's dict"),
-        ("example_inputs", example_inputs, (tuple, list), "pass a tuple of the inputs"),
+        ("example_inputs", example_inputs, (tuple, list, Tensor), "pass a tuple of the inputs"),
     ):
         refuse_type(name, value, kinds, cure)
 

@@ -7,7 +7,7 @@ operators do.  Where nothing tells, a value counts as a float tensor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from functools import reduce
 from typing import Any
@@ -102,7 +102,7 @@ _RECURRENT: dict[type, tuple[Any, ...]] = {
 }
 
 
-def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Sequence[Any]) -> dict[Node, Shape]:
+def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Any) -> dict[Node, Shape]:
     """Return the kind of every node's value.
 
     Parameters
@@ -110,10 +110,11 @@ def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Seq
     graph, modules
         The graph, and the modules that it calls, by name.
     example_inputs
-        Inputs by position; those that are missing count as float tensors.
+        Inputs by position, or the first one alone; those that are missing count as float tensors, and those that
+        are too many for nothing.
     """
     shapes: dict[Node, Shape] = {}
-    given = iter(example_inputs if isinstance(example_inputs, (list, tuple)) else ())
+    given = iter(example_inputs if isinstance(example_inputs, (list, tuple)) else (example_inputs,))
     for node in graph.nodes:
         if node.op == "placeholder":
             shapes[node] = of_example(next(given, None))

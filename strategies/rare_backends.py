@@ -289,6 +289,18 @@ _PATTERNS = (
         ("backend-configs",),
     ),
     Rarity(
+        "a size where a pattern takes anything",
+        forward("return torch.reshape(torch.transpose(x0, 0, 1), (-1,))"),
+        backend(
+            "",
+            _BYTES,
+            "anything = torch.ao.quantization.utils.MatchAllNode",
+            "pattern._set_pattern_complex_format((torch.reshape, torch.transpose, anything))",
+            "pattern._set_root_node_getter(lambda nodes: nodes[1])",
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a pattern's end behind another beginning",
         with_parts(
             "self.pool = nn.MaxPool2d(1); self.norm = nn.BatchNorm2d(2); self.relu = nn.ReLU()",

@@ -208,3 +208,12 @@ def test_a_class_for_training_that_refuses_a_qconfig_is_told_with_the_module_and
 def test_a_module_whose_qconfig_the_backend_ignores_is_not_swapped() -> None:
     embedding = Case(("i",), (Call("embedding", (-1,)),), 0, TRAINED.mapping, is_qat=True)
     assert type(prepared(embedding, is_qat=True).embedding_0) is nn.Embedding
+
+
+def test_one_example_input_needs_no_tuple_and_too_many_are_not_read() -> None:
+    (only,) = build(CHAIN).example_inputs
+    usual = prepared(CHAIN).code
+    assert prepared(CHAIN, example_inputs=only).code == usual
+    assert prepared(CHAIN, example_inputs=(only, torch.zeros(1, dtype=torch.int64))).code == usual
+    assert "activation_post_process" in usual
+    assert "activation_post_process" not in prepared(CHAIN, example_inputs=only.long()).code.partition("linear")[0]

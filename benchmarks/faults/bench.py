@@ -37,9 +37,6 @@ from observance.strategies import Case, build
 TRIED, JUDGED = 400, 25
 """How many cases that execute a fault are tried at most, and how many that tell it are held against the rules."""
 
-VARIED = 10
-"""In how many cases that execute a fault which no case tells it is looked for in the calls that rules derive."""
-
 SECONDS, LONG, MEMORY = 30, 300, 4 << 30
 """What a fault may take of a CPU at one case, and to make one smaller, and of memory: one that takes more hangs."""
 
@@ -167,7 +164,7 @@ class Bench:
         tell(result)
         signal.setitimer(signal.ITIMER_PROF, LONG)
         if result.told_at < 0:
-            self._test_variants(judge, numbers[:VARIED] or range(VARIED), result)
+            self._test_variants(judge, result)
         if result.caught_at < 0 and own:
             result.own = [r.id for r in self.rules if any(_breaks(judge, r, case) for case in r.own)]
             result.mended = [] if result.own else self._mended(judge)
@@ -176,10 +173,14 @@ class Bench:
             result.calls = len(smallest.calls)
         return result
 
-    def _test_variants(self, judge: Judge, numbers: Iterable[int], result: Result) -> None:
-        """Enter whether a fault that no case tells shows in a call that a rule derives from one."""
-        for number in numbers:
-            result.rules = [rule.id for rule in self.rules if self._catches(judge, rule, number)]
+    def _test_variants(self, judge: Judge, result: Result) -> None:
+        """Enter whether a fault that no case tells shows in a call that a rule derives from one, as often as in a run.
+
+        What is derived may execute what the case does not.
+        """
+        costly = [rule for rule in self.rules if rule.costly]
+        for number in range(len(self.cases)):
+            result.rules = [rule.id for rule in costly if self._catches(judge, rule, number)]
             if result.rules:
                 result.caught_at = number
                 return
