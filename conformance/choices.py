@@ -12,7 +12,7 @@ from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig
 
 from observance.conformance.choices_modules import of_modules
-from observance.reference import dtypes, qconfigs
+from observance.reference import dtypes, patterns, qconfigs
 from observance.reference.entry import Configs
 from observance.reference.graphs import operands
 from observance.reference.qat import training_classes
@@ -31,7 +31,7 @@ def of_asking(site: Site, configs: Configs, scopes: Scopes) -> list[str]:
         The configs and the scopes that were given.
     """
     mapping = configs.qconfigs
-    found = [*_of_swapping(site, configs.backend), *of_fused(site, mapping)]
+    found = [*_of_swapping(site, configs.backend), *of_fused(site, mapping), *_of_numbers(site, configs.backend)]
     by_type = mapping.object_type_qconfigs
     for node, qconfig in site.assigned.items():
         if node.op != "call_function":
@@ -66,8 +66,8 @@ def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
     owner: Any = site.graph.owning_module
     classes = training_classes(backend) if site.is_qat else {}
     for node, qconfig in site.assigned.items():
-        if node.op != "call_module":
-            continue
+        if node.op != "call_module" or node.target in (*site.plan.standalone, *site.plan.custom):
+            continue  # modules of their own kind are swapped for nobody's training
         if node.target in site.plan.swapped:
             asks.setdefault(str(node.target), set()).add(None if qconfig is None else dtypes.ask_of(qconfig))
             if qconfig is not None and node not in site.quantized:
@@ -78,6 +78,19 @@ def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
             )
     different = [name for name, several in asks.items() if len(several) > 1]
     return found + [f"the calls of {name} have different qconfigs" for name in different]
+
+
+def _of_numbers(site: Site, backend: BackendConfig) -> list[str]:
+    """Return the operators with which a pattern may end that has a number: nothing says what that stands for."""
+    owner: Any = site.graph.owning_module
+    modules, known = dict(owner.named_modules(remove_duplicate=False)), patterns.candidates(backend)
+    return [
+        f"{node.name} may be the end of a pattern that has a number"
+        for node in site.assigned
+        if node.op.startswith("call_")
+        for candidate in known.get(patterns.operator_of(node, modules), ())
+        if patterns.has_number(candidate.pattern)
+    ]
 
 
 def of_outputs(site: Site) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.ao.nn import quantizable
 from torch.ao.quantization.quantize_fx import convert_fx
 from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
@@ -98,11 +99,22 @@ def _used(model: GraphModule, node: Node) -> tuple[str, str]:
     """Return what a node calls or reads, for a reader and in full."""
     if node.op in ("call_module", "get_attr"):
         value: Any = functools.reduce(getattr, str(node.target).split("."), model)
+        if isinstance(value, GraphModule):  # a standalone module, which has names of its own
+            return "a standalone module", " ".join(sorted(step.content for step in _steps(value, {})))
         if isinstance(value, torch.nn.Module):
-            return _told(value), _text(value.state_dict())
+            return _told(value), _text(_stored(value))
         return f"a {type(value).__name__} of {_size(value)}", _text(value)
     target = node.target
     return (target if isinstance(target, str) else f"{target.__module__}.{target.__qualname__}"), ""
+
+
+def _stored(module: torch.nn.Module) -> dict[str, Any]:
+    """Return what a module stores, but for what is drawn at random and never read.
+
+    Quantizable attention is made as attention of floats is, and has layers in place of its weights.
+    """
+    drawn = ("in_proj_weight", "in_proj_bias") if isinstance(module, quantizable.MultiheadAttention) else ()
+    return {name: value for name, value in module.state_dict().items() if name not in drawn}
 
 
 def _told(module: torch.nn.Module) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.fx import Node
 
 from observance.conformance.raised import as_exceptions
 
@@ -25,6 +26,13 @@ def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
             return model(*copies)
     except Exception as error:  # a model that does not run is a result, too
         return error
+
+
+def draws(node: Node, model: nn.Module) -> bool:
+    """Whether a node draws random numbers, or may: from one source, so that the order of two such nodes counts."""
+    if node.op == "call_module":
+        return any("dropout" in type(part).__name__.lower() for part in model.get_submodule(str(node.target)).modules())
+    return "dropout" in getattr(node.target, "__name__", str(node.target))
 
 
 def has_quantizable(model: nn.Module) -> bool:

@@ -17,6 +17,7 @@ _FILES: dict[str, tuple[str, ...]] = {
         "_insert_obs_or_fq",
         "_DO_NOT_OBS_DTYPE_LIST",
         "_get_arg_as_input_act_obs_or_fq",
+        "_get_standalone_module_configs",
         "_get_target_activation_dtype_for_node",
         "_is_observer_in_same_graph",
         "_maybe_insert_input_equalization_observers_for_node",
@@ -52,7 +53,6 @@ _FILES: dict[str, tuple[str, ...]] = {
         "set_input_quantized_indexes",
         "set_non_traceable_module_names",
         "set_output_quantized_indexes",
-        "set_standalone_module_class",
         "set_standalone_module_name",
     ),
     _CONFIG: (

@@ -35,7 +35,7 @@ def test_every_valid_model_is_accepted(trial: Trial) -> Iterator[Finding]:
         yield judged(error is None, "the call", "a prepared model", text, "torch's native config prepares it")
 
 
-@rule("CONFIGS-2", MUST, "OUTPUT_SHARE_OBSERVER_WITH_INPUT: e.g. torch.cat, maxpool", profiles=_CONFIG)
+@rule("CONFIGS-2", UPSTREAM, "OUTPUT_SHARE_OBSERVER_WITH_INPUT: e.g. torch.cat, maxpool", profiles=_CONFIG)
 def test_a_concatenation_and_a_maxpool_are_configured_to_share(trial: Trial) -> Iterator[Finding]:
     """Where one is quantized, one observer is on its output and on all that it reads."""
     yield from sharing(trial, () if trial.planned is None else trial.planned.quantized, PICKING)
@@ -84,10 +84,12 @@ def _held(bounds: DTypeWithConstraints) -> tuple[float, float, float] | None:
     profiles=_CONFIG,
 )
 def test_every_entry_of_a_backend_config_can_be_met(trial: Trial) -> Iterator[Finding]:
-    """Each entry has a dtype config, and no constraint in it has bounds between which there is nothing."""
+    """Each entry has a dtype config, or says how what it matches is fused, and no constraint in it has bounds between
+    which there is nothing.
+    """
     for entry in _entries(trial):
         place = f"the entry of {printable(str(pattern_of(entry)), 200)}"
-        there = bool(entry.dtype_configs)
+        there = bool(entry.dtype_configs) or entry.fuser_method is not None
         yield judged(there, place, "a dtype config", "none", "without one nothing that it matches is ever quantized")
         for config in entry.dtype_configs:
             for name, wrong in _unmet(config):
@@ -143,7 +145,7 @@ def _observed_edges(seen: Observation) -> set[Edge]:
 
 @rule(
     "CONFIGS-6",
-    MUST,
+    UPSTREAM,
     "BackendPatternConfig.set_qat_module: the module for quantization-aware training",
     needs=("qat",),
     profiles=_CONFIG,

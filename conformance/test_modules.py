@@ -51,7 +51,9 @@ def test_a_standalone_module_is_prepared_by_itself(trial: Trial) -> Iterator[Fin
             yield kept(node.name)
 
 
-@rule("MODULES-2", MUST, "set_standalone_module_class: the same by class; a name goes before a class", STANDALONE, True)
+@rule(
+    "MODULES-2", MUST, "_get_standalone_module_configs: name config has precedence over type config", STANDALONE, True
+)
 def test_a_class_stands_for_its_modules_unless_one_is_named(trial: Trial) -> Iterator[Finding]:
     """A module is declared by its name or by its class alike, and a config by name goes before one by class."""
     other = by_other_name(trial.case)
@@ -289,9 +291,7 @@ def test_a_module_that_is_not_traced_is_left_alone(trial: Trial) -> Iterator[Fin
 
 @rule("MODULES-13", MUST, "prepare: attributes related to standalone modules, in model.meta", STANDALONE)
 def test_a_standalone_module_says_how_it_was_declared(trial: Trial) -> Iterator[Finding]:
-    """The record of a standalone module says that it is one, which of its inputs and outputs are quantized, and whether
-    it was prepared for training.
-    """
+    """The record of a standalone module says that it is one, and which of its inputs and outputs are quantized."""
     if trial.surveyed is None or trial.outcome.prepared is None:
         return
     for node, call in trial.surveyed[0].standalone.items():
@@ -301,7 +301,6 @@ def test_a_standalone_module_says_how_it_was_declared(trial: Trial) -> Iterator[
         custom = call.inside.configs.custom
         wanted = {
             "is_observed_standalone_module": True,
-            "is_qat": call.inside.configs.is_qat,
             "standalone_module_input_quantized_idxs": custom.input_quantized_indexes,
             "standalone_module_output_quantized_idxs": custom.output_quantized_indexes,
         }

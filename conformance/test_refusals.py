@@ -13,12 +13,14 @@ from torch import nn
 
 from observance.conformance import forward
 from observance.conformance.attempts import attempt
+from observance.conformance.claims import PT2E
 from observance.conformance.differences import read_differences
 from observance.conformance.outcomes import Outcome
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
 from observance.strategies import Case
 from observance.strategies.misuses import ALOUD, HARMLESS, MISUSES, PLAIN, REFUSED, SERVED, Misuse
+from observance.strategies.rare_annotations import RARE_ANNOTATIONS
 from observance.strategies.written import written_case
 
 _WRONG = [misuse for misuse in MISUSES.values() if misuse.demand in (REFUSED, ALOUD)]
@@ -112,7 +114,8 @@ def test_a_call_that_only_looks_wrong_is_served(trial: Trial) -> Iterator[Findin
     is merely rare is served like all else.
 
     An example input too many, a standalone module that is not there, or a graph without an output may be refused;
-    else the observers are where they are without it.
+    else the observers are where they are without it.  Where a choice matters that nothing promises (see PLACEMENT-13),
+    they may be elsewhere.
     """
     misuse = _misuse(trial)
     if misuse is None or misuse.demand not in (SERVED, HARMLESS):
@@ -130,6 +133,8 @@ def test_a_call_that_only_looks_wrong_is_served(trial: Trial) -> Iterator[Findin
         return
     # What is there is looked for in the plain result, which may have more: a graph without an output has fewer edges.
     found = read_differences(outcome.observation, right.observation)
+    if found and trial.choices:  # asked last: it takes a survey
+        found = []
     because = f"the call has {misuse.name}, and is served like all else"
     for difference in found:  # each by itself: what is known of one place excuses no other
         yield broken(difference.place, difference.found, difference.expected, because)
@@ -137,6 +142,31 @@ def test_a_call_that_only_looks_wrong_is_served(trial: Trial) -> Iterator[Findin
         yield kept(misuse.name)
     if misuse.demand == SERVED:
         yield judged(_computes_the_same(outcome), f"{misuse.name}: the result", "the float result", "another", "")
+
+
+@rule(
+    "REFUSALS-6",
+    MUST,
+    "QuantizationAnnotation: how inputs or output are quantized",
+    own=tuple(map(written_case, RARE_ANNOTATIONS)),
+    profiles=(PT2E,),
+)
+def test_annotations_that_are_merely_rare_are_obeyed_like_all_else(trial: Trial) -> Iterator[Finding]:
+    """Where annotations are rare in one respect, the observers are those that they ask for, and shared as they say;
+    the result computes what the graph computed.
+    """
+    outcome, right = trial.outcome, trial.expected
+    place = trial.case.written
+    if outcome.observation is None or right.observation is None:
+        instead = outcome.misshapen or type(outcome.error).__name__
+        yield broken(place, "a prepared graph", instead, f"it was not served: {outcome.error or outcome.misshapen}")
+        return
+    found = read_differences(right.observation, outcome.observation)
+    for difference in found:
+        yield broken(difference.place, difference.expected, difference.found, f"the graph has {place}")
+    if not found:
+        yield kept(place)
+    yield judged(_computes_the_same(outcome), f"{place}: the result", "the float result", "another", "")
 
 
 def _computes_the_same(outcome: Outcome) -> bool:

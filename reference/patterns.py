@@ -178,6 +178,13 @@ def is_literal(part: Any) -> bool:
     return not isinstance(part, (tuple, str)) and not callable(part)
 
 
+def has_number(pattern: Any) -> bool:
+    """Whether a pattern has a number or the like, or one of those that it is nested of."""
+    if not isinstance(pattern, tuple) or pattern[0] is getattr:
+        return False
+    return any(is_literal(part) or has_number(part) for part in pattern[1:])
+
+
 def stands_for(part: Any, value: Any) -> bool:
     """Whether a number, or the name of an attribute, is what an operator is called with."""
     return bool(value == part)

@@ -9,6 +9,8 @@ type of a fused module has the qconfig of its parts' types (QCONFIGS-9).
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -21,7 +23,6 @@ from torch.ao.quantization.observer import (
     MovingAveragePerChannelMinMaxObserver,
     PerChannelMinMaxObserver,
 )
-from torch.ao.quantization.qconfig import qconfig_equals
 from torch.fx import Graph, Node
 
 from .entry import DisagreementError, RefusalError
@@ -180,6 +181,22 @@ def said_of(types: list[type], by_type: Mapping[Any, QConfig | None]) -> list[QC
     return [by_type[kind] for kind in types if kind in by_type]
 
 
+def ask_alike(first: Any, second: Any) -> bool:
+    """Whether two qconfigs are one, or have the same constructors of observers with the same arguments."""
+    if not isinstance(first, QConfig) or not isinstance(second, QConfig):
+        return bool(first == second)
+    return all(itertools.starmap(construct_alike, zip(first, second, strict=True)))
+
+
+def construct_alike(first: Any, second: Any) -> bool:
+    """Whether two constructors, or arguments of some, are the same; arguments may be constructors themselves."""
+    one, other = (getattr(given, "p", None) for given in (first, second))
+    if not isinstance(one, functools.partial) or not isinstance(other, functools.partial):
+        return bool(first == second)
+    same = (one.func, one.args, set(one.keywords)) == (other.func, other.args, set(other.keywords))
+    return same and all(construct_alike(value, other.keywords[name]) for name, value in one.keywords.items())
+
+
 def refuse_disagreement(node: Node, fused: type, types: list[type], by_type: Mapping[Any, QConfig | None]) -> None:
     """Refuse a fused module whose parts have different qconfigs, or of which some have one (QCONFIGS-10).
 
@@ -189,7 +206,7 @@ def refuse_disagreement(node: Node, fused: type, types: list[type], by_type: Map
         If they have.
     """
     for kind in types[1:]:
-        if not qconfig_equals(by_type.get(kind), by_type.get(types[0])):
+        if not ask_alike(by_type.get(kind), by_type.get(types[0])):
             raise DisagreementError(
                 f"module {node.target!r} is a {fused.__name__}, whose parts {types[0].__name__} and {kind.__name__} "
                 "have different qconfigs by object type; give both the same one"

@@ -47,7 +47,7 @@ def derive(observers):
 
 """
 
-_STORE = """
+STORE = """
 
 def store_values(model):
     \"\"\"Store in each node what it gives, tensors as fake ones, as export does.\"\"\"
@@ -95,7 +95,7 @@ def annotation_source(case: Case) -> str:
         *("    " + line for line in body),
         "",
     ]
-    store = _STORE if case.profile == PT2E and case.has_values else ""
+    store = STORE if case.profile == PT2E and case.has_values else ""
     return store + "\n".join([derive, *annotate]) + (_EXPORT if case.exported else "")
 
 

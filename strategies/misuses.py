@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .rare import RARITIES
-from .rarity import LINEAR, own_class
+from .rarity import LINEAR, own_class, with_parts
 
 REFUSED = "refused"
 """The call raises an exception."""
@@ -174,23 +174,33 @@ _QCONFIGS = (
             ("whose weight nobody observes", "nn.Identity"),
         )
     ),
-    Misuse(
-        "parts of a fused module with different fake quantizers",
-        (
-            "for kind, inner in ((nn.Linear, tq.MinMaxObserver), (nn.ReLU, tq.HistogramObserver)):",
-            "    made = tq.FakeQuantize.with_args(observer=inner)",
-            "    given.qconfig_mapping.set_object_type(kind, tq.QConfig(made, tq.default_weight_observer))",
-        ),
-        REFUSED,
-        "LinearReLU|ReLU",
-        model=(
-            "def __init__(self):",
-            "    super().__init__()",
-            "    self.both = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())",
-            "",
-            "def forward(self, x0):",
-            "    return self.both(x0)",
-        ),
+    *(
+        Misuse(
+            f"parts of a fused module with different {what}",
+            (
+                f"for kind, inner in ((nn.Linear, tq.{first}), (nn.ReLU, tq.{second})):",
+                f"    given.qconfig_mapping.set_object_type(kind, tq.QConfig({asked}))",
+            ),
+            REFUSED,
+            "LinearReLU|ReLU",
+            model=with_parts(
+                "self.both = torch.ao.nn.intrinsic.LinearReLU(nn.Linear(4, 4), nn.ReLU())", "return self.both(x0)"
+            ),
+        )
+        for what, first, second, asked in (
+            (
+                "fake quantizers",
+                "MinMaxObserver",
+                "HistogramObserver",
+                "tq.FakeQuantize.with_args(observer=inner), tq.default_weight_observer",
+            ),
+            (
+                "observers of their weights alone",
+                "default_weight_observer",
+                "default_per_channel_weight_observer",
+                "tq.default_observer, inner",
+            ),
+        )
     ),
     Misuse("a name for a qconfig", ('given.qconfig_mapping.set_global("x86")',), REFUSED, "(?i)qconfig|x86"),
     Misuse(

@@ -204,6 +204,22 @@ _MODULES = (
         )
     ),
     Rarity(
+        "a custom LSTM whose output two layers read",
+        with_parts(
+            "self.lstm = nn.LSTM(4, 4); self.first = nn.Linear(4, 4); self.second = nn.Linear(4, 4)",
+            "y = self.lstm(x0.unsqueeze(0))[0]",
+            "return self.first(y), self.second(y)",
+        ),
+        LSTM,
+        ("custom-modules",),
+    ),
+    Rarity(
+        "a standalone module with an empty qconfig mapping",
+        LINEAR,
+        ('given.custom_config = {"standalone_module_name": [("linear", {}, (torch.randn(2, 4),), None, None)]}',),
+        ("standalone-modules", "dict-configs"),
+    ),
+    Rarity(
         "a custom LSTM whose activations stay float",
         with_parts("self.lstm = nn.LSTM(4, 4)", "return self.lstm(x0.unsqueeze(0))[0]"),
         (*LSTM, "given.qconfig_mapping.set_object_type(nn.LSTM, tq.float_qparams_weight_only_qconfig)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, PARAMETRIZED, STANDALONE, TRAINING, Rarity, instead, own_class, with_parts
+from .rarity import LINEAR, PARAMETRIZED, STANDALONE, TRAINING, Rarity, forward, instead, own_class, with_parts
 
 _LAYER = "nn.Linear(4, 4)"
 
@@ -34,6 +34,19 @@ def _alone(outside: str, inside: str, layers: str = _LAYER) -> tuple[str, ...]:
     )
 
 
+_FIXED = Rarity(
+    "for training, fixed parameters inside of a fake quantizer that can learn others",
+    forward("return torch.sigmoid(x0)"),
+    (
+        *TRAINING,
+        "limits = dict(dtype=torch.quint8, quant_min=0, quant_max=255)",
+        "fixed = dict(observer=tq.FixedQParamsObserver, scale=1 / 256, zero_point=0)",
+        "fake = tq.FakeQuantize.with_args(**fixed, **limits)",
+        "given.qconfig_mapping.set_global(tq.QConfig(fake, tq.default_weight_fake_quant))",
+    ),
+    ("qat",),
+)
+
 _IGNORED = tuple(
     Rarity(
         f"for training, a qconfig that the backend does not support for {what}",
@@ -52,6 +65,7 @@ _IGNORED = tuple(
 
 RARE_IN_TRAINING = (
     *_IGNORED,
+    _FIXED,
     Rarity("for training, a parametrized layer", LINEAR, (*TRAINING, *PARAMETRIZED), ("qat",)),
     Rarity(
         "a layer for training that is selected by its type, and switched off by its name",

@@ -305,7 +305,7 @@ ROWS = (
         "specs with the constructor of an observer; the axis where it has a meaning",
         "annotations.read qspecs.observer_of qspecs.looks_at_channels",
         "spec by channel, fake quantizer in a spec, dynamic spec, open spec",
-        "ANNOTATIONS-1 ANNOTATIONS-2 ANNOTATIONS-10",
+        "ANNOTATIONS-1 ANNOTATIONS-2 ANNOTATIONS-10 REFUSALS-6",
     ),
     _row(
         "I2",

@@ -133,19 +133,12 @@ def _is_pure(prepared: GraphModule) -> bool:
             return False
         if node.op == "call_module" and any(getattr(part, "inplace", False) for part in modules[node.target].modules()):
             return False
-        if node.op == "call_module" and any(isinstance(part, nn.Dropout) for part in modules[node.target].modules()):
-            return False
     return True
-
-
-def _draws(node: Node) -> bool:
-    """Whether a node draws random numbers, whose order counts."""
-    return "dropout" in getattr(node.target, "__name__", str(node.target))
 
 
 @afterwards("Each node stands as late in the graph as it can, observers included.")
 def latest_order(prepared: GraphModule) -> None:
-    if not _is_pure(prepared) or any(map(_draws, prepared.graph.nodes)):
+    if not _is_pure(prepared):
         return
     graph = prepared.graph
     done: set[Node] = set()

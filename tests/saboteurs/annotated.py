@@ -90,6 +90,13 @@ SABOTEURS["ANNOTATIONS-10"] = torchao.REGISTER.entry("axis-of-fake-quantizers-lo
 SABOTEURS["ANNOTATIONS-11"] = torchao.REGISTER.entry("forward-references-fail").changes
 
 
+@breaks("REFUSALS-6", "qspecs.given")
+def what_an_observer_brings_goes_first(original: Saboteur, spec: Any) -> dict[str, Any]:
+    """Let the arguments that an observer brings go before what its spec says."""
+    brought = getattr(getattr(spec, "observer_or_fake_quant_ctr", None), "p", None)
+    return {name: value for name, value in original(spec).items() if name not in getattr(brought, "keywords", ())}
+
+
 @breaks("ANNOTATIONS-12", "annotations.read")
 def what_shares_with_nothing_is_passed_over(original: Saboteur, graph: Any) -> Any:
     """Leave a place without an observer that shares with what asks for none."""
