@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from torch.fx import Graph, GraphModule
+from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance import forward
+from observance.conformance.claims import PT2E
 from observance.conformance.conversion import converted, difference, uncalibrated
 from observance.conformance.derived import dynamically
 from observance.conformance.differences import differences
@@ -26,6 +27,7 @@ from observance.conformance.recorded import (
 )
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
+from observance.reference.annotations import KEY
 from observance.reference.entry import read_configs
 from observance.reference.specs import is_observer
 
@@ -282,3 +284,19 @@ def test_what_is_quantized_dynamically_needs_no_calibration(trial: Trial) -> Ite
 def _is_static(chain: Chain) -> bool:
     """Whether one of some observers is static."""
     return any(not dict(seen.settings).get("is_dynamic") for seen in chain)
+
+
+@rule("STATE-12", MUST, "convert_pt2e: a calibrated model becomes a quantized one", ("convert",), profiles=(PT2E,))
+def test_the_annotations_of_the_result_name_its_own_nodes(trial: Trial) -> Iterator[Finding]:
+    """An annotation that stands in the prepared graph names nodes of that graph, and none of the graph that was given.
+
+    Conversion looks there for what is read, and fails where that is to be quantized dynamically.
+    """
+    prepared = trial.outcome.prepared
+    for node in prepared.graph.nodes if prepared is not None else ():
+        note = node.meta.get(KEY)
+        for value in note.input_qspec_map if note is not None else ():
+            if isinstance(value, Node):
+                because = f"conversion looks among the readers of {value.name} for {node.name}"
+                texts = "a node of the prepared graph", "a node of another graph"
+                yield judged(value.graph is node.graph, f"{value.name} -> {node.name}", *texts, because)

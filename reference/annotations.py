@@ -8,6 +8,7 @@ observers are made, one for each group; and then they are put where their places
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,11 +66,30 @@ def prepare(
         If an annotation asks for what cannot be served.
     """
     prepared = rewrite(model, plan(model, is_qat, obs_or_fq_callback))
+    readdress(prepared.graph)
     custom, mapping = PrepareCustomConfig(), QConfigMapping()
     prepared.meta[state.KEY] = ObservedGraphModuleAttrs(
         {}, dict(node_name_to_scope), custom, {}, mapping, is_qat, set()
     )
     return prepared
+
+
+def readdress(graph: Graph) -> None:
+    """Let the annotations in a copied graph name its own nodes: conversion follows them there (STATE-12)."""
+    nodes = {node.name: node for node in graph.nodes}
+    renewed: dict[int, Any] = {}
+
+    def here(place: Any) -> Any:
+        return tuple(map(here, place)) if isinstance(place, tuple) else nodes.get(getattr(place, "name", ""), place)
+
+    for node in graph.nodes:
+        if (note := node.meta.get(KEY)) is not None:
+            if id(note) not in renewed:
+                renewed[id(note)] = copy.copy(note)
+                specs = {here(value): qspecs.moved(spec, here) for value, spec in note.input_qspec_map.items()}
+                renewed[id(note)].input_qspec_map = specs
+                renewed[id(note)].output_qspec = qspecs.moved(note.output_qspec, here)
+            node.meta[KEY] = renewed[id(note)]
 
 
 def plan(model: GraphModule, is_qat: bool, obs_or_fq_callback: Callback | None = None) -> Plan:

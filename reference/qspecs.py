@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -82,6 +82,16 @@ def given(spec: Any) -> dict[str, Any]:
     """Return the settings that a spec gives; what it leaves open is not among them."""
     fields = {name: getattr(spec, name) for name in _fields_of(spec.__class__)}
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def moved(spec: Any, here: Callable[[Any], Any]) -> Any:
+    """Return a spec that names other places, if it names some; `here` tells which."""
+    match kind_of(spec):
+        case "shared":
+            return dataclasses.replace(spec, edge_or_node=here(spec.edge_or_node))
+        case "derived":
+            return dataclasses.replace(spec, derived_from=[here(place) for place in spec.derived_from])
+    return spec
 
 
 def library_of(spec: Any) -> Any:

@@ -79,7 +79,7 @@ PLAIN = (
 """Plain specs for quantization after training; the usual ones first."""
 
 
-_TWIN_DTYPES = {"torch.int16": "torch.int32", "torch.int8": "torch.int16"}
+_TWIN_DTYPES = {"torch.int16": "torch.int32", "torch.int8": "torch.int16", "torch.uint8": "torch.quint8"}
 _TWIN_SCHEMES = {_AFFINE: _SYMMETRIC, _SYMMETRIC: _AFFINE}
 
 
@@ -119,12 +119,14 @@ _DERIVED = (
 
 _KINDS = (
     *("plain",) * 20,
-    *("shared",) * 20,
+    *("shared",) * 14,
+    *("sibling",) * 10,
     *("nothing",) * 6,
     *("fixed",) * 4,
     *("derived",) * 3,
     *("none",) * 2,
 )
+# A sibling shares with another place of the same tensor.
 _RARE = ("forward", "forward", "ahead", "stray", "itself")
 """What can be refused: to share with, or to derive from, what comes later; to share with nothing, or with itself."""
 
@@ -138,6 +140,7 @@ _NOTE = st.tuples(
 PALETTE = st.lists(st.integers(0, len(PLAIN) - 1), min_size=1, max_size=3)
 _SETTINGS = (
     *("dtype", "is_dynamic", "quant_min", "quant_max", "qscheme", "ch_axis", "scale", "zero_point"),
+    *("range", "scheme"),
     *("derived_from",) * 4,  # it takes two places of one tensor that are both derived
 )
 _TWINS = st.sampled_from(("",) * 10 + _SETTINGS)
@@ -161,8 +164,10 @@ _IS_QAT = st.sampled_from((False, False, True))
 _DEVICES = st.sampled_from(("cpu",) * 45 + ("meta",) * 3 + ("mixed",) * 2)
 """Draws the model's device."""
 
-_ALL_OPT_OUT = st.sampled_from((False,) * 7 + (True,))
-"""Draws whether no annotation allows implicit sharing; of those that opt out one by one, two seldom meet."""
+_MANNERS = st.sampled_from(("",) * 12 + ("all opt out",) * 2 + ("backwards",) * 2)
+"""Draws whether no annotation allows implicit sharing (of those that opt out one by one, two seldom meet), or whether
+annotations name the inputs in another order than they are read.
+"""
 
 
 @functools.cache
@@ -171,7 +176,7 @@ def _drawn(max_calls: int) -> st.SearchStrategy[list[Any]]:
     graph = st.tuples(OUTPUTS, descriptors(max_calls, others=tuple(OPERATORS) + _WRITING * 8))
     notes = st.lists(_NOTE, min_size=1, max_size=max_calls)
     specs = st.tuples(PALETTE, _TWINS)
-    whole = st.tuples(specs, _SPELLED, _DEVICES, _IS_QAT, _EXPORTING, _ALL_OPT_OUT, _QUANTIZERS, notes, graph)
+    whole = st.tuples(specs, _SPELLED, _DEVICES, _IS_QAT, _EXPORTING, _MANNERS, _QUANTIZERS, notes, graph)
     return spared(whole)
 
 
@@ -186,7 +191,7 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     max_calls
         The most operators to draw; those that an operand needs come on top.
     """
-    specs, spelled, device, is_qat, exporting, opting_out, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
+    specs, spelled, device, is_qat, exporting, manner, maker, notes, graph_drawn = draw(_drawn(max_calls))[0]
     (picks, twin), (output, operators) = specs, graph_drawn
     graph = resolve_graph(_with_keywords(usual(operators), spelled))
     case = Case(tuple(graph.inputs), tuple(graph.calls), resolve_output(graph, output), Mapping(), profile=PT2E)
@@ -202,8 +207,10 @@ def annotated_cases(draw: st.DrawFn, max_calls: int = MAX_CALLS) -> Case:
     table = TRAINED if is_qat else PLAIN
     palette = with_twins([table[pick % len(table)] for pick in picks], twin, table)
     annotations = resolve(nodes, notes, palette, bool(spelled))
-    if opting_out:
+    if manner == "all opt out":
         annotations = tuple(replace(note, allows_sharing=False) for note in annotations)
+    if manner == "backwards":
+        annotations = tuple(replace(note, inputs=note.inputs[::-1]) for note in annotations)
     case = replace(case, annotations=annotations)
     for feature in annotated_features(case):
         event(feature)
@@ -232,6 +239,10 @@ def _twin(spec: QSpec, setting: str) -> QSpec | None:
             return replace(spec, quant_min=spec.quant_min + 1)
         case "quant_max" if spec.quant_max is not None:
             return replace(spec, quant_max=spec.quant_max - 1)
+        case "range" if spec.kind == "plain" and spec.quant_min is not None:
+            return replace(spec, quant_min=None, quant_max=None)
+        case "scheme" if spec.kind == "plain" and spec.qscheme is not None:
+            return replace(spec, qscheme=None)
         case "qscheme" if spec.qscheme in _TWIN_SCHEMES:
             return replace(spec, qscheme=_TWIN_SCHEMES[spec.qscheme])
         case "ch_axis" if spec.ch_axis is not None:
@@ -351,8 +362,10 @@ def _resolved(
         return None
     position = asking.index(key)
     earlier = asking[:position]
-    if kind == "shared" and earlier:
-        return QSpec("shared", keys=(earlier[-1 - number % position],))
+    if kind in ("shared", "sibling") and earlier:
+        able = [place for place in earlier if place[0] == key[0]] if kind == "sibling" else []
+        able = able or list(earlier)
+        return QSpec("shared", keys=(able[-1 - number % len(able)],))
     if kind == "forward":
         return QSpec("shared", keys=(asking[(position + 1 + number) % len(asking)],))
     if kind == "ahead":

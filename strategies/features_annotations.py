@@ -13,6 +13,7 @@ ANNOTATED_FEATURES: dict[str, str] = {
     "annotated return": "an annotation of the node that returns",
     "shared with an edge": "a spec that is shared with an edge",
     "shared with a value": "a spec that is shared with an output",
+    "shared on one tensor": "a spec that is shared with another place of its tensor",
     "chain of sharing": "a spec that is shared with one that is shared",
     "shared with what comes later": "a spec that is shared with a later place",
     "shared with nothing": "a spec that is shared with a place that asks for nothing",
@@ -104,6 +105,7 @@ def _of_keys(key: Key, spec: QSpec, asked: dict[Key, QSpec], profile: str) -> se
         found |= {"shared with what comes later"} if later else set()
         unspoken = "shared with what is not annotated" if profile == FX else "shared with nothing"
         found |= {unspoken} if other not in asked else set()
+        found |= {"shared on one tensor"} if other[0] == key[0] and other != key else set()
         found |= {"shared in a circle"} if other == key else set()
         found |= {"chain of sharing"} if other in asked and asked[other].kind == "shared" else set()
     return found

@@ -318,8 +318,8 @@ ROWS = (
         "I3",
         "sharing with an edge or a value, and with nothing",
         "annotations.share annotations.followed annotations.led_by_the_first",
-        "shared with an edge, shared with a value, chain of sharing, shared with what comes later, "
-        "shared with nothing, shared in a circle",
+        "shared with an edge, shared with a value, shared on one tensor, chain of sharing, "
+        "shared with what comes later, shared with nothing, shared in a circle",
         "ANNOTATIONS-4 ANNOTATIONS-7 ANNOTATIONS-11 ANNOTATIONS-12 ANNOTATIONS-14",
     ),
     _row(
@@ -388,7 +388,7 @@ ROWS = (
         EVERY_CASE,
         "EFFECTS-8 EFFECTS-12 EFFECTS-13",
     ),
-    _row("J4", "conversion", "state.save", EVERY_CASE, "STATE-9 STATE-10 STATE-11"),
+    _row("J4", "conversion", "state.save", EVERY_CASE, "STATE-9 STATE-10 STATE-11 STATE-12"),
     _row(
         "J5",
         "names, independent nodes and dead branches change nothing elsewhere",

@@ -90,6 +90,11 @@ SABOTEURS["ANNOTATIONS-10"] = torchao.REGISTER.entry("axis-of-fake-quantizers-lo
 SABOTEURS["ANNOTATIONS-11"] = torchao.REGISTER.entry("forward-references-fail").changes
 
 
+@breaks("STATE-12", "annotations.readdress")
+def annotations_name_the_graph_that_was_given(original: Saboteur, graph: Any) -> None:
+    """Leave the annotations as they were copied."""
+
+
 @breaks("REFUSALS-6", "qspecs.given")
 def what_an_observer_brings_goes_first(original: Saboteur, spec: Any) -> dict[str, Any]:
     """Let the arguments that an observer brings go before what its spec says."""
