@@ -29,10 +29,12 @@ def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
 
 
 def draws(node: Node, model: nn.Module) -> bool:
-    """Whether a node draws random numbers, or may: from one source, so that the order of two such nodes counts."""
+    """Whether a node draws random numbers: all do from one source, so that the order of two such nodes counts."""
     if node.op == "call_module":
-        return any("dropout" in type(part).__name__.lower() for part in model.get_submodule(str(node.target)).modules())
-    return "dropout" in getattr(node.target, "__name__", str(node.target))
+        parts = model.get_submodule(str(node.target)).modules()
+        return any(part.training and "dropout" in type(part).__name__.lower() for part in parts)
+    is_training = node.kwargs.get("training", node.args[2] if len(node.args) > 2 else True)
+    return is_training is not False and "dropout" in getattr(node.target, "__name__", str(node.target))
 
 
 def has_quantizable(model: nn.Module) -> bool:

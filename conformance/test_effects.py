@@ -39,12 +39,12 @@ def _forward(outcome: Outcome, training: bool) -> Iterator[Finding]:
     """
     if outcome.prepared is None or outcome.case.is_qat or (training and outcome.inner):
         return
-    if sum(forward.draws(node, outcome.arguments.float_model) for node in outcome.float_graph.nodes) > 1:
-        return
     if any(isinstance(module, FakeQuantizeBase) for module in outcome.prepared.modules()):
         return
     mine = copy.deepcopy(outcome.arguments.float_model).train(training)
     theirs = copy.deepcopy(outcome.prepared).train(training)
+    if sum(forward.draws(node, mine) for node in outcome.float_graph.nodes) > 1:
+        return
     results = []
     for model in (mine, theirs):
         results.append(forward.run(model, outcome.arguments.example_inputs))

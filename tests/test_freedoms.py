@@ -57,6 +57,8 @@ def test_a_freedom_raises_no_alarm(name: str) -> None:
 @pytest.mark.parametrize("name", ["own_errors", "talkative", "other_names", "unread_unobserved"])
 def test_a_freedom_raises_no_alarm_on_wrong_and_rare_calls(name: str) -> None:
     judge = Judge(FREEDOMS[name].implementation(), 1)
-    rules = [rule for rule in RULES.values() if rule.level == MUST and rule.id.startswith("REFUSALS")]
+    rules = [
+        rule for rule in RULES.values() if rule.level == MUST and rule.id.startswith("REFUSALS") and "" in rule.profiles
+    ]
     found = [(rule.id, one) for rule in rules for case in rule.own for one in judge.findings(rule, case) if one.broken]
     assert found == []

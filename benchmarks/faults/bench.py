@@ -163,11 +163,12 @@ class Bench:
                 result.upstream = [rule.id for rule in self.weaker if self._catches(judge, rule, number)]
         tell(result)
         signal.setitimer(signal.ITIMER_PROF, LONG)
-        if result.told_at < 0:
-            self._test_variants(judge, result)
         if result.caught_at < 0 and own:
             result.own = [r.id for r in self.rules if any(_breaks(judge, r, case) for case in r.own)]
             result.mended = [] if result.own else self._mended(judge)
+        if result.told_at < 0 and not result.own and not result.mended:
+            signal.setitimer(signal.ITIMER_PROF, LONG)
+            self._test_variants(judge, result)
         if shrink and result.rules:
             smallest, _ = judge.smallest(RULES[result.rules[0]], self.cases[result.caught_at])
             result.calls = len(smallest.calls)

@@ -158,8 +158,11 @@ def _conditions(reports: Sequence[Report]) -> str:
 def _options(report: Report) -> str:
     """Return the options with which the faults of an implementation are tried again."""
     clock = report.found.get("clocked", 0)
+    shrunk = sum(result["calls"] >= 0 for result in report.results)
     options = f"--impl {report.name} --cases {report.found['cases']} --sample {len(report.results)}"
-    return options + " --drawn-only" * report.found["drawn_only"] + (f" --clock {clock}" if clock else "")
+    numbers = {"clock": clock, "shrink": shrunk}
+    more = "".join(f" --{name} {number}" for name, number in numbers.items() if number)
+    return options + " --drawn-only" * report.found["drawn_only"] + more
 
 
 def _measures(report: Report) -> dict[str, str]:
