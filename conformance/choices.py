@@ -81,7 +81,10 @@ def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
 
 
 def _of_numbers(site: Site, backend: BackendConfig) -> list[str]:
-    """Return the operators with which a pattern may end that has a number: nothing says what that stands for."""
+    """Return the operators with which a pattern may end that has a number, or anything where they are given one.
+
+    Nothing says what a number stands for, or whether it is one of the nodes that `MatchAllNode` stands for.
+    """
     owner: Any = site.graph.owning_module
     modules, known = dict(owner.named_modules(remove_duplicate=False)), patterns.candidates(backend)
     return [
@@ -89,7 +92,7 @@ def _of_numbers(site: Site, backend: BackendConfig) -> list[str]:
         for node in site.assigned
         if node.op.startswith("call_")
         for candidate in known.get(patterns.operator_of(node, modules), ())
-        if patterns.has_number(candidate.pattern)
+        if patterns.has_number(candidate.pattern) or patterns.takes_number(candidate.pattern, node)
     ]
 
 

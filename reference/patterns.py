@@ -185,6 +185,12 @@ def has_number(pattern: Any) -> bool:
     return any(is_literal(part) or has_number(part) for part in pattern[1:])
 
 
+def takes_number(pattern: Any, node: Node) -> bool:
+    """Whether a pattern that ends with an operator takes anything where the operator is given a number or the like."""
+    inner = list(pattern[1:]) if isinstance(pattern, tuple) else []
+    return MatchAllNode in inner and not all(map(holds_values, arguments_of(node, inner)))
+
+
 def stands_for(part: Any, value: Any) -> bool:
     """Whether a number, or the name of an attribute, is what an operator is called with."""
     return bool(value == part)
