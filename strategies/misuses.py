@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .rare import RARITIES
-from .rarity import LINEAR, own_class, with_parts
+from .rarity import CONFIGS, LINEAR, MAKERS, own_class, with_parts
 
 REFUSED = "refused"
 """The call raises an exception."""
@@ -290,27 +290,13 @@ class Model(nn.Module):
     {model}
 
 
-def make_model():
-    torch.default_generator.manual_seed(0)
-    return Model().eval().requires_grad_(False)
-
-
-def make_inputs():
-    torch.default_generator.manual_seed(1)
-    return (torch.randn(2, 4),)
-
+{makers}
 
 def make_mapping():
     return tq.QConfigMapping().set_global(tq.default_qconfig)
 
 
-def make_backend():
-    return None
-
-
-def make_custom_config():
-    return PrepareCustomConfig()
-"""
+{configs}"""
 
 _SPOIL = """
 
@@ -322,7 +308,7 @@ def spoil(given):
 def source(misuse: Misuse | None) -> str:
     """Return the functions that make the arguments of a call, and the one that spoils them; None is the plain call."""
     model = misuse.model if misuse and misuse.model else _PLAIN_MODEL
-    text = _TEXT.format(model=_block(model))
+    text = _TEXT.format(model=_block(model), makers=MAKERS, configs=CONFIGS)
     return text + (_SPOIL.format(lines=_block(misuse.spoil)) if misuse and misuse.spoil else "")
 
 

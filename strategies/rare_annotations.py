@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from textwrap import indent
 
 from .annotations_source import STORE
-from .rarity import forward, with_parts
+from .rarity import MAKERS, forward, with_parts
 
 
 @dataclass(frozen=True)
@@ -198,15 +198,7 @@ class Model(nn.Module):
 {model}
 
 
-def make_model():
-    torch.default_generator.manual_seed(0)
-    return Model().eval().requires_grad_(False)
-
-
-def make_inputs():
-    torch.default_generator.manual_seed(1)
-    return (torch.randn(2, 4),)
-{store}
+{makers}{store}
 def spec(dtype=torch.int8, observer=pt.MinMaxObserver, **settings):
     \"\"\"Return a spec of eight bits, but for what is said.\"\"\"
     usual = {{"quant_min": -128, "quant_max": 127, "qscheme": torch.per_tensor_affine}}
@@ -233,4 +225,4 @@ def annotate(model):
 def source(rare: RareAnnotation) -> str:
     """Return the functions that make a rare annotated graph."""
     model, lines = ("\n".join(part) for part in (rare.model, rare.lines))
-    return _TEXT.format(model=indent(model, "    "), lines=indent(lines, "    "), store=STORE)
+    return _TEXT.format(model=indent(model, "    "), lines=indent(lines, "    "), store=STORE, makers=MAKERS)

@@ -93,6 +93,28 @@ def own_class(kind: str = "nn.Linear", takes: str = "value") -> tuple[str, ...]:
     )
 
 
+MAKERS = """\
+def make_model():
+    torch.default_generator.manual_seed(0)
+    return Model().eval().requires_grad_(False)
+
+
+def make_inputs():
+    torch.default_generator.manual_seed(1)
+    return (torch.randn(2, 4),)
+"""
+"""The functions that make the model and its inputs, of every case that is written by hand."""
+
+CONFIGS = """\
+def make_backend():
+    return None
+
+
+def make_custom_config():
+    return PrepareCustomConfig()
+"""
+"""Those that make the configs of a plain call."""
+
 LINEAR = with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(x0)")
 """A model with one layer."""
 

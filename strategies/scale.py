@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .rarity import CONFIGS, MAKERS
+
 
 @dataclass(frozen=True)
 class Family:
@@ -122,27 +124,13 @@ class Model(nn.Module):
         {forward}
 
 
-def make_model():
-    torch.default_generator.manual_seed(0)
-    return Model().eval().requires_grad_(False)
-
-
-def make_inputs():
-    torch.default_generator.manual_seed(1)
-    return (torch.randn(2, 4),)
-
+{makers}
 
 {helper}def make_mapping():
     return {qconfigs}
 
 
-def make_backend():
-    return None
-
-
-def make_custom_config():
-    return PrepareCustomConfig()
-"""
+{configs}"""
 
 
 def source(family: Family, size: int) -> str:
@@ -152,5 +140,7 @@ def source(family: Family, size: int) -> str:
         forward="\n        ".join(family.forward),
         helper=_MANY_KINDS if "many_kinds" in family.qconfigs else "",
         qconfigs=family.qconfigs,
+        makers=MAKERS,
+        configs=CONFIGS,
     )
     return text.replace("        \n\n    def forward", "\n    def forward").replace("SIZE", str(size))
