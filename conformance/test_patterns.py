@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from observance.conformance.derived import other_numbers, own_backend, pattern_size, with_named_roots
 from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
-from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.conformance.trials import Trial, edge_of, read_aside, same_placement
 from observance.reference.graphs import operands
 from observance.strategies.case import Backend, Constraint, DTypes, Pattern
 
@@ -135,13 +135,10 @@ def test_inputs_are_observed_at_the_root_alone(trial: Trial) -> Iterator[Finding
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed
-    for node, quantized in site.quantized.items():
-        for operand in operands(node) if node is not quantized.match.root else []:
-            if operand.value in quantized.match.nodes:
-                continue
-            made = site.outputs.get(operand.value)
-            edge = edge_of(operand)
-            expected = "no observer" if made is None else "one observer, that of the value"
-            because = f"{quantized.match.root.name} is the root of the pattern, and {node.name} is not"
-            count = len(seen.edges[edge])
-            yield judged(count == (made is not None), edge, expected, f"{count} observers", because)
+    for operand, quantized in read_aside(site):
+        made = site.outputs.get(operand.value)
+        edge = edge_of(operand)
+        expected = "no observer" if made is None else "one observer, that of the value"
+        because = f"{quantized.match.root.name} is the root of the pattern, and {operand.node.name} is not"
+        count = len(seen.edges[edge])
+        yield judged(count == (made is not None), edge, expected, f"{count} observers", because)

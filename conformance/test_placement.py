@@ -21,12 +21,11 @@ from observance.conformance.derived import (
 )
 from observance.conformance.differences import differences, read_differences
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.conformance.trials import Trial, edge_of, read_aside, same_placement
 from observance.reference import dtypes
-from observance.reference.graphs import operands
 from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
-from observance.reference.site import Quantized, Site
+from observance.reference.site import Quantized
 from observance.reference.specs import is_equalizer
 from observance.strategies.case import Backend
 from observance.strategies.operators import OPERATORS
@@ -150,7 +149,7 @@ def test_observers_stand_where_the_reference_puts_them(trial: Trial) -> Iterator
     an operator of a pattern reads from outside that is not its root (see PATTERNS-8).
     """
     if not trial.choices:
-        aside = _read_aside(trial.site)
+        aside = {str(edge_of(operand)) for operand, _ in read_aside(trial.site)} if trial.site is not None else ()
         yield from (finding for finding in _compared(trial) if finding.place not in aside)
 
 
@@ -174,17 +173,6 @@ def test_what_nobody_reads_is_observed_all_the_same(trial: Trial) -> Iterator[Fi
         yield broken(difference.place, difference.expected, difference.found, trial.explain(difference))
     if not found and reference.unread():
         yield kept("what nobody reads")
-
-
-def _read_aside(site: Site | None) -> set[str]:
-    """Return the edges at which operators of quantized patterns that are not their roots read from outside."""
-    return {
-        str(edge_of(operand))
-        for node, quantized in (site.quantized if site is not None else {}).items()
-        if node is not quantized.match.root
-        for operand in operands(node)
-        if operand.value not in quantized.match.nodes
-    }
 
 
 def _compared(trial: Trial) -> Iterator[Finding]:

@@ -223,7 +223,7 @@ def test_a_swapped_module_keeps_hooks_and_mode(trial: Trial) -> Iterator[Finding
             place = f"the {name.strip('_').replace('_', ' ')} of the module of {node.name}"
             wanted, got = ("; ".join(describe_hook(*hook) for hook in hooks) or "none" for hooks in (mine, theirs))
             still = [hook for hook in theirs if hook in mine]  # there may be others
-            yield judged(still == list(mine), place, wanted, got, because)
+            yield judged(still == mine, place, wanted, got, because)
         before, after = ("training mode" if m.training else "eval mode" for m in (module, found))
         because = f"{node.target} was in {before}"
         yield judged(before == after, f"the mode of the module of {node.name}", before, after, because)

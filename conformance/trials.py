@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -199,6 +200,14 @@ class _Recorder(Interpreter):
         value = super().run_node(n)
         self.values[n.name] = value
         return value
+
+
+def read_aside(site: Site) -> Iterator[tuple[Operand, Quantized]]:
+    """Yield what operators of quantized patterns that are not their roots read from outside, with how they are."""
+    for node, quantized in site.quantized.items():
+        for operand in operands(node) if node is not quantized.match.root else []:
+            if operand.value not in quantized.match.nodes:
+                yield operand, quantized
 
 
 def edge_of(operand: Operand) -> Edge:

@@ -84,12 +84,15 @@ def readdress(graph: Graph) -> None:
 
     for node in graph.nodes:
         if (note := node.meta.get(KEY)) is not None:
-            if id(note) not in renewed:
-                renewed[id(note)] = copy.copy(note)
-                specs = {here(value): qspecs.moved(spec, here) for value, spec in note.input_qspec_map.items()}
-                renewed[id(note)].input_qspec_map = specs
-                renewed[id(note)].output_qspec = qspecs.moved(note.output_qspec, here)
-            node.meta[KEY] = renewed[id(note)]
+            node.meta[KEY] = renewed.setdefault(id(note), moved(note, here))
+
+
+def moved(note: Any, here: Callable[[Any], Any]) -> Any:
+    """Return a copy of an annotation that names other places; `here` tells which."""
+    copied = copy.copy(note)
+    copied.input_qspec_map = {here(value): qspecs.moved(spec, here) for value, spec in note.input_qspec_map.items()}
+    copied.output_qspec = qspecs.moved(note.output_qspec, here)
+    return copied
 
 
 def plan(model: GraphModule, is_qat: bool, obs_or_fq_callback: Callback | None = None) -> Plan:

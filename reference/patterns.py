@@ -205,8 +205,8 @@ def arguments_of(node: Node, inner: list[Any]) -> list[Any]:
     """
     arguments = [*node.args, *node.kwargs.values()]
     values = list(filter(holds_values, arguments))
-    has_number = any(map(is_literal, inner)) or (MatchAllNode in inner and len(values) < len(inner))
-    return arguments if has_number else values
+    takes_all = any(map(is_literal, inner)) or (MatchAllNode in inner and len(values) < len(inner))
+    return arguments if takes_all else values
 
 
 def _match(candidate: Candidate, tree: Any, last: Node) -> Match:

@@ -1,50 +1,32 @@
-"""Annotated graphs that are right and rare: each a model, and what is written on its nodes."""
+"""Annotated graphs that are right and rare: each a model, and what is written on its nodes.
+
+The lines of such a call annotate: ``n`` has the nodes by name, ``spec`` makes a spec of eight bits, ``shared`` one that
+is shared, and ``note`` writes what a node's inputs and its output ask for.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import indent
 
 from .annotations_source import STORE
-from .rarity import MAKERS, forward, with_parts
-
-
-@dataclass(frozen=True)
-class RareAnnotation:
-    """An annotated graph that is right and rare.
-
-    Attributes
-    ----------
-    name
-        What is rare in it, in words.
-    model
-        The lines of the model's class, after ``class Model(nn.Module):``.
-    lines
-        The lines that annotate: ``n`` has the nodes by name, ``spec`` makes a spec of eight bits, ``shared`` one that
-        is shared, and ``note`` writes what a node's inputs and its output ask for.
-    """
-
-    name: str
-    model: tuple[str, ...]
-    lines: tuple[str, ...]
-
+from .rarity import MAKERS, Rarity, forward, with_parts
 
 _READ_TWICE = forward("return torch.relu(x0), torch.tanh(x0)")
 _READ_THRICE = forward("return torch.relu(x0), torch.tanh(x0), torch.sigmoid(x0)")
 _ADD = forward("return torch.add(x0, torch.sigmoid(x0))")
 
 _SHARING = (
-    RareAnnotation(
+    Rarity(
         "a reader that shares with another reader of the value",
         _READ_TWICE,
         ("note(n.relu, {n.x0: spec()})", "note(n.tanh, {n.x0: shared((n.x0, n.relu))})"),
     ),
-    RareAnnotation(
+    Rarity(
         "a reader that shares with a later reader of the value",
         _READ_TWICE,
         ("note(n.relu, {n.x0: shared((n.x0, n.tanh))})", "note(n.tanh, {n.x0: spec()})"),
     ),
-    RareAnnotation(
+    Rarity(
         "a reader that shares with the value that it reads, and another one with it",
         _READ_TWICE,
         (
@@ -53,17 +35,17 @@ _SHARING = (
             "note(n.tanh, {n.x0: shared((n.x0, n.relu))})",
         ),
     ),
-    RareAnnotation(
+    Rarity(
         "a value and two readers with equal specs, of which one says that it shares",
         _READ_TWICE,
         ("note(n.x0, {}, spec())", "note(n.relu, {n.x0: spec()})", "note(n.tanh, {n.x0: shared((n.x0, n.relu))})"),
     ),
-    RareAnnotation(
+    Rarity(
         "a value that shares with its reader",
         _READ_TWICE,
         ("note(n.x0, {}, shared((n.x0, n.tanh)))", "note(n.relu, {n.x0: spec()})", "note(n.tanh, {n.x0: spec()})"),
     ),
-    RareAnnotation(
+    Rarity(
         "readers in a chain of sharing, the last one first",
         _READ_THRICE,
         (
@@ -72,7 +54,7 @@ _SHARING = (
             "note(n.sigmoid, {n.x0: spec(dtype=torch.uint8, quant_min=0, quant_max=255)})",
         ),
     ),
-    RareAnnotation(
+    Rarity(
         "readers of one value that share with places elsewhere, which share with each other",
         forward("y0 = torch.sigmoid(x0)", "return torch.relu(x0), torch.tanh(x0), torch.add(x0, y0)"),
         (
@@ -82,12 +64,12 @@ _SHARING = (
             "note(n.add, {n.sigmoid: spec()})",
         ),
     ),
-    RareAnnotation(
+    Rarity(
         "an input that shares with the next one, which is named first",
         _ADD,
         ("note(n.add, {n.sigmoid: spec(), n.x0: shared((n.sigmoid, n.add))})",),
     ),
-    RareAnnotation(
+    Rarity(
         "inputs that are named in another order than they are read",
         _ADD,
         ("note(n.add, {n.sigmoid: spec(), n.x0: spec(observer=pt.HistogramObserver)}, shared((n.x0, n.add)))",),
@@ -95,7 +77,7 @@ _SHARING = (
 )
 
 _ALIKE = tuple(
-    RareAnnotation(
+    Rarity(
         f"two readers of one value whose specs differ in {what}",
         _READ_TWICE,
         (f"note(n.relu, {{n.x0: {first}}})", f"note(n.tanh, {{n.x0: {second}}})"),
@@ -113,17 +95,17 @@ _ALIKE = tuple(
 )
 
 _SPECS = (
-    RareAnnotation(
+    Rarity(
         "an observer whose argument is made at each call",
         _READ_TWICE,
         ("note(n.relu, {n.x0: spec(observer=pt.MinMaxObserver.with_callable_args(eps=lambda: 0.25))})",),
     ),
-    RareAnnotation(
+    Rarity(
         "an observer that brings another range than its spec",
         _READ_TWICE,
         ("note(n.relu, {n.x0: spec(observer=pt.MinMaxObserver.with_args(quant_min=-8, quant_max=7))})",),
     ),
-    RareAnnotation(
+    Rarity(
         "an observer by channel that brings another axis than its spec",
         _READ_TWICE,
         (
@@ -131,7 +113,7 @@ _SPECS = (
             "note(n.relu, {n.x0: spec(observer=by_channel, qscheme=torch.per_channel_symmetric, ch_axis=0)})",
         ),
     ),
-    RareAnnotation(
+    Rarity(
         "an annotated output that nobody reads beside one that is returned",
         forward("torch.tanh(x0)", "return torch.relu(x0)"),
         ("note(n.tanh, {n.x0: spec()}, spec())", "note(n.relu, {n.x0: spec()}, spec())"),
@@ -142,7 +124,7 @@ _SECOND = 'n.first.target = "second"'
 """The line that lets a node name by its second name what the tracer named by its first."""
 
 _NAMES = (
-    RareAnnotation(
+    Rarity(
         "a buffer with the name that an observer could have",
         with_parts(
             'self.register_buffer("activation_post_process_0", torch.ones(4))',
@@ -150,14 +132,14 @@ _NAMES = (
         ),
         ("note(n.relu, {n.add: spec()})",),
     ),
-    RareAnnotation(
+    Rarity(
         "a module with the name that an observer could have",
         with_parts(
             "self.activation_post_process_0 = nn.Hardtanh()", "return torch.relu(self.activation_post_process_0(x0))"
         ),
         ("note(n.relu, {n.activation_post_process_0: spec()}, spec())",),
     ),
-    RareAnnotation(
+    Rarity(
         "a module that is called by its second name",
         with_parts("self.first = nn.Hardtanh(); self.second = self.first", "return torch.relu(self.second(x0))"),
         (
@@ -167,7 +149,7 @@ _NAMES = (
             "note(n.relu, {n.first: spec(quant_max=126)})",
         ),
     ),
-    RareAnnotation(
+    Rarity(
         "a buffer that is written to by its second name",
         with_parts(
             'self.register_buffer("first", torch.zeros(2, 4)); self.second = self.first',
@@ -222,7 +204,7 @@ def annotate(model):
 """
 
 
-def source(rare: RareAnnotation) -> str:
+def source(rare: Rarity) -> str:
     """Return the functions that make a rare annotated graph."""
     model, lines = ("\n".join(part) for part in (rare.model, rare.lines))
     return _TEXT.format(model=indent(model, "    "), lines=indent(lines, "    "), store=STORE, makers=MAKERS)
