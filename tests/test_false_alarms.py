@@ -11,7 +11,7 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
 from observance.strategies import Case
-from observance.strategies.case import Backend, Call, Constraint, DTypes, Mapping, Pattern
+from observance.strategies.case import Backend, Call, Constraint, Declared, DTypes, Entry, Mapping, Pattern
 
 import_rules()
 
@@ -32,8 +32,25 @@ SEVERAL_THAT_SEEM_TO_BE_NUMBERS = Case(
 )
 """An operator with several outputs of what torch takes for no tensor."""
 
+A_LAYER_OF_A_BLOCK_THAT_IS_OFF = Case(
+    ("t",),
+    (Call("linear", (-1,), scope="a"), Call("relu", (0,), scope="a")),
+    1,
+    Mapping(
+        None,
+        (
+            Entry("object_type", "default_qconfig", target="nn.Linear"),
+            Entry("object_type", None, target="block:a"),
+        ),
+    ),
+    declared=(Declared("standalone", "a"),),
+)
+"""A standalone module whose class is switched off, and not that of the layer inside."""
 
-@pytest.mark.parametrize(("name", "case"), [("STATE-6", SEVERAL_THAT_SEEM_TO_BE_NUMBERS)])
+ONCE_TOLD = [("STATE-6", SEVERAL_THAT_SEEM_TO_BE_NUMBERS), ("EFFECTS-12", A_LAYER_OF_A_BLOCK_THAT_IS_OFF)]
+
+
+@pytest.mark.parametrize(("name", "case"), ONCE_TOLD)
 def test_what_was_once_a_false_alarm_is_excused_by_the_register(name: str, case: Case) -> None:
     judge = Judge(resolve("torch"), 1, load("torch").at(torch.__version__))
     broken = [finding for finding in judge.findings(RULES[name], case) if finding.broken]

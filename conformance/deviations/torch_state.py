@@ -37,6 +37,13 @@ _TENSORLESS: WeakKeyDictionary[Graph, dict[Node, bool]] = WeakKeyDictionary()
 """Which nodes of a graph read no tensor, as far as it was asked: each node is asked once."""
 
 
+_KEY = "qconfig_from_around"
+"""An attribute of modules inside of a standalone one: what propagation over the model around it gives them."""
+
+_AROUND: WeakKeyDictionary[GraphModule, dict[str, QConfig]] = WeakKeyDictionary()
+"""The same by the modules' paths, until a standalone module is prepared."""
+
+
 def _counts_float_patterns(
     original: Decision,
     result: Plan,
@@ -137,6 +144,43 @@ def _marks_all_weights(original: Decision, prepared: GraphModule, observed: Any,
     original(prepared, {node.name for node in prepared.graph.nodes}, positions)
 
 
+def _marks_around(
+    original: Decision, result: Plan, own: Mapping[Node, Match], called: Mapping[str, nn.Module], configs: Configs
+) -> Any:
+    """Remember what propagation over the model around a standalone module gives to what is inside.
+
+    It stands on the modules while the standalone ones are traced, so that it goes along where fusing copies them.
+    """
+    within = {part for node in own for part in called[str(node.target)].modules()}
+    root = next((node.graph.owning_module for node in own), None)
+    around = () if root is None else propagated(root, configs.qconfigs, configs.custom)
+    marked: list[tuple[nn.Module, Any]] = [
+        (part, qconfig) for part, qconfig in around if part in within and isinstance(qconfig, QConfig)
+    ]
+    for part, qconfig in marked:
+        vars(part)[_KEY] = qconfig
+    try:
+        calls = original(result, own, called, configs)
+        for one in result.standalone.values():
+            parts = dict(one.inside.model.named_modules(remove_duplicate=False))
+            _AROUND[one.inside.model] = {path: vars(part)[_KEY] for path, part in parts.items() if _KEY in vars(part)}
+            marked += [(part, None) for part in parts.values()]
+        return calls
+    finally:
+        for part, _ in marked:
+            vars(part).pop(_KEY, None)
+
+
+def _keeps_around(original: Decision, prepared: GraphModule, model: GraphModule, *rest: Any) -> GraphModule:
+    """Let what is inside of a standalone module have what it was given from around, where it has nothing else."""
+    saved: GraphModule = original(prepared, model, *rest)
+    for path, qconfig in _AROUND.pop(model, {}).items():
+        part = saved.get_submodule(path)
+        if getattr(part, "qconfig", None) is None and not is_observer(part):
+            part.qconfig = with_device(qconfig, None)  # type: ignore[assignment]
+    return saved
+
+
 def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs: Configs, decided: Plan) -> None:
     """Let the parts of a module that is switched off where it is called have what propagation gives them by name."""
     modules = dict(prepared.named_modules(remove_duplicate=False))
@@ -159,6 +203,8 @@ LOCAL_FUNCTIONS = (
     Change("state.node_qconfigs", _with_devices),
     Change("state.mark_modules", _marks_inside),
     Change("state.mark_modules", _marks_parts),
+    Change("prepare.survey_standalone", _marks_around),
+    Change("state.save", _keeps_around),
 )
 REMEMBERED_REFUSALS = (Change("qconfigs.assign", _remembers_refusals),)
 
