@@ -45,8 +45,17 @@ class Trial:
 
     @property
     def expected(self) -> Outcome:
-        """What the reference did."""
-        return self.standard.outcome(self.case)
+        """What the reference did.
+
+        Raises
+        ------
+        Exception
+            What it raised, if that is no refusal: a reference that fails says nothing of the implementation.
+        """
+        result = self.standard.outcome(self.case)
+        if result.error is not None and not isinstance(result.error, RefusalError):
+            raise result.error
+        return result
 
     @property
     def seen(self) -> Observation | None:

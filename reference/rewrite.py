@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import count
-from types import SimpleNamespace
 from typing import Any
 
 from torch import nn
@@ -55,19 +54,26 @@ def _root(model: GraphModule, graph: Graph) -> nn.Module:
     return root
 
 
+class _Place(nn.Module):
+    """A module on the way to what is needed; it has nothing else."""
+
+
 def _copy_attribute(model: nn.Module, root: nn.Module, path: list[str], twins: dict[nn.Module, nn.Module]) -> None:
     """Let a module have a copy of what is at a path of another one."""
     *way, name = path
-    place: Any = root
+    owner, place = model, root
     for part in way:
-        model = getattr(model, part)
-        if not hasattr(place, part):
-            setattr(place, part, SimpleNamespace())
-        place = getattr(place, part)
-        if isinstance(place, nn.Module):
+        owner = getattr(owner, part)
+        known = place._modules.get(part)
+        if known is None:
+            setattr(place, part, known := _Place())
+        if not isinstance(known, _Place):
             return  # the whole of it is there already
-    value = getattr(model, name)
+        place = known
+    value = getattr(owner, name)
     setattr(place, name, twin(value, twins) if isinstance(value, nn.Module) else value)
+    if name in getattr(owner, "_non_persistent_buffers_set", ()):
+        place._non_persistent_buffers_set.add(name)  # which releases of torch before 2.15 forget, here and in tracing
 
 
 def finished(standalone: Standalone) -> GraphModule:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
+
+import pytest
 
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import Deviation, Register
@@ -15,7 +18,7 @@ from observance.strategies.case import Call, Case, Entry, Mapping
 LINEAR = Case(("t",), (Call("linear", (-1,)),), 0, Mapping(None, (Entry("global", "default_qconfig"),)))
 
 
-def fails_with(error: type[Exception]) -> Callable[..., Any]:
+def fails_with(error: type[Exception] | Exception) -> Callable[..., Any]:
     """A decision that cannot be made."""
 
     def instead(*args: Any) -> Any:
@@ -46,3 +49,11 @@ def test_a_refusal_is_not_explained_by_an_entry_that_refuses_otherwise() -> None
 def test_no_refusal_is_explained_by_an_entry_that_speaks_of_another_rule() -> None:
     other = Deviation("other", ("PLACEMENT-5",), "", "", LATE.changes)
     assert unexplained(LATE, EARLY, other) == ["LookupError"]
+
+
+def test_a_reference_that_fails_is_told_and_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_rules()
+    monkeypatch.setattr(import_module("observance.reference.prepare"), "place", fails_with(AttributeError("it fails")))
+    judge = Judge(varied("tried", ()), 1, Register("tried", ()))
+    with pytest.raises(AttributeError, match="it fails"):
+        judge.unexplained(RULES["ENTRY-1"], LINEAR)

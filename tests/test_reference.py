@@ -16,6 +16,7 @@ from torch.ao.quantization import (
     default_qconfig,
     get_default_qconfig_mapping,
 )
+from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import Graph, GraphModule
 
 from observance.reference import RefusalError, plan, prepare, survey
@@ -91,6 +92,27 @@ def test_the_model_that_is_given_keeps_its_graph() -> None:
     before = str(given.model.graph)
     prepare(given.model, given.qconfig_mapping, False, given.scopes, given.example_inputs)
     assert str(given.model.graph) == before
+
+
+class Offset(nn.Module):
+    """A layer that adds two buffers, of which a state dict has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kept", torch.ones(4))
+        self.register_buffer("left_out", torch.ones(4), persistent=False)
+
+    def forward(self, x: Any) -> Any:
+        return x + self.kept + self.left_out
+
+
+def test_a_state_dict_has_the_buffers_of_a_layer_that_it_had_before() -> None:
+    float_model = nn.Sequential(nn.Linear(4, 4), Offset()).eval()
+    tracer = QuantizationTracer([], [])
+    model = GraphModule(float_model, tracer.trace(float_model))
+    mapping = get_default_qconfig_mapping("x86")
+    result = prepare(model, mapping, False, tracer.node_name_to_scope, (torch.ones(1, 4),))
+    assert {name for name in result.state_dict() if "post_process" not in name} == set(model.state_dict())
 
 
 def test_a_call_that_is_refused_leaves_everything_as_it_was() -> None:

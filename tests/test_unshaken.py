@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch._dynamo  # noqa: F401  torch imports it at the first call of some models, which takes a child most of its time
 
 from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
