@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--quantizer", metavar="WHAT", help="judge a quantizer in place of a prepare: mypkg:MyQuantizer")
     add("--backend-config", metavar="WHAT", help="judge a backend config in place of a prepare: mypkg:get_config")
     add("--profile", choices=PROFILES, help="what says how to quantize, where the implementation's shape does not")
-    add("--level", choices=("must", "upstream"), default="must", help="which rules gate")
+    add("--level", type=str.lower, choices=("must", "upstream"), default="must", help="which rules gate")
     add("--effort", choices=("smoke", "gate", "explore", "certify"), default="gate", help="how much work is done")
     add("--cases", type=int, metavar="N", help="draw N cases, whatever the effort")
     add("--draw-seed", type=int, metavar="N", help="draw other cases")
