@@ -31,7 +31,7 @@ def of_asking(site: Site, configs: Configs, scopes: Scopes) -> list[str]:
         The configs and the scopes that were given.
     """
     mapping = configs.qconfigs
-    found = [*_of_swapping(site, configs.backend), *of_fused(site, mapping), *_of_numbers(site, configs.backend)]
+    found = [*_of_swapping(site, configs.backend), *of_fused(site, mapping), *_of_patterns(site, configs.backend)]
     by_type = mapping.object_type_qconfigs
     for node, qconfig in site.assigned.items():
         if node.op != "call_function":
@@ -80,20 +80,25 @@ def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
     return found + [f"the calls of {name} have different qconfigs" for name in different]
 
 
-def _of_numbers(site: Site, backend: BackendConfig) -> list[str]:
-    """Return the operators with which a pattern may end that has a number, or anything where they are given one.
+def _of_patterns(site: Site, backend: BackendConfig) -> list[str]:
+    """Return the choices about which pattern stands where, in words.
 
-    Nothing says what a number stands for, or whether it is one of the nodes that `MatchAllNode` stands for.
+    Nothing says what a number in a pattern stands for, or whether it is one of the nodes that `MatchAllNode` stands
+    for; nor whether a part of a pattern that stays float is quantized as a pattern by itself.
     """
     owner: Any = site.graph.owning_module
     modules, known = dict(owner.named_modules(remove_duplicate=False)), patterns.candidates(backend)
-    return [
-        f"{node.name} may be the end of a pattern that has a number"
-        for node in site.assigned
-        if node.op.startswith("call_")
-        for candidate in known.get(patterns.operator_of(node, modules), ())
-        if patterns.has_number(candidate.pattern) or patterns.takes_number(candidate.pattern, node)
-    ]
+    found = []
+    for node, qconfig in site.assigned.items():
+        if not node.op.startswith("call_"):
+            continue
+        ending = [candidate.pattern for candidate in known.get(patterns.operator_of(node, modules), ())]
+        if any(patterns.has_number(pattern) or patterns.takes_number(pattern, node) for pattern in ending):
+            found.append(f"{node.name} may be the end of a pattern that has a number")
+        stays = qconfig is not None and node not in site.quantized and node in site.matches
+        if stays and any(patterns.length(pattern) < len(site.matches[node].nodes) for pattern in ending):
+            found.append(f"{node.name} is a part of a pattern that stays float, and may be one of a shorter pattern")
+    return found
 
 
 def of_outputs(site: Site) -> list[str]:

@@ -143,7 +143,8 @@ def describe(settings: Settings) -> str:
     scheme = str(found.get("qscheme", "")).removeprefix("torch.")
     words += [scheme] if scheme not in ("", "per_tensor_affine") else []
     words += ["dynamic"] if found.get("is_dynamic") else []
-    words += [f"scale {found['scale'][0]:g}"] if found.get("scale") else []
+    scale = found.get("scale") or dict(found.get("activation_post_process", ())).get("scale")
+    words += [f"scale {scale[0]:g}"] if scale else []
     eps = found.get("eps")
     if isinstance(eps, tuple) and eps and eps[0] != torch.finfo(torch.float32).eps:
         words.append(f"eps {eps[0]:g}")

@@ -178,7 +178,8 @@ def test_fixed_parameters_are_kept(trial: Trial) -> Iterator[Finding]:
         if kind_of(spec) != "fixed" or where not in asked.settled:
             continue
         settings = dict(one.settings)
-        found = settings.get("scale"), settings.get("zero_point"), "FakeQuantize" in str(settings["class"])
+        fixed = settings | dict(settings.get("activation_post_process", ()))  # a fake quantizer's observer says it
+        found = fixed.get("scale"), fixed.get("zero_point"), "FakeQuantize" in str(settings["class"])
         wanted = (float(spec.scale),), (float(spec.zero_point),), asked.is_qat
         because = f"{words(where)} is annotated with fixed parameters"
         alike = found[0] == wanted[0] and tuple(map(float, found[1] or ())) == wanted[1] and found[2] is wanted[2]

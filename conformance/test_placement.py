@@ -20,12 +20,14 @@ from observance.conformance.derived import (
     without_names,
 )
 from observance.conformance.differences import differences, read_differences
+from observance.conformance.observation import Edge
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, edge_of, read_aside, same_placement
 from observance.reference import dtypes
+from observance.reference.graphs import operands
 from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
-from observance.reference.site import Quantized
+from observance.reference.site import Quantized, Site
 from observance.reference.specs import is_equalizer
 from observance.strategies.case import Backend
 from observance.strategies.operators import OPERATORS
@@ -110,14 +112,18 @@ def _readers_that_share(trial: Trial) -> set[str]:
 def test_every_reader_of_an_observed_output_reads_the_observed_value(
     trial: Trial,
 ) -> Iterator[Finding]:
-    """If a pattern's output is observed for its own sake, all its readers read through that observer."""
+    """If a pattern's output is observed for its own sake, all its readers read through that observer.
+
+    Who asks for its size, or gives no tensor otherwise, may read either.
+    """
     if trial.surveyed is None:
         return
     site, seen = trial.surveyed
+    tensorless = _tensorless(site)
     for node, quantized in site.quantized.items():
         if node is not quantized.match.last or not _observes_output(trial, quantized):
             continue
-        edges = [edge for edge in seen.edges if edge.value == node.name]
+        edges = [edge for edge in seen.edges if edge.value == node.name and edge.reader not in tensorless]
         firsts = {seen.edges[edge][0].group if seen.edges[edge] else None for edge in edges}
         chains = seen.values.get(node.name, frozenset())
         if not edges:  # see PLACEMENT-14
@@ -129,6 +135,11 @@ def test_every_reader_of_an_observed_output_reads_the_observed_value(
             "so whoever reads it reads the quantized value"
         )
         yield judged(holds, node.name, "one observer next to the value", found, because)
+
+
+def _tensorless(site: Site) -> set[str]:
+    """Return the names of the operators that give no tensor: what they give is the same behind an observer."""
+    return {node.name for node in site.graph.nodes if node.op.startswith("call_") and not site.values.is_tensor(node)}
 
 
 def _observes_output(trial: Trial, quantized: Quantized) -> bool:
@@ -145,12 +156,22 @@ def _observes_output(trial: Trial, quantized: Quantized) -> bool:
 def test_observers_stand_where_the_reference_puts_them(trial: Trial) -> Iterator[Finding]:
     """On every edge the observers are those of the reference, and the same ones are one object.
 
-    It says nothing of a case in which a choice matters that nothing promises (see PLACEMENT-13), and nothing of what
-    an operator of a pattern reads from outside that is not its root (see PATTERNS-8).
+    It says nothing of a case in which a choice matters that nothing promises (see PLACEMENT-13), nothing of what
+    an operator of a pattern reads from outside that is not its root (see PATTERNS-8), and nothing of what is read by
+    an operator that gives no tensor.
     """
     if not trial.choices:
-        aside = {str(edge_of(operand)) for operand, _ in read_aside(trial.site)} if trial.site is not None else ()
+        aside = set() if trial.site is None else {str(edge) for edge in _aside(trial.site)}
         yield from (finding for finding in _compared(trial) if finding.place not in aside)
+
+
+def _aside(site: Site) -> Iterator[Edge]:
+    """Yield the edges on which nothing says what stands."""
+    yield from (edge_of(operand) for operand, _ in read_aside(site))
+    tensorless = _tensorless(site)
+    for node in site.graph.nodes:
+        if node.name in tensorless:
+            yield from map(edge_of, operands(node))
 
 
 @rule("PLACEMENT-13", UPSTREAM, "insert_observers_for_model: its steps, which the reference specifies")
@@ -305,10 +326,16 @@ def test_an_observer_follows_what_it_observes(trial: Trial) -> Iterator[Finding]
         yield judged(base == last, node.name, f"right after {base}", f"after {last}", because)
 
 
-@rule("PLACEMENT-12", MUST, "prepare: every part is configured on its own", ("backend-configs",), True)
+@rule(
+    "PLACEMENT-12",
+    MUST,
+    "BackendConfig: the set of patterns that can be quantized on a given backend",
+    ("backend-configs",),
+    True,
+)
 def test_a_backend_that_knows_nothing_observes_nothing(trial: Trial) -> Iterator[Finding]:
     """With a backend config that names no pattern, there is no observer, but at modules of their own kind."""
-    if trial.case.declared:
+    if trial.case.declared or trial.case.quantized_outputs:  # something is to observe these, whatever the backend
         return
     empty = trial.calls.outcome(replace(trial.case, backend=Backend(())))
     if empty.observation is not None:

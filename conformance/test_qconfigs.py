@@ -15,7 +15,7 @@ from observance.conformance.derived import (
 )
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
-from observance.strategies.case import Entry, Mapping, QConfigChoice
+from observance.strategies.case import Case, Entry, Mapping, QConfigChoice
 from observance.strategies.layout import scopes
 from observance.strategies.operators import OPERATORS, PARTS, TRAINED
 
@@ -28,20 +28,25 @@ def test_a_module_is_selected_the_same_by_name_by_regex_and_by_index(
 ) -> Iterator[Finding]:
     """Whether a module is meant by its name, by a regular expression or by its index is the same."""
     qconfig = some_qconfig(trial.case)
-    for number, name, target in modules(trial.case)[:1]:
-        parent = scopes(trial.case)[number]
-        index = occurrence(trial.case, number)
+    for number, name, _ in modules(trial.case)[:1]:
         by_name = with_entries(trial.case, Entry("name", qconfig, name))
-        others = (
-            Entry("regex", qconfig, exactly(name)),
-            Entry("order", qconfig, parent, target, index),
-        )
-        for other in others:
+        for other in (Entry("regex", qconfig, exactly(name)), *_by_index(trial.case, number, qconfig)):
             yield from same_placement(
                 trial.calls.outcome(by_name),
                 trial.calls.outcome(with_entries(trial.case, other)),
                 f"both select {name!r}: one by name, the other by {other.selector}",
             )
+
+
+def _by_index(case: Case, number: int, qconfig: QConfigChoice) -> list[Entry]:
+    """Return an entry for a call's module by its index; none where nothing says what that is.
+
+    A module that is called before, and twice, may count once or twice.
+    """
+    if any(call.shares is not None for call in case.calls[:number]):
+        return []
+    target = OPERATORS[case.calls[number].operator].target
+    return [Entry("order", qconfig, scopes(case)[number], target, occurrence(case, number))]
 
 
 @rule("QCONFIGS-2", MUST, _DOC, costly=True)
@@ -86,7 +91,7 @@ def test_the_first_regular_expression_that_matches_wins(trial: Trial) -> Iterato
     )
 
 
-@rule("QCONFIGS-4", MUST, "QConfigMapping: None means not quantized", costly=True)
+@rule("QCONFIGS-4", MUST, "convert_fx: what is set to None is not quantized", costly=True)
 def test_what_is_switched_off_has_no_observer(trial: Trial) -> Iterator[Finding]:
     """Where the qconfig is None for everything, there is no observer anywhere."""
     outcome = trial.calls.outcome(replace(trial.case, mapping=Mapping(None, (Entry("global", None),))))
@@ -124,9 +129,9 @@ def test_the_nearest_named_ancestor_decides(trial: Trial) -> Iterator[Finding]:
 def test_a_selector_of_lower_priority_is_overridden(trial: Trial) -> Iterator[Finding]:
     """Where a closer selector matches, one of lower priority changes nothing."""
     qconfig, case = some_qconfig(trial.case), trial.case
-    for number, name, target in modules(case)[:1]:
+    for number, name, _ in modules(case)[:1]:
         ladder = (
-            Entry("order", qconfig, scopes(case)[number], target, occurrence(case, number)),
+            *_by_index(case, number, qconfig),
             Entry("name", qconfig, name),
             Entry("regex", qconfig, exactly(name)),
         )
@@ -142,12 +147,22 @@ def test_a_selector_of_lower_priority_is_overridden(trial: Trial) -> Iterator[Fi
 
 @rule("QCONFIGS-7", MUST, "QConfigMapping.set_global: the default", costly=True)
 def test_a_closer_selector_overrides_the_global_one(trial: Trial) -> Iterator[Finding]:
-    """Where every part is selected by a regular expression, the global qconfig changes nothing."""
-    everything = Entry("regex", some_qconfig(trial.case), ".*")
+    """Where all modules are selected by a regular expression, and all else by what it calls, the global qconfig
+    changes nothing.
+    """
+    case = replace(trial.case, as_dicts=False)
+    qconfig, operators = some_qconfig(case), [OPERATORS[call.operator] for call in case.calls]
+    called = [operator.target for operator in operators if not operator.module]
+    everything = (Entry("regex", qconfig, ".*"), *_by_type(qconfig, *called))
+    alone = trial.calls.outcome(with_entries(case, *everything))
+    selected = alone.arguments.qconfig_mapping.object_type_qconfigs
+    functions = [node for node in alone.arguments.model.graph.nodes if node.op in ("call_function", "call_method")]
+    if any(node.target not in selected for node in functions):  # an operator of a case may call several
+        return
     yield from same_placement(
-        trial.calls.outcome(with_entries(trial.case, everything)),
-        trial.calls.outcome(with_entries(trial.case, Entry("global", "default_debug_qconfig"), everything)),
-        "everything is selected by the expression, so the global qconfig is never asked",
+        alone,
+        trial.calls.outcome(with_entries(case, Entry("global", "default_debug_qconfig"), *everything)),
+        "everything is selected by the expression or by its type, so the global qconfig is never asked",
     )
 
 
@@ -230,7 +245,7 @@ def test_the_mapping_is_not_changed_for_fused_modules(trial: Trial) -> Iterator[
             yield judged(before == after, "qconfig_mapping", before, after, because)
 
 
-@rule("QCONFIGS-12", MUST, "QConfigMapping: None means not quantized", costly=True)
+@rule("QCONFIGS-12", MUST, "convert_fx: what is set to None is not quantized", costly=True)
 def test_a_fused_module_whose_parts_are_switched_off_is_switched_off(trial: Trial) -> Iterator[Finding]:
     """None for the types of all parts of a fused module is None for the fused type too."""
     everything = Entry("global", some_qconfig(trial.case))

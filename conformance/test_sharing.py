@@ -11,6 +11,7 @@ from observance.conformance.trials import Trial, edge_of
 from observance.reference import dtypes
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Match
+from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
 from observance.reference.site import Quantized, Site
 
@@ -164,9 +165,10 @@ def _first_input(trial: Trial, quantized: Quantized) -> Seen | None:
     "SHARING-4", MUST, "ReuseInputObserver: we'll reuse the observer for x0; if x0 is not observed, we won't observe x1"
 )
 def test_an_operator_that_reuses_its_input_observer_has_no_other(trial: Trial) -> Iterator[Finding]:
-    """Where the input of a reusing operator is observed, its output has the same object.
+    """Where the input of a reusing operator is observed, its output has the same object, if anything reads it and
+    it may be observed at all.
 
-    Where it is not observed, there is nothing to reuse: what stands further back is not joined (SHARING-2).
+    Where the input is not observed, there is nothing to reuse: what stands further back is not joined (SHARING-2).
     """
     if trial.surveyed is None:
         return
@@ -174,6 +176,8 @@ def test_an_operator_that_reuses_its_input_observer_has_no_other(trial: Trial) -
     for node, quantized in site.quantized.items():
         first = next(iter(operands(quantized.match.root)), None)
         if not quantized.ask.reuse or node is not quantized.match.last or first is None:
+            continue
+        if not node.users or is_never_observed(quantized) or not site.values.is_observable(node):
             continue
         chain = seen.edges[edge_of(first)]
         if not chain:  # an observer on the output is then some reader's
@@ -201,7 +205,7 @@ def test_a_quantized_graph_input_is_not_observed_again(trial: Trial) -> Iterator
         yield judged(not found, edge_of(operand), "no observer", found, because)
 
 
-@rule("SHARING-6", MUST, "_maybe_make_input_output_share_observers: without an input's observer, the output has none")
+@rule("SHARING-6", MUST, "insert_observers_for_model: all inputs and outputs use the first input's observer")
 def test_an_operator_without_an_observed_input_shares_nothing(trial: Trial) -> Iterator[Finding]:
     """The observer on a sharing operator's output is one of its inputs', unless they are outside."""
     for quantized, members in _sharing(trial):

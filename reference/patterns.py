@@ -72,7 +72,7 @@ def candidates(backend: BackendConfig) -> dict[Any, list[Candidate]]:
         outer = pattern[0] if isinstance(pattern, tuple) else pattern
         found.setdefault(outer, []).append(Candidate(pattern, config, options, read_by_last(pattern)))
     for group in found.values():
-        group.sort(key=lambda candidate: -_length(candidate.pattern))
+        group.sort(key=lambda candidate: -length(candidate.pattern))
     return found
 
 
@@ -93,9 +93,9 @@ def read_by_last(pattern: Any) -> frozenset[Any]:
     return frozenset(part[0] if isinstance(part, tuple) else part for part in named)
 
 
-def _length(pattern: Any) -> int:
+def length(pattern: Any) -> int:
     """Return the number of operators in a pattern."""
-    return sum(map(_length, pattern)) if isinstance(pattern, tuple) else 1
+    return sum(map(length, pattern)) if isinstance(pattern, tuple) else 1
 
 
 def find(

@@ -55,6 +55,12 @@ _LARGEST_BUFFER = 8
 _NO_SETTINGS = ("training", "qconfig")
 """What every module may have, and no observer is told by."""
 
+_SEEN = ("min_val", "max_val")
+"""The range of what has passed through, which is no setting: a weight may be shown to its observer at once."""
+
+_COMPUTED = (*_SEEN, "scale", "zero_point")
+"""What is no setting of a fake quantizer either: its observer computes them, and says it where they are fixed."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -166,8 +172,9 @@ def settings_of(module: nn.Module) -> tuple[tuple[str, Any], ...]:
             found.append((name, value))
         elif name == "derive_qparams_fn":
             found.append((name, getattr(value, "__qualname__", type(value).__qualname__)))
+    unsaid = _COMPUTED if "activation_post_process" in module._modules else _SEEN
     for name, buffer in module._buffers.items():
-        if buffer is None:
+        if buffer is None or name in unsaid:
             continue
         if buffer.device.type != "cpu":
             found.append((f"device of {name}", str(buffer.device)))

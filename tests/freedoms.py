@@ -26,7 +26,7 @@ import observance.reference
 from observance.conformance.claims import FX, PT2E, Claims
 from observance.conformance.implementations import Implementation
 from observance.reference import annotations
-from observance.reference.specs import is_observer
+from observance.reference.specs import is_equalizer, is_observer
 from observance.reference.state import KEY
 
 Prepare = Callable[..., GraphModule]
@@ -308,6 +308,26 @@ def unread_unobserved(prepared: GraphModule) -> None:
             prepared.graph.erase_node(node)
 
 
+@afterwards("The observers of weights have seen them: they do not change in calibration.")
+def weights_seen(prepared: GraphModule) -> None:
+    for node in observer_nodes(prepared):
+        (value,) = node.all_input_nodes
+        observer = prepared.get_submodule(str(node.target))
+        if value.op == "get_attr" and not is_equalizer(observer):
+            weight = functools.reduce(getattr, str(value.target).split("."), prepared)
+            if isinstance(weight, torch.Tensor) and not weight.is_meta:
+                observer(weight.detach())
+
+
+@afterwards("Who asks for a size asks the value itself, and not what is behind its observer.")
+def sizes_of_values(prepared: GraphModule) -> None:
+    observers = observer_nodes(prepared)
+    for node in prepared.graph.nodes:
+        if node.target in ("size", "dim", "numel") or (node.target is getattr and node.args[1] in ("shape", "ndim")):
+            while node.args[0] in observers:
+                node.update_arg(0, node.args[0].args[0])
+
+
 @free("It imports parts of torch when it is called first, and draws random numbers.")
 def late_imports(prepare: Prepare) -> Prepare:
     @functools.wraps(prepare)
@@ -339,7 +359,15 @@ class AcmeGraphModule(GraphModule):
     """A graph module of a vendor's own."""
 
 
-_OF_QCONFIGS = ("own_record", "own_custom_config", "silent", "copied_model", "own_parameters")
+_OF_QCONFIGS = (
+    "own_record",
+    "own_custom_config",
+    "silent",
+    "copied_model",
+    "own_parameters",
+    "weights_seen",
+    "sizes_of_values",
+)
 """What means nothing, or something else, for an annotated graph: annotations name the nodes of the graph
 itself, and the observers are those that a callback was given."""
 

@@ -272,7 +272,7 @@ REGISTER = Register(
         ),
         Deviation(
             "half-switched-off-patterns",
-            ("BACKENDS-1", "PLACEMENT-5", "PLACEMENT-6"),
+            ("PLACEMENT-6", "PLACEMENT-13"),
             "of a pattern of which a part has no qconfig, the other parts are observed all the same, "
             "the output without the input",
             "_get_default_qconfig_mapping: separate ops in a fused op must have the same qconfig",

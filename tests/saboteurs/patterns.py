@@ -33,7 +33,7 @@ def counts_no_uses(original: Saboteur, graph: Any) -> Counter[Any]:
     return Counter()
 
 
-@breaks("PATTERNS-3", "patterns._length")
+@breaks("PATTERNS-3", "patterns.length")
 def no_lengths(original: Saboteur, pattern: Any) -> int:
     """Take patterns in the order of registration."""
     return 1
