@@ -200,7 +200,23 @@ _QCONFIGS = (
                 "default_per_channel_weight_observer",
                 "tq.default_observer, inner",
             ),
+            (
+                "arguments of one observer",
+                "MinMaxObserver.with_args(reduce_range=False)",
+                "MinMaxObserver.with_args(reduce_range=True)",
+                "inner, tq.default_weight_observer",
+            ),
         )
+    ),
+    Misuse(
+        "a transposed convolution with a moving average for each channel of its weight",
+        (
+            "weight = tq.MovingAveragePerChannelMinMaxObserver.with_args(dtype=torch.qint8)",
+            "given.qconfig_mapping.set_global(tq.QConfig(tq.default_observer, weight))",
+        ),
+        REFUSED,
+        "(?i)channel|layer|ConvTranspose",
+        model=with_parts("self.layer = nn.ConvTranspose1d(2, 2, 1)", "return self.layer(x0.reshape(1, 2, 4))"),
     ),
     Misuse("a name for a qconfig", ('given.qconfig_mapping.set_global("x86")',), REFUSED, "(?i)qconfig|x86"),
     Misuse(

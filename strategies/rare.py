@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from .rare_backends import NUMBER, RARE_BACKENDS
+from .rare_configs import RARE_CONFIGS
 from .rare_modules import RARE_MODULES
 from .rare_numbers import RARE_NUMBERS
 from .rare_standalone import RARE_STANDALONE
@@ -358,6 +359,6 @@ _NEIGHBOURS = (
 
 RARITIES = (
     *(*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS),
-    *(*RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE, *RARE_IN_TRAINING),
+    *(*RARE_CONFIGS, *RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE, *RARE_IN_TRAINING),
 )
 """All of them."""

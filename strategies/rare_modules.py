@@ -187,6 +187,12 @@ _MODULES = (
         )
         for what, part in (("output", "[0]"), ("hidden state", "[1][0]"), ("cell state", "[1][1]"))
     ),
+    Rarity(
+        "a custom LSTM whose hidden state is passed on",
+        with_parts("self.lstm = nn.LSTM(4, 4)", "return torch.flatten(self.lstm(x0.unsqueeze(0))[1][0])"),
+        LSTM,
+        ("custom-modules",),
+    ),
     *(
         Rarity(
             f"an LSTM with an observed class of one's own, of which {what}",

@@ -1,0 +1,65 @@
+"""Rare calls about how configs are written, and about which qconfig is whose."""
+
+from __future__ import annotations
+
+from .rarity import LINEAR, TWO, Rarity, backend, each, forward, qconfig, with_parts
+
+_WEIGHT = with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.linear(x0, self.weight)")
+
+_BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"
+
+_ALTERNATING = (
+    "pattern = tb.BackendPatternConfig(nn.Linear)",
+    "for kind in (torch.quint8, torch.qint8):",
+    "    pattern.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
+    "given.backend_config = tb.BackendConfig().set_backend_pattern_config(pattern)",
+)
+
+RARE_CONFIGS = (
+    Rarity(
+        "a dictionary of qconfigs with one for the first call of a function",
+        forward("return torch.cat([x0, x0])"),
+        (
+            'given.qconfig_mapping.set_module_name_object_type_order("", torch.cat, 0, None)',
+            "given.qconfig_mapping = given.qconfig_mapping.to_dict()",
+        ),
+        ("order-selectors",),
+    ),
+    Rarity(
+        "a dictionary of what a backend supports, with functions that have weights",
+        _WEIGHT,
+        ("given.backend_config = tb.get_native_backend_config().to_dict()",),
+    ),
+    Rarity(
+        "a backend with a pattern for which it has no dtypes",
+        LINEAR,
+        ("given.backend_config = tb.BackendConfig().set_backend_pattern_config(tb.BackendPatternConfig(nn.Linear))",),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a weight by keyword of a function of which nobody says where its weight is",
+        with_parts("self.weight = nn.Parameter(torch.randn(4))", "return torch.prelu(x0, weight=self.weight)"),
+        backend("torch.prelu", _BYTES),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "three readers of one value, of which the second asks for another dtype",
+        with_parts(f"{TWO}; self.third = nn.Linear(4, 4)", "return self.first(x0), self.second(x0), self.third(x0)"),
+        (*_ALTERNATING, *each(first=qconfig("quint8"), second=qconfig("qint8"), third=qconfig("quint8"))),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a function that is selected by the type of the module around it alone",
+        (
+            "class Inside(nn.Module):",
+            "    def forward(self, x0):",
+            "        return torch.cat([x0, x0])",
+            "",
+            *with_parts("self.inside = self.Inside()", "return self.inside(x0)"),
+        ),
+        (
+            "kind = type(given.float_model.inside)",
+            "given.qconfig_mapping = tq.QConfigMapping().set_object_type(kind, tq.default_qconfig)",
+        ),
+    ),
+)
