@@ -16,6 +16,8 @@ from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig, get_native_backend_config
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 
+from . import dicts
+
 T = TypeVar("T")
 
 
@@ -62,7 +64,7 @@ def read_configs(
     Raises
     ------
     RefusalError
-        If a config is neither its object nor a dict.
+        If a config is neither its object nor a dict, or a dict that says something else.
     """
     if custom_config is None:
         custom_config = PrepareCustomConfig()
@@ -80,7 +82,7 @@ def read_configs(
 
 
 def _as_object(config: Any, kind: type, name: str) -> Any:
-    """Return the config as an object of its kind."""
+    """Return the config as an object of its kind; raises as `read_configs` does."""
     if isinstance(config, kind):
         return config
     if not isinstance(config, dict):
@@ -90,4 +92,10 @@ def _as_object(config: Any, kind: type, name: str) -> Any:
         FutureWarning,
         stacklevel=4,
     )
-    return kind.from_dict(config)  # type: ignore[attr-defined]
+    try:
+        return dicts.read(kind, config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RefusalError(
+            f"{name} is a dict that does not say what {kind.__name__}.from_dict documents ({error}); "
+            f"pass a {kind.__name__}"
+        ) from error
