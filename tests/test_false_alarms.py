@@ -11,7 +11,18 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
 from observance.strategies import Case
-from observance.strategies.case import Backend, Call, Constraint, Declared, DTypes, Entry, Mapping, Pattern
+from observance.strategies.case import (
+    Backend,
+    Call,
+    Constraint,
+    Declared,
+    DTypes,
+    Entry,
+    Mapping,
+    Observer,
+    Pattern,
+    QConfig,
+)
 
 import_rules()
 
@@ -47,7 +58,33 @@ A_LAYER_OF_A_BLOCK_THAT_IS_OFF = Case(
 )
 """A standalone module whose class is switched off, and not that of the layer inside."""
 
-ONCE_TOLD = [("STATE-6", SEVERAL_THAT_SEEM_TO_BE_NUMBERS), ("EFFECTS-12", A_LAYER_OF_A_BLOCK_THAT_IS_OFF)]
+TRAINED = Mapping(
+    None,
+    (
+        Entry(
+            "global",
+            QConfig(
+                Observer("FakeQuantize", (("observer", Observer("MinMaxObserver", (("dtype", "torch.quint8"),))),)),
+                Observer("FakeQuantize", (("observer", Observer("MinMaxObserver", (("dtype", "torch.qint8"),))),)),
+            ),
+        ),
+    ),
+)
+PARTS_THAT_WERE_OFF_BEFORE = Case(
+    ("t",),
+    (Call("fused_LinearReLU", (-1,), scope="a"),),
+    0,
+    TRAINED,
+    declared=(Declared("standalone", "a", mapping=TRAINED),),
+    is_qat=True,
+)
+"""A standalone module with a mapping of its own, and a fused module inside, in training."""
+
+ONCE_TOLD = [
+    ("STATE-6", SEVERAL_THAT_SEEM_TO_BE_NUMBERS),
+    ("EFFECTS-12", A_LAYER_OF_A_BLOCK_THAT_IS_OFF),
+    ("QAT-8", PARTS_THAT_WERE_OFF_BEFORE),
+]
 
 
 @pytest.mark.parametrize(("name", "case"), ONCE_TOLD)

@@ -37,15 +37,22 @@ def _by_propagation(original: Decision, graph: Any, modules: Any, assigned: Any,
     given = given_in_training(graph.owning_module, modules, configs)
     calls = [node for node in assigned if node.op == "call_module"]
     called = {modules[node.target] for node in calls}
-    _PARTS.update({module: qconfig for module, qconfig in given.items() if module not in called})
-    try:
+    with parts_saying({module: qconfig for module, qconfig in given.items() if module not in called}):
         return original(graph, modules, {node: given.get(modules[node.target]) for node in calls}, configs)
-    finally:
-        _PARTS.clear()
 
 
 _PARTS: dict[nn.Module, Any] = {}
 """What propagation gives to the parts of modules, while modules are swapped."""
+
+
+@contextmanager
+def parts_saying(given: Mapping[nn.Module, Any]) -> Iterator[None]:
+    """Let the parts of modules say these qconfigs, while modules are swapped."""
+    _PARTS.update(given)
+    try:
+        yield
+    finally:
+        _PARTS.clear()
 
 
 def _parts_by_propagation(original: Decision, module: nn.Module, qconfig: Any) -> nn.Module:

@@ -11,6 +11,7 @@ from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.fx import Graph, GraphModule, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from observance.conformance.deviations.torch_qat import parts_saying
 from observance.conformance.deviations.torch_qconfigs import given_in_training
 from observance.conformance.variants import Change
 from observance.reference import modules as own
@@ -52,7 +53,10 @@ def _swap_parts(path: str, module: nn.Module, classes: Mapping[Any, type[nn.Modu
             _swap_parts(f"{path}.{name}", part, classes)
         kind, qconfig = classes.get(type_before_parametrizations(part)), getattr(part, "qconfig", None)
         if kind is not None and qconfig is not None:
-            made[name] = qat.swapped(f"{path}.{name}", part, qconfig, kind)
+            with parts_saying(
+                {inner: getattr(inner, "qconfig", qconfig) for inner in part.modules()} | {part: qconfig}
+            ):
+                made[name] = qat.swapped(f"{path}.{name}", part, qconfig, kind)
     module._modules.update(made)
     _IN_PLACE.update(made.values())
 
