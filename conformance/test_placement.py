@@ -178,6 +178,7 @@ def _aside(site: Site) -> Iterator[Edge]:
 def test_what_nothing_promises_is_decided_as_torch_decides_it(trial: Trial) -> Iterator[Finding]:
     """Where parts of a pattern have different qconfigs, or observers of different settings are
     to be one, the choice is torch's: the last node's qconfig, the first input's observer.
+    A pattern that stays float does so as a whole, though a shorter one would fit a part of it.
     """
     if trial.choices:
         yield from _compared(trial)
