@@ -143,13 +143,20 @@ def describe(settings: Settings) -> str:
     scheme = str(found.get("qscheme", "")).removeprefix("torch.")
     words += [scheme] if scheme not in ("", "per_tensor_affine") else []
     words += ["dynamic"] if found.get("is_dynamic") else []
-    scale = found.get("scale") or dict(found.get("activation_post_process", ())).get("scale")
+    scale, _ = fixed_parameters(settings)
     words += [f"scale {scale[0]:g}"] if scale else []
     eps = found.get("eps")
     if isinstance(eps, tuple) and eps and eps[0] != torch.finfo(torch.float32).eps:
         words.append(f"eps {eps[0]:g}")
     words += sorted({f"on {place}" for name, place in found.items() if name.startswith("device of ")})
     return f"{name}({', '.join(words)})"
+
+
+def fixed_parameters(settings: Settings) -> tuple[Any, Any]:
+    """Return the scale and the zero point of an observer that fixes them, or that a fake quantizer has; else None."""
+    found = dict(settings)
+    found |= dict(found.get("activation_post_process", ()))
+    return found.get("scale"), found.get("zero_point")
 
 
 def edges_of(graph: Graph) -> list[Edge]:

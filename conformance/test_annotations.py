@@ -15,7 +15,7 @@ from observance.conformance.annotated import Annotated, Place, words
 from observance.conformance.claims import FX, PT2E
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import program_of
-from observance.conformance.observation import Observation, Seen, describe
+from observance.conformance.observation import Observation, Seen, describe, fixed_parameters
 from observance.conformance.outcomes import arguments_of, attempt
 from observance.conformance.replaying import Exchanged, takes_callback, varying
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
@@ -177,9 +177,7 @@ def test_fixed_parameters_are_kept(trial: Trial) -> Iterator[Finding]:
         spec = asked.wanted[where]
         if kind_of(spec) != "fixed" or where not in asked.settled:
             continue
-        settings = dict(one.settings)
-        fixed = settings | dict(settings.get("activation_post_process", ()))  # a fake quantizer's observer says it
-        found = fixed.get("scale"), fixed.get("zero_point"), "FakeQuantize" in str(settings["class"])
+        found = *fixed_parameters(one.settings), "FakeQuantize" in str(dict(one.settings)["class"])
         wanted = (float(spec.scale),), (float(spec.zero_point),), asked.is_qat
         because = f"{words(where)} is annotated with fixed parameters"
         alike = found[0] == wanted[0] and tuple(map(float, found[1] or ())) == wanted[1] and found[2] is wanted[2]

@@ -71,9 +71,7 @@ def _role_findings(trial: Trial, role: str) -> Iterator[Finding]:
         if quantized.ask.reuse or operand.node in _unobserved(trial):
             continue
         spec = dtypes.spec_for(operand, quantized.ask, site.positions)
-        if (
-            spec is not None and spec.is_dynamic
-        ):  # nothing says whether a weight is observed that changes with each call
+        if spec is not None and spec.is_dynamic:  # nothing says whether such a weight is observed
             continue
         wanted = describe(spec.settings) if spec is not None and spec.is_observed else "no observer"
         found = " then ".join(s.kind for s in seen.edges[edge_of(operand)]) or "no observer"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from .rarity import LINEAR, TRAINING, TWO, Rarity, backend, each, forward, observed, qconfig, with_parts
+from .rarity import LINEAR, TRAINING, TWO, Rarity, backend, each, forward, linear_of, observed, qconfig, with_parts
 
 _INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
 
@@ -39,16 +39,6 @@ def _either(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
         f"    pattern.add_dtype_config({dtypes})",
         *more,
         "given.backend_config = tb.BackendConfig().set_backend_pattern_config(pattern)",
-    )
-
-
-def _linear_of(*dtypes: str) -> tuple[str, ...]:
-    """Return the lines that give a backend config with linear layers of some dtypes."""
-    return (
-        "linear = tb.BackendPatternConfig(nn.Linear)",
-        f"for kind in ({', '.join(f'torch.{dtype}' for dtype in dtypes)}):",
-        "    linear.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
-        "given.backend_config = tb.BackendConfig().set_backend_pattern_config(linear)",
     )
 
 
@@ -211,7 +201,7 @@ _BACKENDS = (
         Rarity(
             f"{one} after {other}",
             with_parts(TWO, "return self.second(self.first(x0))"),
-            (*_linear_of(one, other), *each(first=qconfig(other), second=qconfig(one))),
+            (*linear_of(one, other), *each(first=qconfig(other), second=qconfig(one))),
             ("backend-configs",),
         )
         for one, other in (*permutations(("quint8", "uint8")), *permutations(("quint8", "qint8")))
@@ -220,7 +210,7 @@ _BACKENDS = (
         Rarity(
             f"one value that is read as {first}, then as {second}",
             with_parts(TWO, "y = x0.sin()", "return self.first(y), self.second(y)"),
-            (*_linear_of(first, second), *each(first=qconfig(first), second=qconfig(second))),
+            (*linear_of(first, second), *each(first=qconfig(first), second=qconfig(second))),
             ("backend-configs",),
         )
         for first, second in permutations(("quint8", "qint8"))

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, TWO, Rarity, backend, each, forward, qconfig, with_parts
-
-_WEIGHT = with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.linear(x0, self.weight)")
-
-_BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"
-
-_ALTERNATING = (
-    "pattern = tb.BackendPatternConfig(nn.Linear)",
-    "for kind in (torch.quint8, torch.qint8):",
-    "    pattern.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
-    "given.backend_config = tb.BackendConfig().set_backend_pattern_config(pattern)",
-)
+from .rarity import LINEAR, TWO, Rarity, backend, each, forward, linear_of, qconfig, with_parts
 
 RARE_CONFIGS = (
     Rarity(
@@ -27,7 +16,7 @@ RARE_CONFIGS = (
     ),
     Rarity(
         "a dictionary of what a backend supports, with functions that have weights",
-        _WEIGHT,
+        with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.linear(x0, self.weight)"),
         ("given.backend_config = tb.get_native_backend_config().to_dict()",),
     ),
     Rarity(
@@ -39,13 +28,16 @@ RARE_CONFIGS = (
     Rarity(
         "a weight by keyword of a function of which nobody says where its weight is",
         with_parts("self.weight = nn.Parameter(torch.randn(4))", "return torch.prelu(x0, weight=self.weight)"),
-        backend("torch.prelu", _BYTES),
+        backend("torch.prelu", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
         ("backend-configs",),
     ),
     Rarity(
         "three readers of one value, of which the second asks for another dtype",
         with_parts(f"{TWO}; self.third = nn.Linear(4, 4)", "return self.first(x0), self.second(x0), self.third(x0)"),
-        (*_ALTERNATING, *each(first=qconfig("quint8"), second=qconfig("qint8"), third=qconfig("quint8"))),
+        (
+            *linear_of("quint8", "qint8"),
+            *each(first=qconfig("quint8"), second=qconfig("qint8"), third=qconfig("quint8")),
+        ),
         ("backend-configs",),
     ),
     Rarity(

@@ -65,6 +65,16 @@ def backend(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
     )
 
 
+def linear_of(*dtypes: str) -> tuple[str, ...]:
+    """Return the lines that give a backend config with linear layers of some dtypes."""
+    return (
+        "linear = tb.BackendPatternConfig(nn.Linear)",
+        f"for kind in ({', '.join(f'torch.{dtype}' for dtype in dtypes)}):",
+        "    linear.add_dtype_config(tb.DTypeConfig(kind, kind, torch.qint8))",
+        "given.backend_config = tb.BackendConfig().set_backend_pattern_config(linear)",
+    )
+
+
 def observed(activation: str, weight: str = "tq.default_weight_observer") -> str:
     """Return the line that has everything observed in one way."""
     return f"given.qconfig_mapping.set_global(tq.QConfig({activation}, {weight}))"

@@ -11,18 +11,7 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
 from observance.strategies import Case
-from observance.strategies.case import (
-    Backend,
-    Call,
-    Constraint,
-    Declared,
-    DTypes,
-    Entry,
-    Mapping,
-    Observer,
-    Pattern,
-    QConfig,
-)
+from observance.strategies.case import Backend, Call, Constraint, Declared, DTypes, Entry, Mapping, Pattern
 
 import_rules()
 
@@ -58,24 +47,14 @@ A_LAYER_OF_A_BLOCK_THAT_IS_OFF = Case(
 )
 """A standalone module whose class is switched off, and not that of the layer inside."""
 
-TRAINED = Mapping(
-    None,
-    (
-        Entry(
-            "global",
-            QConfig(
-                Observer("FakeQuantize", (("observer", Observer("MinMaxObserver", (("dtype", "torch.quint8"),))),)),
-                Observer("FakeQuantize", (("observer", Observer("MinMaxObserver", (("dtype", "torch.qint8"),))),)),
-            ),
-        ),
-    ),
-)
+EVERYTHING = Mapping(None, (Entry("global", "default_qconfig"),))
+
 PARTS_THAT_WERE_OFF_BEFORE = Case(
     ("t",),
     (Call("fused_LinearReLU", (-1,), scope="a"),),
     0,
-    TRAINED,
-    declared=(Declared("standalone", "a", mapping=TRAINED),),
+    EVERYTHING,
+    declared=(Declared("standalone", "a", mapping=EVERYTHING),),
     is_qat=True,
 )
 """A standalone module with a mapping of its own, and a fused module inside, in training."""

@@ -36,20 +36,8 @@ MODULES = {
         f"observance.reference.{name}"
         for name in (
             *("backends", "declared", "devices", "dicts", "dtypes", "entry", "equalization", "graphs", "modules"),
-            *(
-                "patterns",
-                "placement",
-                "plan",
-                "prepare",
-                "qat",
-                "qconfigs",
-                "refusals",
-                "rewrite",
-                "sharing",
-                "site",
-                "specs",
-            ),
-            *("state", "values"),
+            *("patterns", "placement", "plan", "prepare", "qat", "qconfigs", "refusals", "rewrite", "sharing"),
+            *("site", "specs", "state", "values"),
         )
     ),
 }

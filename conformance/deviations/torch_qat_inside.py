@@ -53,9 +53,7 @@ def _swap_parts(path: str, module: nn.Module, classes: Mapping[Any, type[nn.Modu
             _swap_parts(f"{path}.{name}", part, classes)
         kind, qconfig = classes.get(type_before_parametrizations(part)), getattr(part, "qconfig", None)
         if kind is not None and qconfig is not None:
-            with parts_saying(
-                {inner: getattr(inner, "qconfig", qconfig) for inner in part.modules()} | {part: qconfig}
-            ):
+            with parts_saying({inner: getattr(inner, "qconfig", qconfig) for inner in part.modules()}):
                 made[name] = qat.swapped(f"{path}.{name}", part, qconfig, kind)
     module._modules.update(made)
     _IN_PLACE.update(made.values())

@@ -151,23 +151,24 @@ def _marks_around(
 
     It stands on the modules while the standalone ones are traced, so that it goes along where fusing copies them.
     """
+    if not own:
+        return original(result, own, called, configs)
+    root: Any = next(iter(own)).graph.owning_module
     within = {part for node in own for part in called[str(node.target)].modules()}
-    root = next((node.graph.owning_module for node in own), None)
-    around = () if root is None else propagated(root, configs.qconfigs, configs.custom)
-    marked: list[tuple[nn.Module, Any]] = [
-        (part, qconfig) for part, qconfig in around if part in within and isinstance(qconfig, QConfig)
-    ]
-    for part, qconfig in marked:
-        vars(part)[_KEY] = qconfig
+    marked: list[nn.Module] = []
+    for part, qconfig in propagated(root, configs.qconfigs, configs.custom):
+        if part in within and isinstance(qconfig, QConfig):
+            vars(part)[_KEY] = qconfig
+            marked.append(part)
     try:
         calls = original(result, own, called, configs)
         for one in result.standalone.values():
             parts = dict(one.inside.model.named_modules(remove_duplicate=False))
             _AROUND[one.inside.model] = {path: vars(part)[_KEY] for path, part in parts.items() if _KEY in vars(part)}
-            marked += [(part, None) for part in parts.values()]
+            marked += parts.values()
         return calls
     finally:
-        for part, _ in marked:
+        for part in marked:
             vars(part).pop(_KEY, None)
 
 
