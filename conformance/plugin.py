@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,8 @@ def _judge(config: pytest.Config) -> Judge:
 
     def first() -> list[Case]:
         """Return the recorded cases that come first; who hands out work to others needs none, and is spared it."""
-        return [case for case in corpus.telling() if is_claimed(case, implementation)][: 0 if only else leading]
+        claimed = (case for case in corpus.telling() if is_claimed(case, implementation))
+        return list(islice(claimed, 0 if only else leading))
 
     judge = Judge(implementation, count, active, start, only, folder, options, effort, known, first, limits=limits)
     return equip(config, judge)

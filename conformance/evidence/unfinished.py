@@ -41,7 +41,7 @@ def folder_of(judge: Judge, options: Any) -> Path:
         "suite": identity.suite(),
         "files": identity.files_of(judge.implementation),
         "environment": identity.environment(judge.profile),
-        "cases": [judge.count, judge.start, judge.effort.name, len(judge.recorded) and corpus.digest()],
+        "cases": [judge.count, judge.start, judge.effort.name, corpus.digest()],
         "shard": [judge.split.number, judge.split.of],
         "options": options,
     }
