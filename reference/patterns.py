@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import nn
@@ -45,15 +46,18 @@ class Match:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pattern in reversed, nested form, such as ``(ReLU, (BatchNorm2d, Conv2d))``.
-
-    ``reads`` are the operators that its last one reads: here, ``BatchNorm2d``.
-    """
+    """A pattern in reversed, nested form, such as ``(ReLU, (BatchNorm2d, Conv2d))``."""
 
     pattern: Any
     config: BackendPatternConfig
     options: Mapping[str, Any] = field(repr=False)
-    reads: frozenset[Any]
+
+    @cached_property
+    def reads(self) -> frozenset[Any]:
+        """The operators that its last one reads, without numbers and what may be anything: here, ``BatchNorm2d``."""
+        outer, *inner = self.pattern if isinstance(self.pattern, tuple) else (self.pattern,)
+        named = [part for part in inner if outer is not getattr and part is not MatchAllNode and not is_literal(part)]
+        return frozenset(part[0] if isinstance(part, tuple) else part for part in named)
 
     def option(self, name: str) -> Any:
         """Return what the backend says beside the pattern, as a dict or as an object; None if it does not."""
@@ -70,7 +74,7 @@ def candidates(backend: BackendConfig) -> dict[Any, list[Candidate]]:
         if pattern is None:
             pattern = _reversed(config.pattern)
         outer = pattern[0] if isinstance(pattern, tuple) else pattern
-        found.setdefault(outer, []).append(Candidate(pattern, config, options, read_by_last(pattern)))
+        found.setdefault(outer, []).append(Candidate(pattern, config, options))
     for group in found.values():
         group.sort(key=lambda candidate: -length(candidate.pattern))
     return found
@@ -84,13 +88,6 @@ def _reversed(pattern: Any) -> Any:
     for operator in pattern[1:]:
         nested = (operator, nested)
     return nested
-
-
-def read_by_last(pattern: Any) -> frozenset[Any]:
-    """Return the operators that the last one of a pattern reads, without numbers and what may be anything."""
-    outer, *inner = pattern if isinstance(pattern, tuple) else (pattern,)
-    named = [part for part in inner if outer is not getattr and part is not MatchAllNode and not is_literal(part)]
-    return frozenset(part[0] if isinstance(part, tuple) else part for part in named)
 
 
 def length(pattern: Any) -> int:
