@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
 from collections.abc import Callable, Iterable
@@ -15,10 +16,10 @@ from torch.fx import Node
 from observance.conformance.raised import as_exceptions
 
 
-def run(model: nn.Module, inputs: Iterable[torch.Tensor]) -> Any:
+def run(model: nn.Module, inputs: Iterable[Any]) -> Any:
     """Return what a model computes, or the exception that it raises; the same random numbers each time."""
     torch.manual_seed(0)
-    copies = [value.clone() for value in inputs]
+    copies = copy.deepcopy(tuple(inputs))
     try:
         # A graph module tells the world where it failed; here it is told by whoever asked.
         with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()), as_exceptions():

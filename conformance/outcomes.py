@@ -15,6 +15,7 @@ from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.ao.quantization.fx.utils import assert_and_get_unique_device
 from torch.fx import Graph, GraphModule
+from torch.fx.node import map_aggregate
 
 from observance.conformance import process
 from observance.conformance.implementations import Implementation, resolve
@@ -320,15 +321,17 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "prepare_custom_config": _content(arguments.custom_config),
         "backend_config": _content(arguments.backend_config),
         "_equalization_config": repr(arguments.equalization),
-        "example_inputs": repr([values_of(value) for value in arguments.example_inputs]),
+        "example_inputs": repr(map_aggregate(arguments.example_inputs, values_of)),
         "node_name_to_scope": repr(arguments.scopes),
         "weights": repr({name: values_of(value) for name, value in arguments.float_model.state_dict().items()}),
         "modules": repr({name: callee_of(module) for name, module in arguments.float_model.named_modules()}),
     }
 
 
-def values_of(tensor: torch.Tensor) -> Any:
-    """Return what is in a tensor; of one on the meta device, its form."""
+def values_of(tensor: Any) -> Any:
+    """Return what is in a tensor; of one on the meta device, its form; what is no tensor stands for itself."""
+    if not isinstance(tensor, torch.Tensor):
+        return tensor
     return (tensor.dtype, tensor.shape) if tensor.is_meta else tensor.tolist()
 
 

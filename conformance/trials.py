@@ -180,7 +180,7 @@ class Trial:
         # In training mode a model changes as it runs, and what was prepared has the same parameters and buffers.
         recorder = _Recorder(copy.deepcopy(given.model))
         with torch.no_grad():
-            recorder.run(*(value.clone() for value in given.example_inputs))
+            recorder.run(*copy.deepcopy(given.example_inputs))
         flat = [v for v in recorder.values.values() if isinstance(v, torch.Tensor)]
         finite = all(bool(torch.isfinite(v).all()) for v in flat if v.is_floating_point())
         return recorder.values if finite else None

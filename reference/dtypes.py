@@ -140,17 +140,24 @@ def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]
     """Return the values that are read as a mask, a dimension or a number.
 
     The knowledge travels back through the nodes that pass their first operand's
-    values on (DTYPES-1).
+    values on (DTYPES-1); but a number to fill in may be computed from float tensors.
     """
-    never: set[Node] = set()
-    pending = [operand.value for node in graph.nodes for operand in operands(node) if is_never_tensor(operand)]
+    read = [operand for node in graph.nodes for operand in operands(node) if is_never_tensor(operand)]
+    never = {operand.value for operand in read}
+    pending = [operand.value for operand in read if not _is_filled_in(operand)]
+    travelled: set[Node] = set()
     while pending:
         value = pending.pop()
-        if value not in never:
-            never.add(value)
+        if value not in travelled:
+            travelled.add(value)
             if value in passes_on:
                 pending += [operand.value for operand in operands(value)[:1]]
-    return frozenset(never)
+    return frozenset(never | travelled)
+
+
+def _is_filled_in(operand: Operand) -> bool:
+    """Whether an operand, which is never observed, is the value that a method fills in."""
+    return operand.node.target == "masked_fill" and operand.keys[0] in (2, "value")
 
 
 def is_never_tensor(operand: Operand) -> bool:
@@ -168,7 +175,8 @@ def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
 
     The parameter that it is passed for says so, by its name or, in the backend's
     config, by its position.  It depends on the place alone, so that one value may
-    have two roles in one operator.
+    have two roles in one operator.  The weight of a module is its own: all that it
+    is called with are activations.
 
     Parameters
     ----------
@@ -178,7 +186,7 @@ def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
         For each function that the backend knows, the positions of its weight and bias.
     """
     name = parameter(operand)
-    if name in ("weight", "bias"):
+    if name in ("weight", "bias") and not _is_of_module(operand):
         return name
     if operand.node.op == "call_function":
         place = position(operand)
@@ -186,6 +194,11 @@ def role(operand: Operand, positions: Mapping[Any, Mapping[str, int]]) -> str:
             if place == index and name in ("weight", "bias"):
                 return name
     return "activation"
+
+
+def _is_of_module(operand: Operand) -> bool:
+    """Whether it is a module that reads an operand."""
+    return operand.node.op == "call_module"
 
 
 def spec_for(operand: Operand, ask: Ask, positions: Mapping[Any, Mapping[str, int]]) -> Spec | None:

@@ -12,7 +12,7 @@ from .entries import FLOAT_KINDS, INPUT_SHAPES, Operator
 from .table_functions import ARITHMETIC, BUFFERED, FUNCTIONS, IN_PLACE, WEIGHTED
 from .table_fused import FUSED, PARTS, TRAINED
 from .table_modules import MODULES
-from .table_others import LISTS, MASKS, MULTI, SHAPES
+from .table_others import INTEGERS, LISTS, MASKS, MULTI, SHAPES
 
 __all__ = [
     "FLOAT_KINDS",
@@ -38,6 +38,7 @@ OPERATORS: dict[str, Operator] = {
         *IN_PLACE,
         *SHAPES,
         *MASKS,
+        *INTEGERS,
         *MULTI,
         *BUFFERED,
     )

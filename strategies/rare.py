@@ -14,6 +14,7 @@ from .rare_modules import RARE_MODULES
 from .rare_numbers import RARE_NUMBERS
 from .rare_standalone import RARE_STANDALONE
 from .rare_training import RARE_IN_TRAINING
+from .rare_values import RARE_VALUES
 from .rarity import (
     EQUALIZED,
     STANDALONE,
@@ -359,6 +360,6 @@ _NEIGHBOURS = (
 
 RARITIES = (
     *(*RARE_BACKENDS, *_ARGUMENTS, *_SHARING, *_NEIGHBOURS),
-    *(*RARE_CONFIGS, *RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE, *RARE_IN_TRAINING),
+    *(*RARE_CONFIGS, *RARE_NUMBERS, *RARE_MODULES, *RARE_STANDALONE, *RARE_IN_TRAINING, *RARE_VALUES),
 )
 """All of them."""

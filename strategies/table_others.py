@@ -72,6 +72,32 @@ MASKS = (
 )
 """Operators on bool tensors."""
 
+INTEGERS = (
+    call(
+        "rounded",
+        ".to",
+        "t -> i",
+        "{0}.mean(1).clamp(0, 3).to(torch.long)",
+        "{0}.mean(1).clamp(0, 3).to(dtype=torch.long)",
+    ),
+    call("where_greatest", "torch.max", "t -> i", "torch.max({0}, 1)[1]", "torch.max(input={0}, dim=1)[1]"),
+    call("rank", ".sort", "t -> i", "{0}.sort(1).indices[0, :2]", "{0}.sort(dim=1).indices[0, :2]"),
+    call("ids_mod", "operator.mod", "i -> i", "operator.mod({0}, 2)"),
+    call("ids_pad", "F.pad", "i -> i", "F.pad({0}, (0, 0))", "F.pad(input={0}, pad=(0, 0))"),
+    call("ids_add", "operator.add", "i i -> i", "operator.mod(operator.add({0}, {1}), 4)"),
+    call("counted", "torch.cumsum", "b -> i", "torch.cumsum({0}, 1)[:, 0]", "torch.cumsum(input={0}, dim=1)[:, 0]"),
+    call("ids_full", "torch.full", "n -> i", "torch.full((2, 4), {0}).clamp(0, 3)"),
+    call(
+        "ids_scaled",
+        "torch.mul",
+        "i -> d",
+        "torch.mul({0}, 0.5).repeat(2, 1)",
+        "torch.mul(input={0}, other=0.5).repeat(2, 1)",
+    ),
+    call("mask_as_float", ".to", "b t -> t", "{0}.to({1}.dtype)", "{0}.to(dtype={1}.dtype)"),
+)
+"""Operators that give integers, or make floats of them."""
+
 MULTI = (
     call(
         "chunk",

@@ -24,6 +24,7 @@ HARMS = (
         "the quantized model computes with the wrong scale, or cannot compute, and nothing says so.",
         (
             *("tensors-in-nested-lists", "roles-by-value", "roles-by-keyword", "roles-by-position"),
+            "roles-in-modules",
             *("dynamic-by-keyword", "dynamic-by-value", "dynamic-output-believed-quantized"),
             *(
                 "absent-observer-believed",
@@ -40,6 +41,7 @@ HARMS = (
             *("patterns-through-own-modules", "equalization-hides-quantized-inputs", "integers-observed"),
             *(
                 "masks-by-keyword",
+                "filled-in-values-travel-back",
                 "dimensions-of-functions",
                 "masks-forgotten",
                 "unobserved-inputs-believed-quantized",

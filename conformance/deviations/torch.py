@@ -97,6 +97,14 @@ REGISTER = Register(
             values.MASKS_BY_KEYWORD,
         ),
         Deviation(
+            "filled-in-values-travel-back",
+            ("REFUSALS-5",),
+            "propagate_dtypes_for_known_nodes goes back from the value of masked_fill through what passes values on: a "
+            "tensor whose mean is filled in loses its observers",
+            "insert_observers_for_model: an observer stands where the dtypes of an argument and its reader differ",
+            values.FILLED_IN,
+        ),
+        Deviation(
             "dimensions-of-functions",
             ("REFUSALS-5",),
             "NON_OBSERVABLE_ARG_DICT has torch.transpose and torch.unsqueeze as methods, which they never are: a "
@@ -135,6 +143,15 @@ REGISTER = Register(
             "passed by position to a function that the backend knows in fusions only is an activation",
             "node_arg_is_weight: returns if node arg is weight",
             placement.ROLE_BY_POSITION,
+        ),
+        Deviation(
+            "roles-in-modules",
+            ("REFUSALS-5",),
+            "node_arg_is_weight and node_arg_is_bias look at the names of keywords whatever the node calls: what a "
+            "module of one's own takes as weight= or bias= is observed as a weight, or not at all, and by position as "
+            "an activation",
+            "Python: an argument may be passed by position or by keyword",
+            placement.ROLE_IN_MODULES,
         ),
         Deviation(
             "dynamic-by-keyword",

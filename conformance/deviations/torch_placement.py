@@ -94,6 +94,11 @@ def _name_of_keyword(original: Decision, operand: Operand) -> str | None:
     return key if isinstance(key, str) else None
 
 
+def _of_no_module(original: Decision, operand: Operand) -> bool:
+    """Go by the names of keywords, whoever is called with them."""
+    return False
+
+
 def _no_roles_of_modules(original: Decision, module: Any) -> set[str]:
     """Look at no module's weight or bias when the backend is asked."""
     return set()
@@ -249,6 +254,7 @@ DYNAMIC_TWICE = (Change("dtypes.is_first_argument", _first_by_value),)
 ROLE_BY_VALUE = (Change("dtypes.role", _role_by_value),)
 ROLE_BY_KEYWORD = (Change("dtypes.position", _keyword_itself),)
 ROLE_BY_POSITION = (Change("dtypes.parameter", _name_of_keyword),)
+ROLE_IN_MODULES = (Change("dtypes._is_of_module", _of_no_module),)
 MODULE_WEIGHT = (Change("backends.roles_of_module", _no_roles_of_modules),)
 KEYWORD_TENSORS = (Change("patterns.tensor_arguments", _positional_tensors),)
 KEYWORD_PATTERNS = (Change("patterns.arguments_of", _positional_arguments),)

@@ -99,6 +99,11 @@ def _knows_positions_only(original: Decision, operand: Operand) -> bool:
     return isinstance(operand.keys[0], int) and bool(original(operand))
 
 
+def _fills_in_nothing(original: Decision, operand: Operand) -> bool:
+    """Take a value to fill in for a number like any other, computed from numbers."""
+    return False
+
+
 def _knows_methods_only(original: Decision, operand: Operand) -> bool:
     """Tell masks and sizes of methods alone, never of functions."""
     return operand.node.op == "call_method" and bool(original(operand))
@@ -135,5 +140,6 @@ NEW_TENSORS_IGNORED = (
     Change("placement.why_not", _asks_for_nothing),
 )
 MASKS_BY_KEYWORD = (Change("dtypes.is_never_tensor", _knows_positions_only),)
+FILLED_IN = (Change("dtypes._is_filled_in", _fills_in_nothing),)
 DIMENSIONS_OF_FUNCTIONS = (Change("dtypes.is_never_tensor", _knows_methods_only),)
 KEYWORDS_ON_THE_WAY = (Change("dtypes.never_observed", _travels_by_position),)
