@@ -11,7 +11,7 @@ from typing import Any
 from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig
 
-from observance.conformance.choices_modules import of_modules
+from observance.conformance.choices_modules import is_inherited_otherwise, of_modules
 from observance.reference import dtypes, patterns, qconfigs
 from observance.reference.entry import Configs
 from observance.reference.graphs import operands
@@ -111,6 +111,15 @@ def of_outputs(site: Site) -> list[str]:
         for operand in site.returned
         if site.plan.read_at(operand) is None and site.values.is_observable(operand.value)
     ]
+
+
+def may_be_refused(site: Site, mapping: QConfigMapping) -> bool:
+    """Whether an implementation may refuse a call that the reference serves; observers must have been placed.
+
+    An output that is declared as quantized cannot be; or a standalone module inherits, of its parent's mapping, more
+    than its own qconfig, and that may disagree.
+    """
+    return bool(of_outputs(site)) or is_inherited_otherwise(site, mapping)
 
 
 def of_fused(site: Site, mapping: QConfigMapping) -> list[str]:

@@ -21,6 +21,14 @@ def of_modules(site: Site, mapping: QConfigMapping) -> list[str]:
     return found
 
 
+def is_inherited_otherwise(site: Site, mapping: QConfigMapping) -> bool:
+    """Whether a parent's mapping says other things inside a standalone module than the one qconfig that it has there."""
+    return any(
+        call.site is not None and call.inside.inherits and _reads_otherwise(str(node.target), call, mapping)
+        for node, call in site.standalone.items()
+    )
+
+
 def _of_calls(site: Site) -> list[str]:
     """Return the modules that are prepared or swapped once, and called with different qconfigs."""
     found = []

@@ -11,10 +11,13 @@ from observance.conformance.trials import Trial, edge_of, same_placement
 from observance.reference.values import says_no_tensor
 from observance.strategies.cases import can_carry_values
 
+_DECLARES = "output_quantized_indexes"
+"""What declares outputs as quantized."""
+
 
 @rule("DECLARED-1", MUST, "set_output_quantized_indexes: which outputs should be quantized", ("quantized-inputs",))
 def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial) -> Iterator[Finding]:
-    """Each float tensor in an output that is declared as quantized is observed, or a warning names it.
+    """Each float tensor in an output that is declared as quantized is observed, or a warning names it or the outputs.
 
     The parts of a list or tuple that is returned are outputs of their own; whatever else is returned is the first
     output. A graph input that is declared as quantized needs no observer.
@@ -27,7 +30,7 @@ def test_an_output_that_is_declared_quantized_is_observed_or_named(trial: Trial)
             continue
         observed = bool(trial.seen.edges[edge_of(operand)])
         because = f"{operand.value.name} is declared as quantized, and without an observer it cannot become so"
-        holds = observed or trial.outcome.names_aloud(operand.value.name)
+        holds = observed or any(map(trial.outcome.names_aloud, (operand.value.name, "output", "outputs", _DECLARES)))
         yield judged(holds, edge_of(operand), "an observer, or a warning that names it", "neither", because)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from torch.fx import Node
@@ -168,10 +167,17 @@ def _plain(outcome: Outcome) -> Outcome:
 
 @rule("EQUALIZATION-7", MUST, "EqualizationQConfig: observers are instantiated for each of the layers", _CLAIM)
 def test_every_place_has_an_equalization_observer_of_its_own(trial: Trial) -> Iterator[Finding]:
-    """No two places have one equalization observer: each layer's input and weight are scaled for that layer."""
+    """No two layers have one equalization observer: each layer's input and weight are scaled for that layer.
+
+    A layer that is called twice is one layer, and may have one for the inputs of both calls.
+    """
     if trial.seen is None:
         return
-    uses = Counter(chain[-1].group for chain in trial.seen.equalized.values())
+    layers = {node.name: str(node.target) for node in trial.outcome.float_graph.nodes if node.op == "call_module"}
+    read: dict[int, set[str]] = {}
     for edge, chain in trial.seen.equalized.items():
-        found = f"one that {uses[chain[-1].group]} places have"
-        yield judged(uses[chain[-1].group] == 1, edge, "an observer of its own", found, "its scale is that layer's")
+        read.setdefault(chain[-1].group, set()).add(layers.get(edge.reader, str(edge)))
+    for edge, chain in trial.seen.equalized.items():
+        found = len(read[chain[-1].group])
+        words = f"one that {found} layers have"
+        yield judged(found == 1, edge, "an observer of its own", words, "its scale is that layer's")

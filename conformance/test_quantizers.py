@@ -165,7 +165,7 @@ def test_fixed_parameters_hold_the_whole_range_of_an_operator(trial: Trial) -> I
 
 @rule("QUANTIZERS-8", MUST, "How to write a Quantizer: the bias is derived from input and weight", profiles=_QUANTIZER)
 def test_a_bias_is_left_float_or_is_wide(trial: Trial) -> Iterator[Finding]:
-    """A bias has no observer, or one for floats or for 32 bits: narrower ones do not hold a sum of products."""
+    """A bias has no observer, or one for floats or for 32 bits or more: narrower ones do not hold a sum of products."""
     model = _annotated(trial)
     if model is None or trial.seen is None:
         return
@@ -173,7 +173,7 @@ def test_a_bias_is_left_float_or_is_wide(trial: Trial) -> Iterator[Finding]:
     for operand in biases:
         for one in trial.seen.edges.get(Edge(operand.node.name, operand.keys, operand.value.name), ()):
             dtype = str(dict(one.settings).get("dtype"))
-            wide = "int32" in dtype or "float" in dtype
+            wide = any(kind in dtype for kind in ("int32", "int64", "float"))
             place = f"{operand.value.name} -> {operand.node.name}"
             yield judged(wide, place, "32 bits or floats", describe(one.settings), "it is a bias")
 

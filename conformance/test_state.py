@@ -113,7 +113,8 @@ def test_the_record_has_the_scope_of_every_node(trial: Trial) -> Iterator[Findin
 def test_the_record_has_the_configs_that_were_given(trial: Trial) -> Iterator[Finding]:
     """The record's ``qconfig_mapping`` and ``prepare_custom_config`` are objects that say what the caller's say.
 
-    The mapping is a copy: the caller may change his own afterwards.
+    The mapping is a copy: the caller may change his own afterwards. It may have more entries: conversion looks up
+    those of the mapping that it is given.
     """
     records, given = _records(trial), trial.outcome.arguments
     if records is None:
@@ -135,8 +136,8 @@ def test_the_record_has_the_configs_that_were_given(trial: Trial) -> Iterator[Fi
 
 def _entries(expected: dict[str, Meaning], found: dict[str, Meaning], because: str) -> Iterator[Finding]:
     """Compare two configs entry by entry, those aside that preparing may derive from others."""
-    for name in {**expected, **found}:
-        mine, theirs = expected.get(name, ABSENT), found.get(name, ABSENT)
+    for name, mine in expected.items():
+        theirs = found.get(name, ABSENT)
         if not is_derived(name):
             yield judged(mine == theirs, name, mine[0], theirs[0], because)
 
@@ -153,19 +154,23 @@ def test_the_record_says_what_kind_of_preparation_it_was(trial: Trial) -> Iterat
         "standalone_module_input_quantized_idxs",
         "standalone_module_output_quantized_idxs",
     ):
-        found, expected = (getattr(record, field) for record in records)
+        # To have no indexes, and to have none that could be asked for, is one.
+        found, expected = (getattr(record, field) or None for record in records)
         because = "conversion treats standalone modules, and models that were trained, in ways of their own"
         yield judged(found == expected, field, expected, found, because)
 
 
 @rule("STATE-6", MUST, "prepare: record names for the set of observed node", ("convert",))
 def test_the_record_has_the_names_of_what_is_observed(trial: Trial) -> Iterator[Finding]:
-    """In ``observed_node_names`` stand the nodes of every pattern that is quantized, and no others."""
+    """In ``observed_node_names`` stand the nodes of every pattern that is quantized, and no others.
+
+    Conversion looks up the nodes that call modules; of the others it says nothing.
+    """
     records = _records(trial)
     if records is None or trial.seen is None or trial.site is None:
         return
     observed = {node.name for node in trial.site.plan.observed}
-    for name in _names(trial.outcome.float_graph, CALLS):
+    for name in _names(trial.outcome.float_graph, ("call_module",)):
         found = trial.seen.names[name] in records[0].observed_node_names
         said = [str(d) for d in trial.site.plan.decisions if d.node.name == name and d.place == "pattern"]
         words = ("not among them", "among them")

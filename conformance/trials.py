@@ -120,6 +120,11 @@ class Trial:
         """The choices that nothing promises, and that matter in this case."""
         return [] if self._survey is None else self._survey[1] + self._survey[2]
 
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether an implementation may refuse what the reference serves: what is asked for cannot be done as asked."""
+        return self._survey is not None and choices.may_be_refused(self._survey[0], self._survey[3].qconfigs)
+
     def explain(self, difference: Difference) -> str:
         """Return why the reference has observers, or none, at a place: first on the value, then for its reader."""
         if self._survey is None:

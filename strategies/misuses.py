@@ -81,7 +81,7 @@ def _renamed(name: str) -> tuple[str, ...]:
 
 
 _TYPES = (
-    Misuse("a model that is not traced", ("given.model = given.float_model",), REFUSED, "graph|model", raw=True),
+    Misuse("a model that is not traced", ("given.model = given.float_model",), REFUSED, "graph|model", False, True),
     Misuse("a name for the qconfig mapping", ('given.qconfig_mapping = "x86"',), REFUSED, "qconfig.?mapping"),
     Misuse(
         "a qconfig for the qconfig mapping",
@@ -89,9 +89,8 @@ _TYPES = (
         REFUSED,
         "qconfig.?mapping",
     ),
-    Misuse("text for is_qat", ('given.is_qat = "False"',), REFUSED, "is_qat|aware", raw=True),
-    Misuse("no scopes", ("given.scopes = None",), REFUSED, "scope", raw=True),
-    Misuse("a node without a scope", ("del given.scopes['linear']",), REFUSED, "linear", raw=True),
+    Misuse("no scopes", ("given.scopes = None",), REFUSED, "scope", False, True),
+    Misuse("a node without a scope", ("del given.scopes['linear']",), REFUSED, "linear", False, True),
     Misuse(
         "a name for the equalization mapping",
         ('given.equalization = "default"',),
@@ -113,13 +112,13 @@ _VALUES = (
             needs=("quantized-inputs",),
         )
         for end in ("input", "output")
-        for what, index in (("an index too large", "5"), ("a negative index", "-1"), ("text", '"0"'))
+        for what, index in (("an index too large", "5"), ("text", '"0"'))
     ),
     Misuse(
         "parameters on two devices",
         (
             "class Elsewhere(torch.Tensor):",
-            "    device = torch.device('cpu', 1)",
+            "    device = torch.device('cuda', 0)",
             "",
             "there = torch.zeros(4).as_subclass(Elsewhere)",
             "given.float_model.second.register_buffer('there', there)  # the traced model calls it, too",
@@ -214,7 +213,7 @@ _QCONFIGS = (
             "weight = tq.MovingAveragePerChannelMinMaxObserver.with_args(dtype=torch.qint8)",
             "given.qconfig_mapping.set_global(tq.QConfig(tq.default_observer, weight))",
         ),
-        REFUSED,
+        ALOUD,
         "(?i)channel|layer|ConvTranspose",
         model=with_parts("self.layer = nn.ConvTranspose1d(2, 2, 1)", "return self.layer(x0.reshape(1, 2, 4))"),
     ),

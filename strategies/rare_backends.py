@@ -323,7 +323,7 @@ _DTYPES = (
         ("backend-configs",),
     ),
     Rarity(
-        "a mask among inputs that are quantized, and activations of qint8",
+        "a mask beside an input that is quantized, and activations of qint8",
         (
             "def __init__(self):",
             "    super().__init__()",
@@ -336,7 +336,7 @@ _DTYPES = (
             "given.example_inputs = torch.randn(2, 4), torch.randn(2, 4) > 0",
             observed("tq.MinMaxObserver.with_args(dtype=torch.qint8)"),
             *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
-            "given.custom_config.set_input_quantized_indexes([0, 1])",
+            "given.custom_config.set_input_quantized_indexes([0])",
         ),
         ("backend-configs", "quantized-inputs"),
     ),

@@ -104,7 +104,7 @@ HARMS = (
         "What should be refused is not, or is refused without the name of the culprit, or leaves the caller's model "
         "changed.",
         (
-            *("indexes-of-nothing-ignored", "training-by-truth", "meta-beside-cpu", "refused-half-way"),
+            *("indexes-of-nothing-ignored", "meta-beside-cpu", "refused-half-way"),
             "refused-after-swapping",
             *("custom-modules-refused-late", "configs-not-looked-at", "qconfigs-not-looked-at"),
             *("assertion-without-words", "annotations-refused-half-way", "annotated-models-refused-half-way"),

@@ -22,12 +22,6 @@ def _ignores_indexes(original: Decision, name: str, indexes: Any, count: int) ->
     """Take no notice of the index of an input or output that is not there."""
 
 
-def _takes_any_truth(original: Decision, name: str, value: Any, *rest: Any) -> None:
-    """Take anything for is_qat."""
-    if name != "is_qat":
-        original(name, value, *rest)
-
-
 def _takes_scopes(original: Decision, name: str, value: Any, *rest: Any) -> None:
     """Find out what the scopes are where the first one is looked up."""
     if name == "node_name_to_scope" and value is None:
@@ -83,7 +77,6 @@ def _refuses_late(original: Decision, graph: Graph, modules: Any) -> None:
 
 
 INDEXES = (Change("refusals.refuse_indexes", _ignores_indexes),)
-TRUTH = (Change("refusals.refuse_type", _takes_any_truth),)
 ARGUMENTS = (
     Change("refusals.refuse_type", _takes_scopes),
     Change("entry._as_object", _takes_configs),
@@ -103,13 +96,6 @@ ENTRIES = (
         "that is too large, negative or no number is never met, and what it was to say is lost",
         "PrepareCustomConfig.set_input_quantized_indexes: the indexes of the inputs of the graph",
         INDEXES,
-    ),
-    Deviation(
-        "training-by-truth",
-        ("REFUSALS-1",),
-        "prepare asks 'if is_qat', so that the text 'False' means training",
-        "prepare: is_qat: bool",
-        TRUTH,
     ),
     Deviation(
         "configs-not-looked-at",
