@@ -22,7 +22,7 @@ def of_modules(site: Site, mapping: QConfigMapping) -> list[str]:
 
 
 def is_inherited_otherwise(site: Site, mapping: QConfigMapping) -> bool:
-    """Whether a parent's mapping says other things inside a standalone module than the one qconfig that it has there."""
+    """Whether a parent's mapping says more inside a standalone module than the one qconfig that it has there."""
     return any(
         call.site is not None and call.inside.inherits and _reads_otherwise(str(node.target), call, mapping)
         for node, call in site.standalone.items()

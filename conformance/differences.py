@@ -14,7 +14,8 @@ from observance.reference.modules import Path
 class Difference:
     """One place where two observations differ; `inner` is the same, told inside a standalone module.
 
-    It is `unread` if it is about a value that nothing reads.
+    It is `unread` if it is about a value that nothing reads, and `of_mode` if two modules that a node calls differ in
+    their modes or hooks alone.
     """
 
     edge: Edge | None
@@ -23,6 +24,7 @@ class Difference:
     found: str
     inner: Difference | None = None
     unread: bool = False
+    of_mode: bool = False
 
 
 def differences(expected: Observation, found: Observation) -> list[Difference]:
@@ -78,14 +80,10 @@ def _callee_differences(expected: Observation, found: Observation) -> Iterator[D
     """Yield the nodes that call different modules, or modules with different observers inside."""
     for node, callee in expected.callees.items():
         other = found.callees[node]
-        if not same_callee(callee, other):
-            yield Difference(None, f"the module of {node}", describe_callee(callee), describe_callee(other))
-
-
-def same_callee(expected: Settings, found: Settings) -> bool:
-    """Whether a node calls what it is to call; the mode and the hooks of a swapped module are not looked at."""
-    (kind, (_, training), _, *parts), (other, _, _, *others) = expected, found
-    return (kind, parts) == (other, others) if training is None else expected == found
+        if callee != other:
+            of_mode = (callee[0], callee[3:]) == (other[0], other[3:])
+            told = describe_callee(callee), describe_callee(other)
+            yield Difference(None, f"the module of {node}", *told, of_mode=of_mode)
 
 
 def _part_differences(expected: Observation, found: Observation) -> Iterator[Difference]:
@@ -118,9 +116,9 @@ def _inner_differences(expected: Observation, found: Observation) -> Iterator[Di
 def describe_callee(callee: Settings) -> str:
     """Return a called module in words: its class, its mode, its hooks, and the observers inside."""
     (_, kind), (_, training), (_, hooks), *parts = callee
-    mode = {True: " in training mode", False: " in eval mode"}.get(training, "")
+    mode = "training" if training else "eval"
     inside = [f"the hook {hook}" for hook in hooks] + [f"{name} {describe(settings)}" for name, settings in parts]
-    return f"{kind}{mode}" + (f" with {', '.join(inside)}" if inside else "")
+    return f"{kind} in {mode} mode" + (f" with {', '.join(inside)}" if inside else "")
 
 
 def _on_value(observation: Observation, value: str) -> list[tuple[Settings, ...]]:

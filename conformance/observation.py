@@ -204,7 +204,7 @@ def observe(float_graph: Graph, prepared: GraphModule, inner: Mapping[str, Inner
     values, equalizers = _on_values(reader)
     names = {original.name: copy.name for original, copy in reader.copies.items()}
     callees = {
-        original.name: _callee(original, reader.bare.modules[str(copy.target)], original.name in inside)
+        original.name: callee_of(_told_as(reader.bare.modules[str(copy.target)], original.name in inside))
         for original, copy in reader.copies.items()
         if original.op == "call_module"
     }
@@ -246,18 +246,9 @@ def _inside(reader: _Reader, inner: Mapping[str, Inner]) -> dict[str, Observatio
     return found
 
 
-def _callee(original: Node, module: nn.Module, is_seen_inside: bool) -> Settings:
-    """Return what a node calls: a module, or what stands for a standalone one.
-
-    In which mode a module is that was swapped for one of another class, nobody says here: QAT-6 does, of some.
-    """
-    if is_seen_inside:
-        return callee_of(StandaloneModule().train(module.training))
-    owner = original.graph.owning_module
-    assert owner is not None
-    kind, _, *rest = callee_of(module)
-    is_swapped = type(owner.get_submodule(str(original.target))) is not type(module)
-    return (kind, ("training", None if is_swapped else module.training), *rest)
+def _told_as(module: nn.Module, is_seen_inside: bool) -> nn.Module:
+    """Return the module by which a called one is told: itself, or what stands for a standalone one."""
+    return StandaloneModule().train(module.training) if is_seen_inside else module
 
 
 def callee_of(module: nn.Module) -> Settings:

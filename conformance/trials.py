@@ -125,6 +125,17 @@ class Trial:
         """Whether an implementation may refuse what the reference serves: what is asked for cannot be done as asked."""
         return self._survey is not None and choices.may_be_refused(self._survey[0], self._survey[3].qconfigs)
 
+    def promised(self, found: list[Difference]) -> list[Difference]:
+        """Return differences from the reference without those that nothing rules out.
+
+        In which mode an observed custom module is, its class decides.
+        """
+        site = self.planned
+        if site is None or not site.plan.custom:
+            return found
+        customs = {f"the module of {node.name}" for node in site.graph.nodes if node.target in site.plan.custom}
+        return [one for one in found if not (one.of_mode and one.place in customs)]
+
     def explain(self, difference: Difference) -> str:
         """Return why the reference has observers, or none, at a place: first on the value, then for its reader."""
         if self._survey is None:

@@ -332,6 +332,20 @@ _NEIGHBOURS = (
         EQUALIZED,
         ("equalization",),
     ),
+    *(
+        Rarity(
+            f"equalization of a function alone, {function}",
+            with_parts(f"self.weight = nn.Parameter(torch.randn({shape}))", f"return {function}({value}, self.weight)"),
+            EQUALIZED,
+            ("equalization",),
+        )
+        for function, shape, value in (
+            ("F.linear", "4, 4", "x0"),
+            ("F.conv1d", "2, 2, 1", "x0.reshape(1, 2, 4)"),
+            ("F.conv2d", "2, 2, 1, 1", "x0.reshape(1, 2, 2, 2)"),
+            ("F.conv3d", "2, 2, 1, 1, 1", "x0.reshape(1, 2, 1, 2, 2)"),
+        )
+    ),
     Rarity(
         "equalization of two functions with one weight",
         with_parts(

@@ -40,18 +40,51 @@ RARE_CONFIGS = (
         ),
         ("backend-configs",),
     ),
-    Rarity(
-        "a function that is selected by the type of the module around it alone",
-        (
-            "class Inside(nn.Module):",
-            "    def forward(self, x0):",
-            "        return torch.cat([x0, x0])",
-            "",
-            *with_parts("self.inside = self.Inside()", "return self.inside(x0)"),
-        ),
-        (
-            "kind = type(given.float_model.inside)",
-            "given.qconfig_mapping = tq.QConfigMapping().set_object_type(kind, tq.default_qconfig)",
-        ),
+    *(
+        Rarity(
+            f"a {what} that is selected by the type of the module around it alone",
+            (
+                "class Inside(nn.Module):",
+                "    def forward(self, x0):",
+                f"        return {call}",
+                "",
+                *with_parts("self.inside = self.Inside()", "return self.inside(x0)"),
+            ),
+            (
+                "kind = type(given.float_model.inside)",
+                "given.qconfig_mapping = tq.QConfigMapping().set_object_type(kind, tq.default_qconfig)",
+            ),
+        )
+        for what, call in (("function", "torch.cat([x0, x0])"), ("method", "x0.relu()"))
+    ),
+    *(
+        Rarity(
+            f"an observer of the input that is to be reused by {what}",
+            with_parts("self.linear = nn.Linear(4, 4); self.second = nn.Linear(4, 4)", f"return {call}"),
+            (f"given.qconfig_mapping.set_{selector}, tq.default_reuse_input_qconfig)",),
+        )
+        for what, call, selector in (
+            ("a function", "F.leaky_relu(self.linear(x0))", "object_type(F.leaky_relu"),
+            ("a layer", "self.second(self.linear(x0))", 'module_name("second"'),
+        )
+    ),
+    *(
+        Rarity(
+            f"the weight of a {what} that breaks the backend's bounds",
+            with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", f"return {call}"),
+            (
+                "weight = tb.DTypeWithConstraints(torch.qint8, -127, 127)",
+                *backend(
+                    pattern,
+                    "tb.DTypeConfig(torch.quint8, torch.quint8, weight)",
+                    'pattern._set_input_type_to_index({"weight": 1})',
+                ),
+            ),
+            ("backend-configs",),
+        )
+        for what, call, pattern in (
+            ("function", "F.linear(x0, self.weight)", "F.linear"),
+            ("function by keyword", "F.linear(x0, weight=self.weight)", "F.linear"),
+        )
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .rare_modules import LSTM
-from .rarity import LINEAR, STANDALONE, Rarity, backend, instead, own_class, with_parts
+from .rarity import LINEAR, STANDALONE, TWO, Rarity, backend, instead, own_class, with_parts
 
 
 def _standalone(*lines: str, config: str = "None, None", inputs: str = "(torch.randn(2, 4),)") -> tuple[str, ...]:
@@ -94,6 +94,48 @@ RARE_STANDALONE = (
             ("standalone-modules",),
         )
         for index in (0, 1)
+    ),
+    Rarity(
+        "two standalone modules of one class, one after the other",
+        with_parts(TWO, "return self.second(self.first(x0))"),
+        (
+            "given.custom_config.set_standalone_module_class(nn.Linear, None, (torch.randn(2, 4),), None, None)",
+            "given.leaves = [], [nn.Linear]",
+        ),
+        ("standalone-modules",),
+    ),
+    *(
+        Rarity(
+            f"a standalone module in which a {kind} is followed by its normalization",
+            with_parts("self.linear = nn.Linear(4, 4)", f"return self.linear(torch.cat([x0, x0]).reshape({shape}))"),
+            _standalone(
+                f"normalized = nn.Sequential(nn.{layer}, nn.BatchNorm1d({width}))",
+                f"normalized[1].running_mean += torch.arange({width}.0)",
+                f"normalized[1].running_var *= torch.arange(1.0, {width + 1}.0)",
+                "normalized.requires_grad_(False)",
+                "normalized",
+                inputs=f"(torch.randn({shape}),)",
+            ),
+            ("standalone-modules",),
+        )
+        for kind, layer, width, shape in (
+            ("transposed convolution", "ConvTranspose1d(2, 2, 2)", 2, "2, 2, 4"),
+            ("convolution", "Conv1d(2, 2, 2)", 2, "2, 2, 4"),
+            ("linear layer", "Linear(4, 4)", 4, "4, 4"),
+        )
+    ),
+    Rarity(
+        "a prepared module that is no standalone one, and not to be traced",
+        LINEAR,
+        (
+            "from torch.ao.quantization.quantize_fx import prepare_fx",
+            "",
+            "mapping = tq.QConfigMapping().set_global(tq.default_qconfig)",
+            *instead("prepare_fx(nn.Sequential(nn.Linear(4, 4)).eval(), mapping, (torch.randn(2, 4),))"),
+            'given.custom_config.set_non_traceable_module_names(["linear"])',
+            "given.model.requires_grad_(False)",
+        ),
+        ("standalone-modules",),
     ),
     Rarity(
         "a standalone module that the backend does not fuse",

@@ -11,26 +11,9 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.rules import RULES
 from observance.strategies import Case
-from observance.strategies.case import Backend, Call, Constraint, Declared, DTypes, Entry, Mapping, Pattern
+from observance.strategies.case import Call, Declared, Entry, Mapping
 
 import_rules()
-
-INT8 = DTypes(Constraint("torch.quint8"), Constraint("torch.quint8"), Constraint("torch.qint8"))
-
-
-def shares(target: str) -> Pattern:
-    """An operator of a backend whose output shares its observer with its input."""
-    return Pattern((target,), "OUTPUT_SHARE_OBSERVER_WITH_INPUT", (INT8,))
-
-
-SEVERAL_THAT_SEEM_TO_BE_NUMBERS = Case(
-    ("t",),
-    (Call("fold", (((-1, -1),),)), Call("chunk", (0,)), Call("part", (1,))),
-    2,
-    Mapping("x86"),
-    Backend((shares("torch.chunk"), shares("operator.getitem"))),
-)
-"""An operator with several outputs of what torch takes for no tensor."""
 
 A_LAYER_OF_A_BLOCK_THAT_IS_OFF = Case(
     ("t",),
@@ -60,7 +43,6 @@ PARTS_THAT_WERE_OFF_BEFORE = Case(
 """A standalone module with a mapping of its own, and a fused module inside, in training."""
 
 ONCE_TOLD = [
-    ("STATE-6", SEVERAL_THAT_SEEM_TO_BE_NUMBERS),
     ("EFFECTS-12", A_LAYER_OF_A_BLOCK_THAT_IS_OFF),
     ("QAT-8", PARTS_THAT_WERE_OFF_BEFORE),
 ]

@@ -52,9 +52,9 @@ def takes_all_for_standalone(original: Saboteur, *args: Any) -> GraphModule:
 
 
 @breaks("STATE-6", "state.observed_names")
-def counts_modules_only(original: Saboteur, decided: Any) -> set[str]:
-    """Count no function and no method as observed."""
-    return {node.name for node in decided.observed if node.op == "call_module"}
+def counts_functions_only(original: Saboteur, decided: Any) -> set[str]:
+    """Count no module as observed."""
+    return {node.name for node in decided.observed if node.op != "call_module"}
 
 
 @breaks("STATE-7", "state.mark")
