@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.fx import GraphModule, Node
 
-from observance.conformance.observation import Edge, Observation, Seen, Settings
+from observance.conformance.observation import Edge, Observation, Seen, Settings, edge_of
 from observance.reference import annotations as notes
 from observance.reference import qspecs
 from observance.reference.annotations import KEY, Place, words
@@ -130,7 +130,7 @@ class Annotated:
                 return [(edge, next(iter(seen.edges[edge]), None)) for edge in edges]
             chains = seen.values.get(where.name, frozenset())
             return [(None, next((chain[0] for chain in chains), None))]
-        found = [Edge(where[1].name, operand.keys, where[0].name) for operand in self.reads[where]]
+        found = [edge_of(operand) for operand in self.reads[where]]
         return [(edge, seen.edges[edge][-1] if seen.edges[edge] else None) for edge in found]
 
 

@@ -3,8 +3,8 @@
 ==========  ======  =============================================================================================
 effort      cases   what it is for
 ==========  ======  =============================================================================================
-smoke            8  an answer in seconds, before a commit: after the most telling recorded cases; of its own, a rule
-                    sees one
+smoke            8  an answer in seconds, before a commit: after the recorded cases that expose most; a rule that
+                    brings its own cases sees only the first
 gate           150  the verdict on a change: the same cases at every run, after the recorded ones that tell a rule
 explore        240  other cases at every run; what failed once is tried first
 certify       1000  the thorough run; `--certify` tries as many fresh cases beside the recorded ones

@@ -7,7 +7,8 @@
 ``torchao``            torchao's `prepare` of annotated graphs (reserved, too)
 ``reference``          `observance.reference.prepare` (reserved, too)
 ``acme``               an entry point of that name in the group ``observance.implementations``
-``mypkg.sub``          a module with a function `prepare`, or else a submodule `prepare` with one, or else `prepare_fx`
+``mypkg.sub``          a module with a function `prepare`, or else a submodule `prepare` with one, or else
+                       `prepare_fx` or `prepare_pt2e`
 ``mypkg:back.prepare`` any object in a module
 =====================  ================================================================================================
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import NoReturn
 
-from observance.conformance.isolation import HERE, fork, how_it_ended
+from observance.conformance.isolation import CAN_FORK, HERE, fork, how_it_ended
 from observance.conformance.usage import UsageError, told
 
 _IMPORTED = 77
@@ -62,7 +62,7 @@ def _ending_of(name: str) -> str | None:
 
     One that calls `os._exit` would end the whole run, and with a good exit code at that.
     """
-    if name in sys.modules or not hasattr(os, "fork") or HERE.is_child:
+    if name in sys.modules or not CAN_FORK or HERE.is_child:
         return None
     pid = fork()
     if pid == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import struct
 import sys
 import time
@@ -21,12 +22,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from signal import SIGKILL, Signals
+from signal import Signals
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
 P = ParamSpec("P")
+
+CAN_FORK = hasattr(os, "fork") and hasattr(os, "waitid")
+"""Whether a call can be made in a process of its own: not on Windows, and on macOS from Python 3.13 on."""
 
 SECONDS = 120.0
 """For so long a child may do one thing, such as one call of `prepare`, before it is taken to hang."""
@@ -167,7 +171,7 @@ class Apart(Generic[S]):
 
     def _is_apart(self) -> bool:
         """Whether a child is asked: a child itself has none."""
-        return self.limits.is_forking and hasattr(os, "fork") and not HERE.is_child
+        return self.limits.is_forking and CAN_FORK and not HERE.is_child
 
     def _answers(self, question: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Yield the answers of a child; it is over with it unless it gave all of them and is as it was."""
@@ -281,7 +285,7 @@ def _end(pid: int, parent: int, pipe: Connection) -> None:
         return
     for kill in (os.killpg, os.kill):
         with suppress(OSError):
-            kill(pid, SIGKILL)
+            kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     pipe.close()
 

@@ -19,7 +19,7 @@ from torch.fx import Graph, GraphModule, Node
 from observance.conformance.alignment import ObservationError as ObservationError
 from observance.conformance.alignment import Unobserved, align
 from observance.conformance.parts import Place, undone
-from observance.reference.graphs import operands, place_of
+from observance.reference.graphs import Operand, operands, place_of
 from observance.reference.modules import Path
 from observance.reference.specs import is_equalizer, is_observer, settings_of
 
@@ -159,9 +159,14 @@ def fixed_parameters(settings: Settings) -> tuple[Any, Any]:
     return found.get("scale"), found.get("zero_point")
 
 
-def edges_of(graph: Graph) -> list[Edge]:
-    """Return all edges of a float graph, in its order."""
-    return [Edge(node.name, operand.keys, operand.value.name) for node in graph.nodes for operand in operands(node)]
+def edge_of(operand: Operand) -> Edge:
+    """Return the edge at which an operand stands."""
+    return Edge(operand.node.name, operand.keys, operand.value.name)
+
+
+def chain_text(chain: Chain) -> str:
+    """Return the observers on an edge in words, with the number of the object that each is."""
+    return " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
 
 
 @dataclass(frozen=True)
@@ -195,7 +200,7 @@ def observe(float_graph: Graph, prepared: GraphModule, inner: Mapping[str, Inner
     """
     reader = _Reader(float_graph, prepared)
     whole = {
-        Edge(node.name, operand.keys, operand.value.name): reader.chain(_at(reader.copies[node], operand.keys))
+        edge_of(operand): reader.chain(_at(reader.copies[node], operand.keys))
         for node in float_graph.nodes
         for operand in operands(node)
     }
@@ -335,7 +340,7 @@ class _Reader:
         detours: set[Edge] = set()
         for original, copy in self.copies.items():
             for operand in operands(original):
-                edge = Edge(original.name, operand.keys, operand.value.name)
+                edge = edge_of(operand)
                 places = self._places(copy, operand.keys)
                 paths = frozenset(path for place in places for path in self.apart.reads.get(place, ()))
                 found.update({edge: paths} if paths else {})

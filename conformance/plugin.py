@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     group = parser.getgroup("observance", "conformance of an implementation of prepare")
     add = group.addoption
-    add("--impl", help="what to judge: torch, reference, mypkg, mypkg:object, or an entry point")
+    add("--impl", help="what to judge: torch, torchao, reference, mypkg, mypkg:object, or an entry point")
     add("--quantizer", metavar="WHAT", help="judge a quantizer in place of a prepare: mypkg:MyQuantizer")
     add("--backend-config", metavar="WHAT", help="judge a backend config in place of a prepare: mypkg:get_config")
     add("--profile", choices=PROFILES, help="what says how to quantize, where the implementation's shape does not")
@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--draw-seed", type=int, metavar="N", help="draw other cases")
     add("--case", metavar="FILE", help="try the one case in a JSON file")
     add("--rule", metavar="ID", action="append", help="hold this rule alone, such as SHARING-1; may be given again")
-    add("--deviations", metavar="NAME", help="a register of known deviations: torch, or a Python file")
+    add("--deviations", metavar="NAME", help="a register of known deviations: torch, torchao, or a Python file")
     add("--against", metavar="WHAT", help="compare with a record (.jsonl) or an implementation, in place of the rules")
     add("--known-failures", metavar="FILE", help="failures that are expected, each with a pinned case: a TOML file")
     add("--no-known-deviations", action="store_true", help="excuse nothing")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from observance.conformance.observation import Chain
+from observance.conformance.observation import chain_text
 from observance.conformance.outcomes import BROUGHT
 from observance.conformance.rules import Finding, Rule
 from observance.conformance.tables import side_by_side
@@ -188,11 +188,6 @@ def graph_text(judge: Hearing, case: Case, findings: Sequence[Finding] = ()) -> 
         mark = ">" if places & {value, f"on {value}"} else " "
         lines.append(f"{mark} {value}, read by nothing: {chain_text(chain)}")
     return "\n".join(lines) or "it has no edges"
-
-
-def chain_text(chain: Chain) -> str:
-    """Return the observers on an edge in words, with the number of the object that each is."""
-    return " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
 
 
 def finding_text(finding: Finding) -> str:

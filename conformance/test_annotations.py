@@ -15,11 +15,11 @@ from observance.conformance.annotated import Annotated, Place, words
 from observance.conformance.claims import FX, PT2E
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import program_of
-from observance.conformance.observation import Observation, Seen, describe, fixed_parameters
+from observance.conformance.observation import Observation, Seen, describe, edge_of, fixed_parameters
 from observance.conformance.outcomes import arguments_of, attempt
 from observance.conformance.replaying import Exchanged, takes_callback, varying
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial, edge_of
+from observance.conformance.trials import Trial
 from observance.reference.annotations import KEY, value_of
 from observance.reference.graphs import Operand, operands
 from observance.reference.qspecs import kind_of

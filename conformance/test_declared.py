@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
+from observance.conformance.observation import edge_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
-from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.conformance.trials import Trial, same_placement
 from observance.reference.values import says_no_tensor
 from observance.strategies.cases import can_carry_values
 

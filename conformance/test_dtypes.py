@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from observance.conformance.observation import describe
+from observance.conformance.observation import describe, edge_of
 from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial, edge_of
+from observance.conformance.trials import Trial
 from observance.reference import dtypes
 from observance.reference.placement import is_never_observed
 from observance.reference.specs import Spec

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from torch.fx import Node
 
-from observance.conformance.observation import Edge
+from observance.conformance.observation import Edge, edge_of
 from observance.conformance.outcomes import Outcome
 from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
-from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.conformance.trials import Trial, same_placement
 from observance.reference import equalization
 from observance.reference.placement import is_never_observed
 from observance.reference.site import Site

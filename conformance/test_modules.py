@@ -11,10 +11,10 @@ from torch.fx import Node
 from observance.conformance.alone import prepared_alone
 from observance.conformance.derived import by_other_name, with_class_overridden
 from observance.conformance.differences import describe_callee, path_words, read_differences
-from observance.conformance.observation import Edge, Settings, callee_of
+from observance.conformance.observation import Edge, Settings, callee_of, edge_of
 from observance.conformance.recorded import record_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial, edge_of, same_placement
+from observance.conformance.trials import Trial, same_placement
 from observance.reference import dtypes, modules
 from observance.reference.graphs import Operand, operands, output_of
 from observance.reference.modules import Path

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from observance.conformance.derived import other_numbers, own_backend, pattern_size, with_named_roots
+from observance.conformance.observation import edge_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, judged, rule
-from observance.conformance.trials import Trial, edge_of, read_aside, same_placement
+from observance.conformance.trials import Trial, read_aside, same_placement
 from observance.reference.graphs import operands
 from observance.strategies.case import Backend, Constraint, DTypes, Pattern
 

@@ -20,9 +20,9 @@ from observance.conformance.derived import (
     without_names,
 )
 from observance.conformance.differences import differences, read_differences
-from observance.conformance.observation import Edge
+from observance.conformance.observation import Edge, edge_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial, edge_of, read_aside, same_placement
+from observance.conformance.trials import Trial, read_aside, same_placement
 from observance.reference import dtypes
 from observance.reference.graphs import operands
 from observance.reference.placement import is_never_observed

@@ -14,7 +14,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance import production, vendors
 from observance.conformance.claims import QUANTIZER
-from observance.conformance.observation import Edge, describe
+from observance.conformance.observation import describe, edge_of
 from observance.conformance.outcomes import arguments_of, copy_graph
 from observance.conformance.probes import asked_of, part_of, places_of
 from observance.conformance.roles import PICKING, RESHAPING, is_bias, is_float, operator_of
@@ -171,7 +171,7 @@ def test_a_bias_is_left_float_or_is_wide(trial: Trial) -> Iterator[Finding]:
         return
     biases = [operand for node in model.graph.nodes for operand in operands(node) if is_bias(operand)]
     for operand in biases:
-        for one in trial.seen.edges.get(Edge(operand.node.name, operand.keys, operand.value.name), ()):
+        for one in trial.seen.edges.get(edge_of(operand), ()):
             dtype = str(dict(one.settings).get("dtype"))
             wide = any(kind in dtype for kind in ("int32", "int64", "float"))
             place = f"{operand.value.name} -> {operand.node.name}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from observance.conformance.observation import Observation, Seen
+from observance.conformance.observation import Observation, Seen, edge_of
 from observance.conformance.rules import MUST, Finding, broken, judged, kept, rule
-from observance.conformance.trials import Trial, edge_of
+from observance.conformance.trials import Trial
 from observance.reference import dtypes
 from observance.reference.graphs import Operand, operands
 from observance.reference.patterns import Match

@@ -19,7 +19,7 @@ from observance.conformance.annotated_models import AnnotatedModel
 from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E
 from observance.conformance.conversion import calibrated, converted
 from observance.conformance.differences import Difference, describe_callee
-from observance.conformance.observation import Edge, Observation
+from observance.conformance.observation import Edge, Observation, chain_text
 from observance.conformance.outcomes import Calls, Outcome
 from observance.conformance.rules import Finding, broken, kept
 from observance.reference import RefusalError, place, survey
@@ -235,11 +235,6 @@ def read_aside(site: Site) -> Iterator[tuple[Operand, Quantized]]:
                 yield operand, quantized
 
 
-def edge_of(operand: Operand) -> Edge:
-    """Return the edge at which an operand stands."""
-    return Edge(operand.node.name, operand.keys, operand.value.name)
-
-
 def same_placement(first: Outcome, second: Outcome, because: str, names: dict[str, str] | None = None) -> list[Finding]:
     """Compare two results of one implementation, edge by edge, and the modules that they call.
 
@@ -293,16 +288,11 @@ def _alike(
             if same:
                 found.append(kept(f"{where}{edge}"))
             else:
-                found.append(broken(f"{where}{edge}", _words(mine), _words(yours), because, pair))
+                found.append(broken(f"{where}{edge}", chain_text(mine), chain_text(yours), because, pair))
     for node, inner in one.inside.items():
         twin = other.inside.get(names.get(node, node))
         found += _alike(inner, twin, because, {}, pair, f"{where}inside {node}: ") if twin is not None else []
     return found
-
-
-def _words(chain: Any) -> str:
-    """Return a chain of observers in words, with the numbers of the objects."""
-    return " then ".join(f"{seen.kind} #{seen.group}" for seen in chain) or "no observer"
 
 
 def _by_reader(observation: Observation) -> dict[str, list[Edge]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.fx import Node
 
-from observance.conformance.observation import Edge, Seen
+from observance.conformance.observation import Seen, edge_of
 from observance.conformance.roles import RANGES, moved, operator_of
 from observance.conformance.rules import Finding, judged
 from observance.conformance.trials import Trial
@@ -21,7 +21,7 @@ def sharing(trial: Trial, quantized: Iterable[Node], kinds: Collection[str]) -> 
     for node in quantized:
         outside = _seen_on(trial, node)
         for operand in moved(node, kinds, modules):
-            chain = trial.seen.edges.get(Edge(node.name, operand.keys, operand.value.name), ())
+            chain = trial.seen.edges.get(edge_of(operand), ())
             if chain and len(outside) == 1:
                 mine, theirs = outside[0], chain[-1]
                 because = f"{node.name} moves the values of {operand.value.name}, and both are observed"

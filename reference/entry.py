@@ -41,7 +41,7 @@ class Configs:
 
 
 native = functools.cache(get_native_backend_config)
-"""Returns torch's native backend config: one object, since nobody is given it who could change it."""
+"""Returns torch's native backend config: one object, which no caller is ever given, so that nobody can change it."""
 
 
 def once_for_native(read: Callable[[BackendConfig], T]) -> Callable[[BackendConfig], T]:

@@ -1,4 +1,4 @@
-"""Reading an FX graph: operands, roles, uses.  No rule of `prepare` is decided here."""
+"""Reading an FX graph: operands, and where they stand among a function's parameters.  No rule is decided here."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Plan:
     asks
         What the qconfigs ask for.
     device
-        Where the observers are to be; None if the model is nowhere.
+        Where the observers are to be; None if the model has no parameters or buffers.
     """
 
     slots: list[Slot] = field(default_factory=list)

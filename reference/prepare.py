@@ -145,7 +145,8 @@ def survey(
     model, configs, node_name_to_scope, example_inputs
         As `prepare` takes them.
     device
-        Where the model is that a standalone module is in: without a parameter of its own it is there (DEVICES-1).
+        The device of the enclosing model: a standalone module without parameters and buffers is taken to be on it
+        (DEVICES-1).
 
     Raises
     ------

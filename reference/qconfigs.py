@@ -66,7 +66,10 @@ def select(graph: Graph, modules: Mapping[str, nn.Module], mapping: QConfigMappi
             continue
         if node.name not in scopes:
             raise RefusalError(f"node {node.name!r} has no scope; give node_name_to_scope an entry for it")
-        selected[node] = _select(node, modules, mapping, scopes[node.name], seen)
+        scope = scopes[node.name]
+        if not isinstance(scope, tuple) or len(scope) != 2:
+            raise RefusalError(f"the scope of node {node.name!r} is {scope!r}; it is a module's path and its type")
+        selected[node] = _select(node, modules, mapping, scope, seen)
     return selected
 
 

@@ -6,7 +6,8 @@ and the cure; nothing is changed by then (REFUSALS-4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ def refuse_misuse(model: Any, is_qat: Any, scopes: Any, example_inputs: Any, con
     inputs = sum(node.op == "placeholder" for node in model.graph.nodes)
     refuse_indexes("input_quantized_indexes", configs.custom.input_quantized_indexes, inputs)
     refuse_indexes("output_quantized_indexes", configs.custom.output_quantized_indexes, sum(map(_width, outputs)))
+    refuse_expressions(configs.qconfigs.module_name_regex_qconfigs)
 
 
 def refuse_types(model: Any, is_qat: Any, scopes: Any, example_inputs: Any) -> None:
@@ -48,10 +50,21 @@ def refuse_type(name: str, value: Any, kinds: Any, cure: str) -> None:
 
 
 def refuse_indexes(name: str, indexes: Any, count: int) -> None:
-    """Refuse an index of an input or output that the model does not have."""
+    """Refuse an index of an input or output that the model does not have, and what is no list of them."""
+    if not isinstance(indexes, Collection):
+        raise RefusalError(f"{name} is {indexes!r}; pass a list of indexes")
     for index in indexes:
         if not isinstance(index, int) or not 0 <= index < count:
             raise RefusalError(f"{name} has {index!r}, and the model has {count}, counted from 0; leave it out")
+
+
+def refuse_expressions(patterns: Collection[str]) -> None:
+    """Refuse a regular expression for module names that is none."""
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise RefusalError(f"the module name {pattern!r} is no regular expression ({error}); mend it") from error
 
 
 def _width(returned: Any) -> int:

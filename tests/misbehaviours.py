@@ -214,7 +214,8 @@ verdict, and the exit code is the one that the verdicts ask for.
   held. One that asks for more than 8 GB more is refused them, as a machine without them would.
 - What is printed is cut off at 1 MB, where pytest captures it.
 - `--in-process`, and `--pdb` with it, calls the implementation in the process of pytest: for debuggers, which need it
-  there. So it is on systems that cannot fork, such as Windows. There a call that kills its process ends the run.
+  there. So it is where a process cannot be forked and waited for: on Windows, and on macOS before Python 3.13.
+  There a call that kills its process ends the run.
 
 How often a process was replaced, and why, is said below the verdicts.
 

@@ -39,10 +39,12 @@ from torch.ao.quantization.fx.fuse import fuse
 from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import GraphModule
 
+from observance.conformance.brought import annotate
 from observance.conformance.claims import QUANTIZER
 from observance.conformance.usage import UsageError, printable, told
 from observance.reference import RefusalError
 from observance.reference.entry import read_configs
+from observance.reference.modules import without_eager_observers
 from observance.strategies import Arguments, Case, CaseError, assemble, build
 from observance.strategies.source import definitions
 
@@ -167,7 +169,8 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
         configs = read_configs(mapping, custom, backend, is_qat)
         leaves = leaves_of(configs.custom)
         tracer = QuantizationTracer(*leaves)
-        graph = fuse(GraphModule(model, tracer.trace(model)), is_qat, None, configs.backend)
+        traced = GraphModule(model, without_eager_observers(model, tracer.trace(model)))
+        graph = fuse(traced, is_qat, None, configs.backend)
     except RefusalError as error:
         raise UsageError(
             f"the file {printable(path)} describes no call of prepare: {printable(str(error))}."
@@ -186,8 +189,7 @@ def _annotated(path: str, model: nn.Module, found: Mapping[str, Any]) -> Argumen
     quantizer, inputs, is_qat = found["quantizer"], found.get("example_inputs", ()), found.get("is_qat", False)
     try:
         graph = model if isinstance(model, GraphModule) else torch.export.export(model, inputs).module()
-        annotated = quantizer.annotate(quantizer.transform_for_annotation(graph))
-        quantizer.validate(annotated)
+        annotated = annotate(quantizer, quantizer.transform_for_annotation(graph))
     except Exception as error:  # exporting runs the model, and the quantizer is the user's
         raise UsageError(
             f"the model of {printable(path)} cannot be exported and annotated ({told(error)}); "

@@ -92,7 +92,6 @@ def _refuses_half_way(original: Decision, site: Site) -> None:
 
 
 _LAST = "2.6"
-_NAMED = "_create_obs_or_fq_from_qspec: only refer to edge or node that has observer/fake_quant inserted"
 _SHARED = "SharedQuantizationSpec: the edge or node to share observer or fake quant instances with"
 
 ENTRIES = (
