@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -385,24 +384,3 @@ def test_an_annotation_counts_only_where_a_qconfig_is_served(trial: Trial) -> It
         because = f"{node.name} is in no pattern that is quantized"
         yield from _unobserved(trial, operands(node), because)
         yield from _unobserved(trial, _unread(trial, node), because)
-
-
-@rule(
-    "ANNOTATIONS-20",
-    MUST,
-    "_maybe_insert_input_observer_for_arg_or_kwarg: an instance that stands there already is used",
-    profiles=_PT2E,
-)
-def test_an_observer_stands_on_a_value_once(trial: Trial) -> Iterator[Finding]:
-    """No two nodes give the same value to one observer, which would look at it twice in every pass.
-
-    However many operators read the value, and however often one of them does.
-    """
-    if (prepared := trial.outcome.prepared) is None or trial.seen is None:
-        return
-    called = [node for node in prepared.graph.nodes if node.op == "call_module" and len(node.args) == 1]
-    modules = {node: prepared.get_submodule(str(node.target)) for node in called}
-    places = [(node.args[0], modules[node]) for node in called if is_observer(modules[node])]
-    for (value, observer), count in Counter(places).items():
-        because = f"{type(observer).__name__} looks at {value}"
-        yield judged(count == 1, str(value), "one node", f"{count} nodes of one observer", because)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,14 +22,14 @@ from observance.conformance.derived import (
 )
 from observance.conformance.differences import differences, read_differences
 from observance.conformance.observation import Edge, edge_of
-from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
+from observance.conformance.rules import MUST, NEVER_BOTH, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, read_aside, same_placement
 from observance.reference import dtypes
 from observance.reference.graphs import operands
 from observance.reference.placement import is_never_observed
 from observance.reference.sharing import shares_with_inputs
 from observance.reference.site import Quantized, Site
-from observance.reference.specs import is_equalizer
+from observance.reference.specs import is_equalizer, is_observer
 from observance.strategies.case import Backend
 from observance.strategies.operators import OPERATORS
 
@@ -342,3 +343,24 @@ def test_a_backend_that_knows_nothing_observes_nothing(trial: Trial) -> Iterator
     if empty.observation is not None:
         found = ", ".join(empty.observation.values)
         yield judged(not found, "the graph", "no observer", found, "the backend supports nothing")
+
+
+@rule(
+    "PLACEMENT-15",
+    MUST,
+    "_maybe_insert_input_observer_for_arg_or_kwarg: an instance that stands there already is used",
+    profiles=NEVER_BOTH,
+)
+def test_an_observer_stands_on_a_value_once(trial: Trial) -> Iterator[Finding]:
+    """No two nodes give the same value to one observer, which would look at it twice in every pass.
+
+    However many operators read the value, and however often one of them does.
+    """
+    if (prepared := trial.outcome.prepared) is None or trial.seen is None:
+        return
+    called = [node for node in prepared.graph.nodes if node.op == "call_module" and len(node.args) == 1]
+    modules = {node: prepared.get_submodule(str(node.target)) for node in called}
+    places = [(node.args[0], modules[node]) for node in called if is_observer(modules[node])]
+    for (value, observer), count in Counter(places).items():
+        because = f"{type(observer).__name__} looks at {value}"
+        yield judged(count == 1, str(value), "one node", f"{count} nodes of one observer", because)

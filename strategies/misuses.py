@@ -118,7 +118,7 @@ _VALUES = (
         "parameters on two devices",
         (
             "class Elsewhere(torch.Tensor):",
-            "    device = torch.device('cuda', 0)",
+            "    device = torch.device('cpu', 1)",
             "",
             "there = torch.zeros(4).as_subclass(Elsewhere)",
             "given.float_model.second.register_buffer('there', there)  # the traced model calls it, too",

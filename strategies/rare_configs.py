@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from .rarity import LINEAR, TWO, Rarity, backend, each, forward, linear_of, qconfig, with_parts
+from .rarity import (
+    LINEAR,
+    STANDALONE,
+    TWO,
+    Rarity,
+    backend,
+    each,
+    forward,
+    linear_of,
+    own_class,
+    qconfig,
+    with_parts,
+)
 
 RARE_CONFIGS = (
     Rarity(
@@ -13,6 +25,20 @@ RARE_CONFIGS = (
             "given.qconfig_mapping = given.qconfig_mapping.to_dict()",
         ),
         ("order-selectors",),
+    ),
+    *(
+        Rarity(
+            f"a custom config as a dictionary, with {what}",
+            LINEAR,
+            (*lines, "given.custom_config = given.custom_config.to_dict()"),
+            ("dict-configs", *needs),
+        )
+        for what, lines, needs in (
+            ("inputs", ("given.custom_config.set_input_quantized_indexes([0])",), ("quantized-inputs",)),
+            ("outputs", ("given.custom_config.set_output_quantized_indexes([0])",), ("quantized-inputs",)),
+            ("a custom module", own_class(), ("custom-modules",)),
+            ("a standalone module", (f"{STANDALONE}, None, None)",), ("standalone-modules",)),
+        )
     ),
     Rarity(
         "a dictionary of what a backend supports, with functions that have weights",

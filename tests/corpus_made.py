@@ -5,8 +5,8 @@ saboteur away.
     python -m tests.corpus_made more
 
 With ``more``, what is recorded stays, and cases are added for rules that no recorded case tells yet, and for operators
-and features that no annotated one has.  Made anew, the
-corpus has no cases for faults: `benchmarks/faults/distil.py` adds them.
+and features that none of its profile has.  Made anew, the corpus has no cases for faults:
+`benchmarks/faults/distil.py` adds them.
 
 The first cases are those that tell: for each rule a small case that gives its saboteur away, then the cases of the
 known deviations and those on which something went wrong upstream. The others are chosen one by one, each for what it
@@ -206,11 +206,11 @@ def extended(entries: Sequence[Entry]) -> list[Entry]:
     told = telling([*recorded, *known(), *drawn], lacking) if lacking else {}
     kept = [replace(entry, tells=(*entry.tells, *told.pop(entry.case, ()))) for entry in entries]
     new = [*(Entry(case, tuple(rules)) for case, rules in told.items()), *kept]
-    for profile, size in ANNOTATED.items():
-        annotated = [entry.case for entry in new if entry.case.profile == profile]
+    for profile, size in {"": SIZE, **ANNOTATED}.items():
+        there = list(of_profile(profile, (entry.case for entry in new)))
         candidates = list(of_profile(profile, drawn))
-        unmet = frozenset().union(*map(parts, candidates)).difference(*map(parts, annotated))
-        new += [Entry(case, ()) for case in chosen(candidates, annotated, max(size, len(annotated) + len(unmet)))]
+        unmet = frozenset().union(*map(parts, candidates)).difference(*map(parts, there))
+        new += [Entry(case, ()) for case in chosen(candidates, there, max(size, len(there) + len(unmet)))]
     return new
 
 

@@ -204,7 +204,7 @@ ROWS = (
         "observers of inputs, in lists too, none twice",
         "placement.place_input placement.fitting",
         "list operand, tuple operand, nested lists, same value twice, fan-out, keyword spelling",
-        "PLACEMENT-1 PLACEMENT-3 PLACEMENT-6 PLACEMENT-7",
+        "PLACEMENT-1 PLACEMENT-3 PLACEMENT-6 PLACEMENT-7 PLACEMENT-15",
     ),
     _row(
         "F3",
@@ -336,7 +336,7 @@ ROWS = (
         "annotated.input_spec annotated.reuses_input",
         "annotated edge, annotated output, None for an input, annotated return, read by keyword, exported graph, "
         "buffer, shipped quantizer, one annotation for several, inputs' observers reused, nothing said of reuse",
-        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18 ANNOTATIONS-20",
+        "ANNOTATIONS-3 ANNOTATIONS-13 ANNOTATIONS-15 ANNOTATIONS-16 ANNOTATIONS-18",
     ),
     _row(
         "I6",

@@ -158,10 +158,3 @@ def what_is_annotated_is_quantized(original: Saboteur, result: Any, match: Any, 
         return chosen
     observation = patterns.observation_type(match, rest[0])
     return dict.fromkeys(match.nodes, Quantized(match, dtypes.ask_of(assigned[match.last]), observation))
-
-
-@breaks("ANNOTATIONS-20", "annotations.place_input")
-def every_reader_has_a_node_of_its_own(original: Saboteur, placing: Any, operand: Any) -> None:
-    """Forget where an observer stands already, and let it stand there once more."""
-    placing.found.clear()
-    original(placing, operand)

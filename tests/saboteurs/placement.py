@@ -130,3 +130,15 @@ def observes_what_is_read(original: Saboteur, model: Any, plan: Any) -> Any:
             prepared.graph.erase_node(node)
     prepared.recompile()
     return prepared
+
+
+@breaks("PLACEMENT-15", "prepare.rewrite")
+def a_node_for_each_reader(original: Saboteur, *args: Any) -> GraphModule:
+    """Let every reader but the first read an observer at a node of its own."""
+    prepared: GraphModule = original(*args)
+    for node in observer_nodes(prepared):
+        for reader in list(node.users)[1:]:
+            with prepared.graph.inserting_before(reader):
+                reader.replace_input_with(node, prepared.graph.call_module(node.target, node.args))
+    prepared.recompile()
+    return prepared
