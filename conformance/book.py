@@ -15,15 +15,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from observance.conformance.claims import FX
+from observance.conformance.claims import FX, SHIPPED_REGISTERS
 from observance.conformance.deviations import Deviation, Register, load
 from observance.conformance.deviations.harm import by_harm
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.efforts import COSTLY_SHARE
 from observance.conformance.origins import place_of
-from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.report import readable
-from observance.conformance.rules import RULES, Rule
+from observance.conformance.rules import RULES, Rule, import_rules
 from observance.conformance.variants import Change
 
 CHAPTERS = (

@@ -13,6 +13,9 @@ from typing import Any
 
 from observance.conformance.usage import MISSING, UsageError, attribute, names
 
+SHIPPED_REGISTERS = ("torch", "torchao")
+"""The implementations whose register of known deviations comes with the suite."""
+
 FEATURES: dict[str, str] = {
     "static": "Activations are observed, to be quantized with parameters that are known before the model runs.",
     "dynamic": "Activations are quantized with parameters that are chosen while the model runs.",

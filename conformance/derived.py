@@ -306,6 +306,6 @@ def own_backend(case: Case) -> Backend | None:
     return case.backend if isinstance(case.backend, Backend) else None
 
 
-def names_of_calls(before: Any, after: Any) -> dict[str, str]:
+def names_in_order(before: Any, after: Any) -> dict[str, str]:
     """Return the names of the second graph's nodes by those of the first, in order."""
     return {a.name: b.name for a, b in zip(before.nodes, after.nodes, strict=False)}

@@ -15,7 +15,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from observance.conformance.implementations import Implementation
-from observance.conformance.outcomes import arguments_of, attempt, values_of
+from observance.conformance.outcomes import arguments_of, prepared_or_error, values_of
 from observance.reference.specs import is_observer
 from observance.strategies import Arguments, Case
 
@@ -93,7 +93,7 @@ def _prepared_and_dropped(
     implementation: Implementation, case: Case, prefused: bool
 ) -> list[Callable[[], nn.Module | None]] | None:
     """Return weak references to the observers of a model of which nothing else is left."""
-    prepared = attempt(implementation, arguments_of(case, prefused))
+    prepared = prepared_or_error(implementation, arguments_of(case, prefused))
     return [weakref.ref(part) for part in observers(prepared)] if isinstance(prepared, GraphModule) else None
 
 

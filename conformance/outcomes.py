@@ -146,7 +146,7 @@ def arguments_of(case: Case, prefused: bool = False) -> Arguments:
     return fused(build(case)) if prefused else build(case)
 
 
-def attempt(implementation: Implementation, arguments: Arguments) -> GraphModule | Exception:
+def prepared_or_error(implementation: Implementation, arguments: Arguments) -> GraphModule | Exception:
     """Call an implementation with some arguments, and return the model or what was raised; warnings are not told."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -160,7 +160,7 @@ def attempt(implementation: Implementation, arguments: Arguments) -> GraphModule
 def run_after(implementation: Implementation, case: Case, earlier: Case) -> Outcome:
     """Prepare a case's float model for another case's qconfig mapping, and then, traced anew, for its own."""
     arguments = build(case)
-    attempt(implementation, replace(arguments, qconfig_mapping=build(earlier).qconfig_mapping))
+    prepared_or_error(implementation, replace(arguments, qconfig_mapping=build(earlier).qconfig_mapping))
     return _prepared(implementation, case, retraced(arguments), {})
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from observance.conformance.claims import SHIPPED_REGISTERS
 from observance.conformance.evidence.plugin import add_options, equip
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from observance.conformance.judge import Judge
     from observance.conformance.known import KnownFailure
     from observance.strategies import Case
-
-SHIPPED_REGISTERS = ("torch", "torchao")
-"""The implementations whose register of known deviations comes with the suite."""
 
 SUBJECTS = ("--impl", "--quantizer", "--backend-config")
 """The options of which one says what is judged."""

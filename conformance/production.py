@@ -14,7 +14,7 @@ from torch.fx import GraphModule
 from observance.conformance.differences import differences
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.observation import ObservationError, observe
-from observance.conformance.outcomes import Outcome, attempt
+from observance.conformance.outcomes import Outcome, prepared_or_error
 from observance.conformance.usage import told
 from observance.strategies import Arguments
 
@@ -42,7 +42,7 @@ def prepared(arguments: Arguments) -> GraphModule:
     NotPreparedError
         If it raises anything.
     """
-    made = attempt(_torchao(), arguments)
+    made = prepared_or_error(_torchao(), arguments)
     if isinstance(made, Exception):
         raise NotPreparedError(told(made)) from made
     return made

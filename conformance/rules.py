@@ -7,10 +7,13 @@ rule's text.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import observance.conformance
 from observance.conformance.claims import FX, PT2E
 
 if TYPE_CHECKING:
@@ -161,3 +164,10 @@ def rule(
         return test
 
     return make
+
+
+def import_rules() -> None:
+    """Import all rules, so that `RULES` is complete."""
+    for module in pkgutil.iter_modules(observance.conformance.__path__):
+        if module.name.startswith("test_"):
+            importlib.import_module(f"observance.conformance.{module.name}")

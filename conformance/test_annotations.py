@@ -15,7 +15,7 @@ from observance.conformance.claims import FX, PT2E
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import program_of
 from observance.conformance.observation import Observation, Seen, describe, edge_of, fixed_parameters
-from observance.conformance.outcomes import arguments_of, attempt
+from observance.conformance.outcomes import arguments_of, prepared_or_error
 from observance.conformance.replaying import Exchanged, takes_callback, varying
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial
@@ -276,7 +276,7 @@ def test_a_refused_graph_is_left_as_it_was(trial: Trial) -> Iterator[Finding]:
         return  # it is the qconfigs that cannot be served
     given = arguments_of(trial.case)
     before = program_of(given)
-    attempt(trial.calls.implementation, given)
+    prepared_or_error(trial.calls.implementation, given)
     for name, after in program_of(given).items():
         because = "nothing was prepared, so nothing may have changed"
         yield judged(before[name] == after, name, "as before the call", "changed", because)
@@ -315,7 +315,7 @@ def test_the_callback_may_exchange_observers(trial: Trial) -> Iterator[Finding]:
     if asked is None or not asked.observed or not takes_callback(function):
         return
     given, seen = arguments_of(trial.case), Exchanged()
-    prepared = attempt(varying(trial.calls.implementation, obs_or_fq_callback=seen), given)
+    prepared = prepared_or_error(varying(trial.calls.implementation, obs_or_fq_callback=seen), given)
     if not isinstance(prepared, GraphModule):
         return
     because = "the callback is called after the observers are made, and before they are inserted"

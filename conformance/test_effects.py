@@ -12,7 +12,7 @@ from torch.fx import Graph, GraphModule, Node
 from observance.conformance import forward
 from observance.conformance.derived import (
     brings_observers,
-    names_of_calls,
+    names_in_order,
     reordered,
     with_dead_branch,
     with_scopes_renamed,
@@ -21,7 +21,7 @@ from observance.conformance.derived import (
 from observance.conformance.differences import differences
 from observance.conformance.lifecycle import importable, memory_of, observers, program_of, reloaded, survivors
 from observance.conformance.observation import ObservationError, observe
-from observance.conformance.outcomes import Outcome, arguments_of, attempt, copy_graph, fingerprints, retraced
+from observance.conformance.outcomes import Outcome, arguments_of, copy_graph, fingerprints, prepared_or_error, retraced
 from observance.conformance.rules import EVERY_PROFILE, MUST, NEVER_BOTH, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
 from observance.reference.specs import is_observer
@@ -104,7 +104,7 @@ def test_names_of_submodules_carry_no_meaning(trial: Trial) -> Iterator[Finding]
     if other == case or any(entry.target.startswith("block:") for entry in case.mapping.entries):
         return
     first, second = trial.calls.outcome(case), trial.calls.outcome(other)
-    names = names_of_calls(first.float_graph, second.float_graph)
+    names = names_in_order(first.float_graph, second.float_graph)
     yield from same_placement(first, second, "only names differ", names)
 
 
@@ -208,14 +208,14 @@ def test_a_refused_call_leaves_the_model_as_it_was(trial: Trial) -> Iterator[Fin
         return  # as in nearly all cases, which is why this rule is not costly
     given = arguments_of(trial.case, trial.calls.prefused)
     before = program_of(given)
-    attempt(trial.calls.implementation, given)
+    prepared_or_error(trial.calls.implementation, given)
     for name, after in program_of(given).items():
         because = "nothing was prepared, so nothing may have changed"
         yield judged(before[name] == after, name, "as before the call", "changed", because)
     standard = arguments_of(trial.case, trial.calls.prefused)
     results = []
     for calls, arguments in ((trial.standard, standard), (trial.calls, given)):
-        results.append(attempt(calls.implementation, replace(arguments, qconfig_mapping=QConfigMapping())))
+        results.append(prepared_or_error(calls.implementation, replace(arguments, qconfig_mapping=QConfigMapping())))
     if isinstance(results[0], GraphModule):
         name = "" if isinstance(results[1], GraphModule) else type(results[1]).__name__
         because = f"the mapping that was refused is gone, and the one that is given selects nothing, but {results[1]}"
@@ -237,7 +237,7 @@ def test_two_preparations_of_one_float_model_do_not_hear_each_other(trial: Trial
     models = []
     for arguments in (given, retraced(given)):
         graphs.append(copy_graph(arguments.model.graph))
-        models.append(attempt(trial.calls.implementation, arguments))
+        models.append(prepared_or_error(trial.calls.implementation, arguments))
     first, second = models
     if not isinstance(first, GraphModule):
         return
@@ -275,7 +275,7 @@ def test_a_prepared_model_is_pickled_wherever_the_float_model_is(trial: Trial) -
     # A graph that remembers a tracer with parameters can be pickled and not loaded: a copy remembers none.
     given = replace(given, model=GraphModule(given.model, copy_graph(graph)))
     with importable(given):
-        prepared = attempt(trial.calls.implementation, given)
+        prepared = prepared_or_error(trial.calls.implementation, given)
         if not isinstance(prepared, GraphModule) or forward.has_quantizable(prepared):
             return
         found = list(_after_pickling(graph, prepared))
@@ -328,7 +328,7 @@ def test_a_state_dict_is_loaded_into_another_preparation(trial: Trial) -> Iterat
     if trial.float_values is None:
         return
     first, second = (
-        attempt(trial.calls.implementation, arguments_of(trial.case, trial.calls.prefused)) for _ in range(2)
+        prepared_or_error(trial.calls.implementation, arguments_of(trial.case, trial.calls.prefused)) for _ in range(2)
     )
     if not isinstance(first, GraphModule) or not isinstance(second, GraphModule) or not observers(first):
         return

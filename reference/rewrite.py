@@ -155,13 +155,13 @@ def _rewire(
     """Let every operand read the observer that the plan gives it; `read` has what to read where there is none."""
     output = output_of(new)
     for node in old.nodes:
-        copy = output if node.op == "output" else copies[node]
+        copied = output if node.op == "output" else copies[node]
 
         def reads(argument: Any, keys: tuple[int | str, ...], node: Node = node) -> Any:
             return _argument(argument, keys, node, plan, read, nodes)
 
-        copy.args = tuple(reads(argument, (index,)) for index, argument in enumerate(node.args))
-        copy.kwargs = {name: reads(argument, (name,)) for name, argument in node.kwargs.items()}
+        copied.args = tuple(reads(argument, (index,)) for index, argument in enumerate(node.args))
+        copied.kwargs = {name: reads(argument, (name,)) for name, argument in node.kwargs.items()}
 
 
 def _argument(

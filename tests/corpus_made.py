@@ -28,15 +28,13 @@ from dataclasses import replace
 import torch
 
 from observance.conformance import corpus
-from observance.conformance.claims import FX, PT2E, Claims
+from observance.conformance.claims import FX, PT2E, SHIPPED_REGISTERS, Claims
 from observance.conformance.corpus import Entry
 from observance.conformance.deviations import load
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.needs import is_claimed
-from observance.conformance.plugin import SHIPPED_REGISTERS
-from observance.conformance.rules import MUST, RULES
+from observance.conformance.rules import MUST, RULES, import_rules
 from observance.strategies import Case
 from observance.strategies.features import features
 from observance.strategies.features_annotations import annotated_features

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import observance.reference
 from observance.conformance.claims import FX, PT2E
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.strategies.features import FEATURES, features
 from observance.strategies.features_annotations import ANNOTATED_FEATURES, annotated_features
 

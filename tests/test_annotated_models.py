@@ -23,7 +23,7 @@ from observance.conformance.evidence.document import document
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.observation import Edge
-from observance.conformance.outcomes import attempt, run
+from observance.conformance.outcomes import prepared_or_error, run
 from observance.conformance.usage import UsageError
 from observance.reference import RefusalError, plan, prepare
 from observance.reference.annotations import KEY
@@ -280,7 +280,7 @@ def test_a_place_that_has_no_observer_of_its_own_cannot_be_shared() -> None:
 def test_the_reference_leaves_an_annotated_model_as_it_was(case: Case) -> None:
     given_ = build(case)
     before = str(given_.model.graph), sorted(name for name, _ in given_.model.named_modules())
-    attempt(resolve("reference", FX), given_)
+    prepared_or_error(resolve("reference", FX), given_)
     assert (str(given_.model.graph), sorted(name for name, _ in given_.model.named_modules())) == before
 
 

@@ -23,7 +23,7 @@ from torchao.quantization.pt2e.quantizer import (
 
 from observance.conformance.claims import PT2E
 from observance.conformance.implementations import resolve
-from observance.conformance.outcomes import attempt, run
+from observance.conformance.outcomes import prepared_or_error, run
 from observance.reference import RefusalError, annotations, qspecs
 from observance.reference.annotations import KEY
 from observance.strategies import Case, CaseError, build, script
@@ -241,7 +241,7 @@ def test_who_looks_at_channels_is_told_by_its_parameters(constructor: Any, looks
 def test_the_reference_leaves_an_annotated_graph_as_it_was(case: Case) -> None:
     given_ = build(case)
     before = str(given_.model.graph), sorted(name for name, _ in given_.model.named_modules())
-    attempt(resolve("reference", PT2E), given_)
+    prepared_or_error(resolve("reference", PT2E), given_)
     assert (str(given_.model.graph), sorted(name for name, _ in given_.model.named_modules())) == before
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from observance.conformance import book
+from observance.conformance.claims import SHIPPED_REGISTERS
 from observance.conformance.deviations import Deviation, load
-from observance.conformance.deviations.pin import import_rules
-from observance.conformance.plugin import SHIPPED_REGISTERS
-from observance.conformance.rules import MUST, RULES, UPSTREAM, Rule
+from observance.conformance.rules import MUST, RULES, UPSTREAM, Rule, import_rules
 from observance.strategies import build
 
 import_rules()

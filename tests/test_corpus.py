@@ -12,8 +12,7 @@ import pytest
 
 from observance.conformance import corpus
 from observance.conformance.corpus import Entry
-from observance.conformance.deviations.pin import import_rules
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.usage import UsageError
 from observance.strategies import build
 from observance.strategies.case import Call, Case, Mapping

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from observance.conformance.deviations.pin import import_rules
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.strategies.features import FEATURES
 from observance.strategies.features_annotations import ANNOTATED_FEATURES
 

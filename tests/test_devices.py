@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.variants import Change, variant
 
 from .saboteurs.effects import names_of_its_own

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.efforts import EFFORTS, GATE, Effort, RememberedExamples
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.variants import varied
 
 from .saboteurs import SABOTEURS

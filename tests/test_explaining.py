@@ -18,10 +18,9 @@ from hypothesis import assume, given
 from observance.conformance.claims import PT2E
 from observance.conformance.command.explaining import Explanation, Story, explain, explain_annotated
 from observance.conformance.command.telling import explanation_text
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.outcomes import is_fusible, run
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.reference import RefusalError, annotations, place, survey
 from observance.reference.entry import read_configs
 from observance.strategies import Case, build, cases

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from observance.conformance.deviations import load
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.strategies import Case
 from observance.strategies.case import Call, Declared, Entry, Mapping
 

@@ -7,10 +7,9 @@ import functools
 import pytest
 
 from observance.conformance.claims import FX, PT2E
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import MUST, RULES
+from observance.conformance.rules import MUST, RULES, import_rules
 
 from .freedoms import FREEDOMS, OF_ANNOTATED, Freedom, all_at_once
 

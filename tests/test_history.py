@@ -9,10 +9,9 @@ import torch
 
 from observance.conformance.claims import release
 from observance.conformance.deviations import load
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.variants import varied
 from observance.strategies import Case
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.deviations.register import Deviation, Register
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.variants import Change, varied
 from observance.strategies.case import Call, Case, Entry, Mapping
 

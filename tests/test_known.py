@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.judge import Judge
 from observance.conformance.known import KnownFailure, KnownFailures, load
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.usage import UsageError
 from observance.conformance.variants import varied
 from observance.strategies import Case

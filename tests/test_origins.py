@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.origins import FILES, PAGES, name_of, place_of
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 
 import_rules()
 

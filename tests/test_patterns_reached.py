@@ -15,10 +15,9 @@ from hypothesis import Phase, given, seed, settings
 from torch.ao.quantization.backend_config import BackendConfig
 
 from observance.conformance.deviations import load
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.reference import RefusalError, survey
 from observance.reference.entry import read_configs
 from observance.reference.site import Site

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from observance.conformance.deviations import load
-from observance.conformance.deviations.pin import import_rules
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.strategies.case import Call, Case, Entry, Mapping
 
 from .suites import BLIND, BROKEN, FORK, HONEST, REFUSING, Run, Suite, refusal, write

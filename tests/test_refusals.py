@@ -9,10 +9,9 @@ import pytest
 
 from observance.conformance.attempts import attempt, looks
 from observance.conformance.claims import Claims
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.outcomes import Calls, call
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.conformance.trials import Trial
 from observance.reference import RefusalError
 from observance.strategies import Case, build, script

@@ -18,10 +18,9 @@ from pathlib import Path
 import pytest
 
 from observance.conformance import report
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Claims, Implementation
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES, Finding, Rule
+from observance.conformance.rules import RULES, Finding, Rule, import_rules
 from observance.conformance.variants import Change, variant
 from observance.conformance.verdict import Verdict
 from observance.strategies.case import Call, Case, Entry, Mapping

@@ -11,10 +11,9 @@ import pytest
 from observance.conformance import corpus
 from observance.conformance.brought import Configuring, Quantizing
 from observance.conformance.claims import BACKEND_CONFIG, FX, PT2E, QUANTIZER, Claims
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import MUST, RULES, Rule
+from observance.conformance.rules import MUST, RULES, Rule, import_rules
 from observance.conformance.variants import varied
 from observance.strategies import Case
 

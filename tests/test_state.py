@@ -16,13 +16,12 @@ from torch.fx import GraphModule
 
 from observance.conformance import forward
 from observance.conformance.conversion import difference
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.lifecycle import importable, memory_of, program_of, reloaded, survivors
-from observance.conformance.outcomes import arguments_of, attempt, retraced
+from observance.conformance.outcomes import arguments_of, prepared_or_error, retraced
 from observance.conformance.recorded import ABSENT, custom_entries, mapping_entries, meaning_of, missing_fields
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.reference import plan, prepare
 from observance.reference.entry import read_configs
 from observance.reference.prepare import role_positions
@@ -37,7 +36,7 @@ CHAIN = Case(("t",), (Call("linear", (-1,)), Call("relu", (0,)), Call("size", (1
 
 def prepared(case: Case = CHAIN) -> GraphModule:
     """Return what the reference makes of a case."""
-    made = attempt(resolve("reference"), arguments_of(case))
+    made = prepared_or_error(resolve("reference"), arguments_of(case))
     assert isinstance(made, GraphModule)
     return made
 

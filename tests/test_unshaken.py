@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 import torch._dynamo  # noqa: F401  torch imports it at the first call of some models, which takes a child most of its time
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.implementations import resolve
 from observance.conformance.isolation import HUNG, Limits
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES, Finding
+from observance.conformance.rules import RULES, Finding, import_rules
 from observance.strategies import build
 
 from .misbehaviours import MISBEHAVIOURS, PATH, Misbehaviour, text

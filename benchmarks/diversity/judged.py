@@ -14,11 +14,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from observance.conformance.deviations.pin import import_rules
 from observance.conformance.efforts import GATE
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 
 FOLDER = Path(__file__).resolve().parent
 

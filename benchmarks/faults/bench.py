@@ -24,14 +24,13 @@ from looks import look
 from results import Result
 
 from observance.conformance import corpus
-from observance.conformance.deviations.pin import import_rules
+from observance.conformance.claims import SHIPPED_REGISTERS
 from observance.conformance.deviations.register import load
 from observance.conformance.efforts import COSTLY_CASES, COSTLY_SHARE
 from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.outcomes import call
-from observance.conformance.plugin import SHIPPED_REGISTERS
-from observance.conformance.rules import MUST, RULES, Rule
+from observance.conformance.rules import MUST, RULES, Rule, import_rules
 from observance.strategies import Case, build
 
 TRIED, JUDGED = 400, 25

@@ -21,11 +21,10 @@ sys.path.insert(0, str(FAULTS))
 
 from injection import Fault, faults, in_order, with_fault  # noqa: E402
 
-from observance.conformance.deviations.pin import import_rules  # noqa: E402
 from observance.conformance.deviations.register import load  # noqa: E402
 from observance.conformance.implementations import resolve  # noqa: E402
 from observance.conformance.judge import Judge  # noqa: E402
-from observance.conformance.rules import RULES  # noqa: E402
+from observance.conformance.rules import RULES, import_rules  # noqa: E402
 
 COUNT = 8
 """Of so many faults the failures are made smaller."""

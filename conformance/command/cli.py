@@ -124,8 +124,7 @@ def _explain(subject: Subject, picture: str | None) -> None:
     """Print the explanation of a call, and draw it if that is asked for."""
     from observance.conformance.command.diagrams import of_explanation
     from observance.conformance.command.telling import explanation_text
-    from observance.conformance.deviations.pin import import_rules
-    from observance.conformance.rules import RULES
+    from observance.conformance.rules import RULES, import_rules
 
     explanation = _explained(subject)
     import_rules()
@@ -176,12 +175,12 @@ def _show(subject: Subject, name: str, output: str) -> None:
     from torch.fx import GraphModule
 
     from observance.conformance.command.diagrams import of_prepared
-    from observance.conformance.outcomes import attempt
+    from observance.conformance.outcomes import prepared_or_error
 
     if subject.arguments.is_annotated:
         implementation = resolve(name, PT2E)  # the reference has a `prepare` of its own for annotated graphs
     _check_shape(implementation, subject)
-    prepared = attempt(implementation, subject.arguments)
+    prepared = prepared_or_error(implementation, subject.arguments)
     who = f"{printable(implementation.name)} {printable(implementation.version)}"
     if not isinstance(prepared, GraphModule):
         raise RefusedError(f"{who} does not prepare {subject.name}: {told(prepared)}.")

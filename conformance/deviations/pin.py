@@ -8,8 +8,6 @@ shrinks it, writes it to the entry's folder, and prints the rules that it breaks
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,7 +16,6 @@ import torch
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
-import observance.conformance
 from observance.conformance.claims import PT2E
 from observance.conformance.deviations.register import Deviation, Register, load
 from observance.conformance.differences import differences
@@ -27,7 +24,7 @@ from observance.conformance.implementations import resolve
 from observance.conformance.judge import Judge
 from observance.conformance.needs import is_claimed
 from observance.conformance.outcomes import run
-from observance.conformance.rules import RULES
+from observance.conformance.rules import RULES, import_rules
 from observance.strategies import Case
 from observance.strategies.profiles import drawn_in
 
@@ -38,13 +35,6 @@ _TELLING = {
     PT2E: ("ANNOTATIONS-11", "ANNOTATIONS-12", "ANNOTATIONS-13", "ANNOTATIONS-14"),
 }
 """The rules that tell most of what can differ, by profile; where there are none, those that the entry names."""
-
-
-def import_rules() -> None:
-    """Import all rules, so that `RULES` is complete."""
-    for module in pkgutil.iter_modules(observance.conformance.__path__):
-        if module.name.startswith("test_"):
-            importlib.import_module(f"observance.conformance.{module.name}")
 
 
 class Pinner:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from observance.conformance.claims import SHIPPED_REGISTERS as SHIPPED
 from observance.conformance.claims import release
-from observance.conformance.plugin import SHIPPED_REGISTERS as SHIPPED
 from observance.conformance.usage import UsageError, names
 from observance.conformance.variants import Change, changed
 from observance.strategies import Case, CaseError
@@ -167,8 +167,7 @@ def _from_file(path: Path) -> Register:
 
 def check(register: Register) -> None:
     """Raise a `UsageError` unless every entry has a pinned case, names rules, and changes what is there."""
-    from observance.conformance.deviations.pin import import_rules
-    from observance.conformance.rules import RULES
+    from observance.conformance.rules import RULES, import_rules
 
     import_rules()
     for entry in register.entries:

@@ -184,10 +184,9 @@ class Keeper:
     def _tell(self, test: str, found: Plain) -> None:
         """Let the process that the user started know what another process found."""
         from observance.conformance import plugin
-        from observance.conformance.deviations.pin import import_rules
         from observance.conformance.evidence.document import BLOCKED
         from observance.conformance.evidence.split import Tally
-        from observance.conformance.rules import RULES
+        from observance.conformance.rules import RULES, import_rules
         from observance.conformance.verdict import Verdict
         from observance.strategies import Case
 
@@ -277,7 +276,7 @@ class Certifier(Keeper):
 
 def register_of(config: pytest.Config) -> Plain | None:
     """Return which register excuses failures: a shipped one by its name, or a file with its digest; None if none."""
-    from observance.conformance.plugin import SHIPPED_REGISTERS
+    from observance.conformance.claims import SHIPPED_REGISTERS
 
     option = config.getoption
     judged = option("--impl")
@@ -287,8 +286,8 @@ def register_of(config: pytest.Config) -> Plain | None:
 
 def _file(name: str | None) -> Plain | None:
     """Return the name of a file with its digest, or that of something that ships with the suite without one."""
+    from observance.conformance.claims import SHIPPED_REGISTERS
     from observance.conformance.evidence.identity import file_digest
-    from observance.conformance.plugin import SHIPPED_REGISTERS
     from observance.conformance.usage import printable
 
     if name is None:

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from observance.conformance import corpus
 from observance.conformance.brought import option_of, resolve_as
+from observance.conformance.claims import SHIPPED_REGISTERS
 from observance.conformance.evidence import folder, identity
 from observance.conformance.evidence.document import BLOCKED, MISSING, UNCLAIMED, concluded, verdict_of
 from observance.conformance.evidence.identity import Plain
 from observance.conformance.evidence.split import Tally
-from observance.conformance.plugin import SHIPPED_REGISTERS
 from observance.conformance.usage import UsageError, printable
 from observance.strategies import Case, CaseError
 
