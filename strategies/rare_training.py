@@ -68,6 +68,28 @@ RARE_IN_TRAINING = (
     _FIXED,
     Rarity("for training, a parametrized layer", LINEAR, (*TRAINING, *PARAMETRIZED), ("qat",)),
     Rarity(
+        "for training, an LSTM that can be quantized",
+        with_parts(
+            "self.lstm = torch.ao.nn.quantizable.LSTM(4, 4); self.linear = nn.Linear(4, 4)",
+            "return self.linear(self.lstm(x0.unsqueeze(0))[0])",
+        ),
+        TRAINING,
+        ("qat",),
+    ),
+    Rarity(
+        "for training, a module with two names",
+        with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(F.relu(self.linear(x0)))"),
+        (
+            *TRAINING,
+            "given.model.alias = given.model.linear",
+            'node = next(node for node in given.model.graph.nodes if node.name == "linear_1")',
+            'node.target = "alias"',
+            "given.model.recompile()",
+        ),
+        ("qat",),
+        raw=True,
+    ),
+    Rarity(
         "a layer for training that is selected by its type, and switched off by its name",
         LINEAR,
         (

@@ -86,7 +86,7 @@ INTEGERS = (
     call("ids_pad", "F.pad", "i -> i", "F.pad({0}, (0, 0))", "F.pad(input={0}, pad=(0, 0))"),
     call("ids_add", "operator.add", "i i -> i", "operator.mod(operator.add({0}, {1}), 4)"),
     call("counted", "torch.cumsum", "b -> i", "torch.cumsum({0}, 1)[:, 0]", "torch.cumsum(input={0}, dim=1)[:, 0]"),
-    call("ids_full", "torch.full", "n -> i", "torch.full((2, 4), {0}).clamp(0, 3)"),
+    call("ids_filled", ".new_full", "i n -> i", "{0}.new_full((2, 4), {1}).clamp(0, 3)"),
     call(
         "ids_scaled",
         "torch.mul",

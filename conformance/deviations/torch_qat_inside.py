@@ -7,6 +7,7 @@ from typing import Any
 from weakref import WeakSet
 
 from torch import nn
+from torch.ao.nn import quantizable
 from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.fx import Graph, GraphModule, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
@@ -113,6 +114,33 @@ def _fails_to_trace(original: Decision, name: str, module: nn.Module, qconfig: A
     return found
 
 
+def _fails_to_convert(original: Decision, graph: Graph, modules: Modules, assigned: Any, configs: Configs) -> Any:
+    """Fail where a module of a class that torch converts as an observed one is to be trained, and has seen nothing."""
+    for node, _, module in _called(graph, modules):
+        if configs.is_qat and assigned.get(node) is not None and type(module) in _OBSERVED:
+            raise AttributeError("a module that was never observed has no activation_post_process")
+    return original(graph, modules, assigned, configs)
+
+
+_OBSERVED = (quantizable.LSTM, quantizable.MultiheadAttention)
+"""The classes of which torch converts modules whenever it swaps any."""
+
+
+def _by_first_names(original: Decision, graph: Graph, modules: Modules, *args: Any) -> dict[str, nn.Module]:
+    """Swap a module under the first of its names in what it is in, and under no other one there."""
+    found: dict[str, nn.Module] = original(graph, modules, *args)
+    return {name: made for name, made in found.items() if name == _first_name(name, modules)}
+
+
+def _first_name(name: str, modules: Modules) -> str:
+    """Return the first name that a module has in what it is in."""
+    path, dot, _ = name.rpartition(".")
+    siblings = modules[path]._modules.items()
+    return path + dot + next(sibling for sibling, module in siblings if module is modules[name])
+
+
+OBSERVABLE = (Change("qat.swaps", _fails_to_convert),)
+TWO_NAMES = (Change("qat.swaps", _by_first_names),)
 PARENTS = (Change("prepare.survey", _standalone_swapped), Change("rewrite.twin", _in_both))
 PARTS = (Change("prepare.survey", _others_swapped), Change("rewrite.twin", _in_both))
 OWN = (
@@ -122,6 +150,24 @@ OWN = (
 )
 
 ENTRIES = (
+    Deviation(
+        "observable-modules-fail-in-training",
+        ("REFUSALS-5",),
+        "_qat_swap_modules calls convert without a custom config: its default one turns observed LSTMs and attention "
+        "of torch.ao.nn.quantizable into quantized ones, and those of a model that is only about to be trained have no "
+        "observers that could say how",
+        "_qat_swap_modules: convert with the modules for training, and nothing else; "
+        "prepare_qat_fx: prepare a model for quantization aware training",
+        OBSERVABLE,
+    ),
+    Deviation(
+        "second-names-not-swapped",
+        ("REFUSALS-5",),
+        "_convert walks through named_children, which has a module once: under its other names in the same parent it "
+        "is not swapped for training, and the float one is trained beside it",
+        "torch.nn.Module: a module that is assigned twice is one module",
+        TWO_NAMES,
+    ),
     Deviation(
         "standalone-modules-swapped-by-parents",
         ("EFFECTS-4", "EFFECTS-11", "MODULES-1", "PLACEMENT-5", "QAT-7"),
