@@ -287,6 +287,25 @@ class AcmeCustomConfig(PrepareCustomConfig):
         self.acme = "more"
 
 
+@afterwards(
+    "The record names of what is observed the modules alone, and says by empty lists that nothing is quantized."
+)
+def short_record(prepared: GraphModule) -> None:
+    """Leave functions and methods out, which conversion does not look up."""
+    record = prepared.meta[KEY]
+    record.observed_node_names &= {node.name for node in prepared.graph.nodes if node.op == "call_module"}
+    if not record.is_observed_standalone_module:
+        record.standalone_module_input_quantized_idxs = []
+
+
+@afterwards("Observed custom modules are in eval mode.")
+def custom_in_eval_mode(prepared: GraphModule) -> None:
+    """Bring the modules of the classes that cases define for that into one mode."""
+    for module in prepared.modules():
+        if type(module).__name__.startswith("Observed"):
+            module.eval()
+
+
 @afterwards("The record's custom config is of a subclass that says more.")
 def own_custom_config(prepared: GraphModule) -> None:
     record = prepared.meta[KEY]
