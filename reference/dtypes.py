@@ -133,7 +133,7 @@ class Values:
 
     def is_tensor(self, node: Node) -> bool:
         """Whether the value is a tensor, of whatever type."""
-        return self.shapes[node] is not Kind.PLAIN
+        return self.shapes[node] is not Kind.NO_TENSOR
 
 
 def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]:

@@ -64,7 +64,8 @@ def read_configs(
     Raises
     ------
     RefusalError
-        If a config is neither its object nor a dict, or a dict that says something else.
+        If a config is neither its object nor a dict, or a dict in which a key that is known says something else;
+        other keys are passed over, as `from_dict` does.
     """
     if custom_config is None:
         custom_config = PrepareCustomConfig()

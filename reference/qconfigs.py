@@ -234,7 +234,10 @@ def refuse_misfit(node: Node, qconfig: QConfig | None, modules: Mapping[str, nn.
 
 
 def is_per_channel_transposed(module: nn.Module, qconfig: QConfig) -> bool:
-    """Whether a module is a transposed convolution that is to have per-channel weights."""
+    """Whether a module is a transposed convolution whose weight is to be observed per channel.
+
+    Of fake quantizers nothing is said: torch looks at observers alone.
+    """
     transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     per_channel = (PerChannelMinMaxObserver, MovingAveragePerChannelMinMaxObserver)
     return isinstance(module, transposed) and isinstance(qconfig.weight(), per_channel)

@@ -24,8 +24,8 @@ class Kind(Enum):
     """A value that is no container: a float tensor, any other tensor, or no tensor."""
 
     FLOAT = "float tensor"
-    OTHER = "tensor of integers or bools"
-    PLAIN = "no tensor"
+    NOT_FLOAT = "tensor of integers or bools"
+    NO_TENSOR = "no tensor"
 
 
 Shape = Kind | tuple[Any, ...] | Mapping[Any, Any]
@@ -184,12 +184,12 @@ def says_no_tensor(node: Node) -> bool:
 
 def of_told(value: Any) -> Kind:
     """Return the kind of a value that a node carries: what is no tensor itself is none, a tuple of tensors included."""
-    return of_tensor(value) if isinstance(value, torch.Tensor) else Kind.PLAIN
+    return of_tensor(value) if isinstance(value, torch.Tensor) else Kind.NO_TENSOR
 
 
 def of_tensor(tensor: torch.Tensor) -> Kind:
     """Return the kind of a tensor."""
-    return Kind.FLOAT if tensor.is_floating_point() else Kind.OTHER
+    return Kind.FLOAT if tensor.is_floating_point() else Kind.NOT_FLOAT
 
 
 def of_example(value: Any) -> Shape:
@@ -198,7 +198,7 @@ def of_example(value: Any) -> Shape:
         case torch.Tensor():
             return of_tensor(value)
         case torch.Size() | bool() | int() | float() | complex() | str() | torch.dtype() | torch.device():
-            return Kind.PLAIN
+            return Kind.NO_TENSOR
         case dict():
             return {key: of_example(part) for key, part in value.items()}
         case list() | tuple():
@@ -225,14 +225,14 @@ def of_call(node: Node, modules: Mapping[str, nn.Module], shapes: Mapping[Node, 
     if name == "getattr":
         return _field(read[0] if read else Kind.FLOAT, str(node.args[1]))
     if name in _QUERIES:
-        return Kind.PLAIN
+        return Kind.NO_TENSOR
     told = _dtype_of(node, name, shapes)
     if told is not None:
         return told
     if name in _CONSTRUCTORS or name in _INTEGER_CONSTRUCTORS:
         return _constructed(node, name, shapes)
-    if all(shape is Kind.PLAIN for shape in read):
-        return Kind.PLAIN
+    if all(shape is Kind.NO_TENSOR for shape in read):
+        return Kind.NO_TENSOR
     return _computed(node, name, read, shapes)
 
 
@@ -240,20 +240,20 @@ def _of_module(module: nn.Module, read: list[Shape]) -> Shape:
     """Return the kind of what a module gives: floats, but where it hands on what it reads."""
     if type(module) in _RECURRENT:
         return _RECURRENT[type(module)]
-    if not isinstance(module, _PRESERVING_MODULES) or all(shape is Kind.PLAIN for shape in read):
+    if not isinstance(module, _PRESERVING_MODULES) or all(shape is Kind.NO_TENSOR for shape in read):
         return Kind.FLOAT
-    return (_joined(read), Kind.OTHER) if getattr(module, "return_indices", False) else _joined(read)
+    return (_joined(read), Kind.NOT_FLOAT) if getattr(module, "return_indices", False) else _joined(read)
 
 
 def _dtype_of(node: Node, name: str, shapes: Mapping[Node, Shape]) -> Kind | None:
     """Return the kind of the dtype that is an argument, or the dtype of another value; None if there is none."""
     for argument in (*node.args, *node.kwargs.values()):
         if isinstance(argument, torch.dtype):
-            return Kind.FLOAT if argument.is_floating_point else Kind.OTHER
+            return Kind.FLOAT if argument.is_floating_point else Kind.NOT_FLOAT
         if isinstance(argument, Node) and argument.target is getattr and argument.args[1] == "dtype":
             return _joined([shapes[value] for value in argument.all_input_nodes])
     if name in ("to", "type_as"):
-        given = [kind for kind in map(shapes.__getitem__, node.all_input_nodes[1:]) if kind is not Kind.PLAIN]
+        given = [kind for kind in map(shapes.__getitem__, node.all_input_nodes[1:]) if kind is not Kind.NO_TENSOR]
         return _joined(given) if given else None
     return None
 
@@ -261,7 +261,7 @@ def _dtype_of(node: Node, name: str, shapes: Mapping[Node, Shape]) -> Kind | Non
 def _computed(node: Node, name: str, read: list[Shape], shapes: Mapping[Node, Shape]) -> Shape:
     """Return the kind of what a function or a method computes from what is, in part at least, tensors."""
     if name in _PREDICATES:
-        return Kind.OTHER
+        return Kind.NOT_FLOAT
     works_in_place = name.endswith("_") and not name.endswith("__")
     if works_in_place or name in _OF_FIRST:
         first = node.args[0] if node.args else node.kwargs.get("input")
@@ -269,7 +269,7 @@ def _computed(node: Node, name: str, read: list[Shape], shapes: Mapping[Node, Sh
     if name in _SPLITTERS or name in _SEVERAL:
         return (_joined(read),) * _MANY
     if _gives_indices(node, name):
-        return (_joined(read), Kind.OTHER)
+        return (_joined(read), Kind.NOT_FLOAT)
     return Kind.FLOAT if _gives_fractions(node, name) else _joined(read)
 
 
@@ -296,7 +296,7 @@ def _gives_fractions(node: Node, name: str) -> bool:
 def _joined(read: Iterable[Shape]) -> Kind:
     """Return the kind of what is computed from several values without a change of type."""
     flat = {kind for shape in read for kind in _flat(shape)}
-    return next((kind for kind in (Kind.FLOAT, Kind.OTHER) if kind in flat), Kind.PLAIN)
+    return next((kind for kind in (Kind.FLOAT, Kind.NOT_FLOAT) if kind in flat), Kind.NO_TENSOR)
 
 
 def _flat(shape: Shape) -> Iterator[Kind]:
@@ -315,14 +315,14 @@ def _item(shape: Shape, index: Any) -> Shape:
     try:
         part: Shape = shape[index]
     except (LookupError, TypeError):  # an index that the graph computes, or one of too many parts
-        return next(_flat(shape), Kind.PLAIN)
+        return next(_flat(shape), Kind.NO_TENSOR)
     return part
 
 
 def _field(shape: Shape, name: str) -> Shape:
     """Return the kind of an attribute: of what a tensor says of itself, of a view of it, of a named tuple's part."""
     if name in _QUERIES:
-        return Kind.PLAIN
+        return Kind.NO_TENSOR
     if isinstance(shape, tuple):
         part: Shape = shape[_FIELDS[name]] if name in _FIELDS else getattr(shape, name, _joined([shape]))
         return part
@@ -335,14 +335,14 @@ def _constructed(node: Node, name: str, shapes: Mapping[Node, Shape]) -> Shape:
         return _joined(shapes[value] for value in node.all_input_nodes)
     numbers = _numbers(node, name)
     if name in _INTEGER_CONSTRUCTORS:
-        return Kind.FLOAT if any(isinstance(number, float) for number in numbers) else Kind.OTHER
-    return Kind.OTHER if numbers and all(_is_whole(number, shapes) for number in numbers) else Kind.FLOAT
+        return Kind.FLOAT if any(isinstance(number, float) for number in numbers) else Kind.NOT_FLOAT
+    return Kind.NOT_FLOAT if numbers and all(_is_whole(number, shapes) for number in numbers) else Kind.FLOAT
 
 
 def _is_whole(number: Any, shapes: Mapping[Node, Shape]) -> bool:
     """Whether a number is an integer; those that the graph computes are sizes, as far as nothing divides them."""
     if isinstance(number, Node):
-        return shapes[number] is Kind.PLAIN and not _gives_fractions(number, name_of(number.target))
+        return shapes[number] is Kind.NO_TENSOR and not _gives_fractions(number, name_of(number.target))
     return isinstance(number, int)
 
 

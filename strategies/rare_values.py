@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rarity import Rarity, instead, own_class, with_parts
+from .rarity import Rarity, calling, instead, own_class, with_parts
 
 _SCALED = (
     "class Scaled(nn.Module):",
@@ -57,6 +57,10 @@ RARE_VALUES = (
     ),
     Rarity(
         "a new tensor of ones and noughts",
-        with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(torch.eye(x0.size(1))) + x0.sum()"),
+        calling(
+            with_parts(
+                "self.linear = nn.Linear(4, 4)", "return self.linear(self.call(x0, torch.eye, x0.size(1))) + x0.sum()"
+            )
+        ),
     ),
 )

@@ -91,7 +91,9 @@ def _kind(value: Any) -> Shape:
     """Return the kind of a value that is at hand."""
     if isinstance(value, torch.Tensor):
         return of_tensor(value)
-    return tuple(map(_kind, value)) if isinstance(value, tuple) and not isinstance(value, torch.Size) else Kind.PLAIN
+    return (
+        tuple(map(_kind, value)) if isinstance(value, tuple) and not isinstance(value, torch.Size) else Kind.NO_TENSOR
+    )
 
 
 def _told_and_found(forward: Any, *inputs: Any) -> tuple[Shape, Shape]:
@@ -124,7 +126,7 @@ def test_the_kind_of_what_a_module_gives_is_what_it_is_when_it_is_run(module: nn
 
 def test_a_module_that_hands_on_what_it_reads_gives_integers_for_integers() -> None:
     told, found = _told_and_found(nn.Sequential(nn.Identity(), nn.Flatten()), WHOLE)
-    assert told == found == Kind.OTHER
+    assert told == found == Kind.NOT_FLOAT
 
 
 def test_a_function_of_which_nothing_is_known_gives_floats() -> None:

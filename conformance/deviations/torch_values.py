@@ -83,8 +83,8 @@ def _takes_floats_for_numbers(original: Decision, graph: Graph, modules: Any, ex
     shapes = original(graph, modules, example_inputs)
     known = known_in_order(graph)
     for node, shape in shapes.items():
-        if shape is not Kind.PLAIN and holds_no_tensor_or_input(node, known):
-            shapes[node] = Kind.PLAIN
+        if shape is not Kind.NO_TENSOR and holds_no_tensor_or_input(node, known):
+            shapes[node] = Kind.NO_TENSOR
     return dict(shapes)
 
 

@@ -19,7 +19,7 @@ def all_tensors(original: Saboteur, value: Any) -> Kind:
 @breaks("DECLARED-3", "values.as_told")
 def trusts_nobody(original: Saboteur, graph: Any, shapes: Any) -> Any:
     """Take whatever a node carries for something that is no tensor."""
-    return {node: Kind.PLAIN if "val" in node.meta else shape for node, shape in shapes.items()}
+    return {node: Kind.NO_TENSOR if "val" in node.meta else shape for node, shape in shapes.items()}
 
 
 SABOTEURS["DECLARED-1"] = torch_declared.OUTPUTS_IN_SILENCE
