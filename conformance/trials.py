@@ -130,8 +130,7 @@ class Trial:
 
         In which mode an observed custom module is, its class decides.
         """
-        site = self.planned
-        if site is None or not site.plan.custom:
+        if not any(one.of_mode for one in found) or (site := self.planned) is None:
             return found
         customs = {f"the module of {node.name}" for node in site.graph.nodes if node.target in site.plan.custom}
         return [one for one in found if not (one.of_mode and one.place in customs)]
