@@ -206,6 +206,35 @@ def test_a_model_with_a_quantizer_is_exported_and_annotated(command: Command, wr
     assert command("show", "mine.py", "--impl=torchao", "-o", "mine.svg") == Done(0, "", "")
 
 
+def test_a_quantizer_whose_annotate_returns_nothing_is_served_alike(command: Command, write: Write) -> None:
+    write(ANNOTATED, "mine.py")
+    whole = command("explain", "mine.py").out
+    write(ANNOTATED.replace("            return model\n", ""), "mine.py")
+    assert command("explain", "mine.py") == Done(0, whole, "")
+
+
+def test_a_model_with_a_float_functional_is_traced_as_before_it_is_prepared(command: Command, write: Write) -> None:
+    write(
+        """
+        import torch
+
+        class Sum(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.sum = torch.ao.nn.quantized.FloatFunctional()
+
+            def forward(self, x):
+                return self.sum.add(x, x)
+
+        model, example_inputs = Sum(), (torch.randn(1, 2),)
+        """,
+        "sum.py",
+    )
+    done = command("explain", "sum.py")
+    assert (done.code, done.err) == (0, "")
+    assert "activation_post_process" not in done.out
+
+
 def test_a_quantizer_that_fails_is_told_in_one_sentence(command: Command, write: Write) -> None:
     write(ANNOTATED.replace("for node in", "for node, _ in"), "mine.py")
     assert "the model of mine.py cannot be exported and annotated (TypeError" in refusal(command("explain", "mine.py"))

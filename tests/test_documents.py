@@ -15,6 +15,7 @@ from observance.conformance.claims import FEATURES, read_claims
 from observance.conformance.command import cli, subjects
 from observance.conformance.deviations import load
 from observance.conformance.efforts import EFFORTS, GATE
+from observance.conformance.rules import RULES, import_rules
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,6 +89,20 @@ def test_the_claims_in_the_readme_are_well_formed() -> None:
     found: dict[str, object] = {}
     exec(source, found)
     assert read_claims(found["CONFORMANCE"], "the README").name == "acme"
+
+
+def test_the_readme_counts_the_rules() -> None:
+    import_rules()
+    (count,) = map(int, re.findall(r"more than (\d+) \[rules\]", README))
+    assert count < len(RULES) <= count + 20
+
+
+def test_what_the_readme_shows_is_what_explain_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (source,) = (block for block in blocks(README, "python") if "\nexample_inputs = " in block)
+    (shown,) = (block for block in blocks(README, "text") if block.startswith("mymodel.py"))
+    (tmp_path / "mymodel.py").write_text(source, encoding="utf-8")
+    assert cli.main(["explain", str(tmp_path / "mymodel.py")]) == 0
+    assert capsys.readouterr().out.partition("mymodel.py")[2].startswith(shown.removeprefix("mymodel.py"))
 
 
 def test_the_code_in_the_readme_explains_a_model(capsys: pytest.CaptureFixture[str]) -> None:
