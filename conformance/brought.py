@@ -50,15 +50,27 @@ class Quantizing:
         return replace(arguments, model=model, is_annotated=True)
 
 
+class InvalidError(Exception):
+    """A quantizer's `validate` says that its backend does not support a graph, which is what it is for."""
+
+
 def annotate(quantizer: Any, model: GraphModule) -> GraphModule:
     """Let a quantizer annotate and validate a graph.
 
     What `annotate` returns counts for nothing: torchao's `prepare_pt2e` goes on with the model that it gave.
+
+    Raises
+    ------
+    InvalidError
+        If `validate` raises anything; what `annotate` raises is raised as it is.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantizer.annotate(model)
-        quantizer.validate(model)
+        try:
+            quantizer.validate(model)
+        except Exception as error:
+            raise InvalidError(f"validate raised {told(error)}") from error
     return model
 
 
