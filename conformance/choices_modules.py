@@ -23,10 +23,7 @@ def of_modules(site: Site, mapping: QConfigMapping) -> list[str]:
 
 def is_inherited_otherwise(site: Site, mapping: QConfigMapping) -> bool:
     """Whether a parent's mapping says more inside a standalone module than the one qconfig that it has there."""
-    return any(
-        call.site is not None and call.inside.inherits and _reads_otherwise(str(node.target), call, mapping)
-        for node, call in site.standalone.items()
-    )
+    return any(_inherits_otherwise(str(node.target), call, mapping) for node, call in site.standalone.items())
 
 
 def _of_calls(site: Site) -> list[str]:
@@ -59,11 +56,10 @@ def _of_standalone(node: Node, call: Standalone, mapping: QConfigMapping) -> lis
         found.append("{} is switched off, and its inputs or its output are to be quantized")
     elif inside.quantized_inputs and (not static or (call.asks and call.asks.ask.reuse)):
         found.append("the inputs of {} are to be quantized, and its qconfig does not ask for static quint8")
-    if call.site is not None:
-        if inside.has_quantized_output and _returned_dtype(call.site) is not torch.quint8:
-            found.append("the output of {} is to be quantized, and is not quantized to quint8 inside")
-        if inside.inherits and _reads_otherwise(str(node.target), call, mapping):
-            found.append("{} has its parent's qconfig, where its parent's mapping would select others inside")
+    if call.site is not None and inside.has_quantized_output and _returned_dtype(call.site) is not torch.quint8:
+        found.append("the output of {} is to be quantized, and is not quantized to quint8 inside")
+    if _inherits_otherwise(str(node.target), call, mapping):
+        found.append("{} has its parent's qconfig, where its parent's mapping would select others inside")
     return found
 
 
@@ -74,10 +70,11 @@ def _returned_dtype(site: Site) -> torch.dtype | None:
     return None if slot is None else slot.spec.dtype
 
 
-def _reads_otherwise(name: str, call: Standalone, mapping: QConfigMapping) -> bool:
-    """Whether the parent's mapping selects other qconfigs inside, by types or by names, than its one qconfig."""
+def _inherits_otherwise(name: str, call: Standalone, mapping: QConfigMapping) -> bool:
+    """Whether a module that inherits has other qconfigs by its parent's mapping, by types or names, than its one."""
     site = call.site
-    assert site is not None, "it is prepared now"
+    if site is None or not call.inside.inherits:  # what is prepared already inherits nothing
+        return False
     if mapping.module_name_regex_qconfigs or any(key.startswith(f"{name}.") for key in mapping.module_name_qconfigs):
         return True
     if any(place[0].startswith(name) for place in mapping.module_name_object_type_order_qconfigs):

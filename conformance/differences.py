@@ -81,9 +81,13 @@ def _callee_differences(expected: Observation, found: Observation) -> Iterator[D
     for node, callee in expected.callees.items():
         other = found.callees[node]
         if callee != other:
-            of_mode = (callee[0], callee[3:]) == (other[0], other[3:])
             told = describe_callee(callee), describe_callee(other)
-            yield Difference(None, f"the module of {node}", *told, of_mode=of_mode)
+            yield Difference(None, f"the module of {node}", *told, of_mode=same_but_for_mode(callee, other))
+
+
+def same_but_for_mode(callee: Settings, other: Settings) -> bool:
+    """Whether two called modules differ in their modes and hooks at most."""
+    return (callee[0], callee[3:]) == (other[0], other[3:])
 
 
 def _part_differences(expected: Observation, found: Observation) -> Iterator[Difference]:

@@ -22,7 +22,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from signal import Signals
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 S = TypeVar("S")
@@ -275,7 +274,7 @@ def how_it_ended(ended: os.waitid_result) -> str:
     """Return how a process ended, in words."""
     if ended.si_code == os.CLD_EXITED:
         return f"ended with exit code {ended.si_status}"
-    known = {number.value: number.name for number in Signals}
+    known = {number.value: number.name for number in signal.Signals}
     return f"was killed by {known.get(ended.si_status, f'signal {ended.si_status}')}"
 
 

@@ -10,7 +10,7 @@ from torch.fx import Node
 
 from observance.conformance.alone import prepared_alone
 from observance.conformance.derived import by_other_name, with_class_overridden
-from observance.conformance.differences import describe_callee, path_words, read_differences
+from observance.conformance.differences import describe_callee, path_words, read_differences, same_but_for_mode
 from observance.conformance.observation import Edge, Settings, callee_of, edge_of
 from observance.conformance.recorded import record_of
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
@@ -186,7 +186,7 @@ def test_an_observed_class_is_told_the_qconfig(trial: Trial) -> Iterator[Finding
         if swapped is not None:
             because = f"{node.target} observes inside by what its qconfig says"
             expected = callee_of(swapped)
-            same = (expected[0], expected[3:]) == (callee[0], callee[3:])  # its class decides its mode
+            same = same_but_for_mode(expected, callee)  # its class decides its mode
             yield judged(same, node.name, describe_callee(expected), describe_callee(callee), because)
 
 

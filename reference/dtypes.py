@@ -143,16 +143,16 @@ def never_observed(graph: Graph, passes_on: Collection[Node]) -> frozenset[Node]
     values on (DTYPES-1); but a number to fill in may be computed from float tensors.
     """
     read = [operand for node in graph.nodes for operand in operands(node) if is_never_tensor(operand)]
-    never = {operand.value for operand in read}
+    filled_in = {operand.value for operand in read if _is_filled_in(operand)}
+    never: set[Node] = set()
     pending = [operand.value for operand in read if not _is_filled_in(operand)]
-    travelled: set[Node] = set()
     while pending:
         value = pending.pop()
-        if value not in travelled:
-            travelled.add(value)
+        if value not in never:
+            never.add(value)
             if value in passes_on:
                 pending += [operand.value for operand in operands(value)[:1]]
-    return frozenset(never | travelled)
+    return frozenset(never | filled_in)
 
 
 def _is_filled_in(operand: Operand) -> bool:

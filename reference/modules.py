@@ -123,14 +123,23 @@ def _prepared(module: nn.Module, parent: Configs) -> Inside:
     return Inside(module, {}, parent, (), inputs, has_output, is_prepared=True)
 
 
-def traced(module: nn.Module, configs: Configs) -> tuple[GraphModule, Mapping[str, tuple[str, Any]]]:
+def traced(
+    module: nn.Module, configs: Configs, leaves: tuple[list[str], list[Any]] | None = None
+) -> tuple[GraphModule, Mapping[str, tuple[str, Any]]]:
     """Return a module's graph, fused as the backend says, and the scope of each node.
 
-    Standalone and custom modules inside a standalone one are no leaves of its
-    graph: their configs count where the graph begins.
+    Parameters
+    ----------
+    module, configs
+        The module, and the configs by which it is traced and fused.
+    leaves
+        The names and the classes of the modules that are leaves of the graph; those that are not traceable, if it is
+        None: standalone and custom modules inside a standalone one are no leaves of its graph, for their configs
+        count where the graph begins.
     """
     custom = configs.custom
-    tracer = QuantizationTracer(list(custom.non_traceable_module_names), list(custom.non_traceable_module_classes))
+    names, classes = leaves or (custom.non_traceable_module_names, custom.non_traceable_module_classes)
+    tracer = QuantizationTracer(list(names), list(classes))
     tracer.record_stack_traces = False  # they take most of the time of tracing, and decide nothing
     model = GraphModule(module, without_eager_observers(module, tracer.trace(module)))
     return fuse(model, configs.is_qat, None, configs.backend), tracer.node_name_to_scope

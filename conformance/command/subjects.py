@@ -35,8 +35,6 @@ import torch
 from torch import nn
 from torch.ao.quantization import get_default_qat_qconfig_mapping, get_default_qconfig_mapping
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
-from torch.ao.quantization.fx.fuse import fuse
-from torch.ao.quantization.fx.tracer import QuantizationTracer
 from torch.fx import GraphModule
 
 from observance.conformance.brought import annotate
@@ -44,7 +42,7 @@ from observance.conformance.claims import QUANTIZER
 from observance.conformance.usage import UsageError, printable, told
 from observance.reference import RefusalError
 from observance.reference.entry import read_configs
-from observance.reference.modules import without_eager_observers
+from observance.reference.modules import traced
 from observance.strategies import Arguments, Case, CaseError, assemble, build
 from observance.strategies.source import definitions
 
@@ -168,9 +166,7 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
     try:
         configs = read_configs(mapping, custom, backend, is_qat)
         leaves = leaves_of(configs.custom)
-        tracer = QuantizationTracer(*leaves)
-        traced = GraphModule(model, without_eager_observers(model, tracer.trace(model)))
-        graph = fuse(traced, is_qat, None, configs.backend)
+        graph, scopes = traced(model, configs, leaves)
     except RefusalError as error:
         raise UsageError(
             f"the file {printable(path)} describes no call of prepare: {printable(str(error))}."
@@ -180,8 +176,8 @@ def _described(path: str, found: Mapping[str, Any]) -> Arguments:
             f"the model of {printable(path)} cannot be traced and fused ({told(error)}); "
             "mend it, or name the part in `prepare_custom_config` as one that is not to be traced."
         ) from error
-    inputs, scopes = found.get("example_inputs", ()), dict(tracer.node_name_to_scope)
-    return Arguments(model, graph, scopes, mapping, inputs, custom, backend, is_qat, leaves=leaves)
+    inputs = found.get("example_inputs", ())
+    return Arguments(model, graph, dict(scopes), mapping, inputs, custom, backend, is_qat, leaves=leaves)
 
 
 def _annotated(path: str, model: nn.Module, found: Mapping[str, Any]) -> Arguments:
