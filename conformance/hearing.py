@@ -10,6 +10,7 @@ import torch
 from observance.conformance import process
 from observance.conformance.attempts import attempt
 from observance.conformance.deviations.register import Register
+from observance.conformance.documented import DOCUMENTED_NAMES
 from observance.conformance.evidence.split import Rank, Tally
 from observance.conformance.implementations import Implementation, resolve
 from observance.conformance.isolation import HERE, Apart, DiedError, Limits
@@ -50,14 +51,14 @@ class Hearing:
         self.profile = implementation.profile
         self.prefused = implementation.shape == "prepare_fx"
         self.calls = Calls(implementation, self.prefused, watched=True, definitions=process.Definitions())
-        self.standard = Calls(resolve("reference", self.profile), self.prefused)
+        self.standard = Calls(resolve("reference", self.profile), self.prefused, names=DOCUMENTED_NAMES)
         self.known = self._known(register) if register else None
         self.apart = Apart(self, apart)
         self.trial = functools.lru_cache(maxsize=16)(self._trial)
 
     def _known(self, register: Register) -> Calls:
         """Return the calls of the reference with the deviations of a register."""
-        return Calls(reference_with(register, self.profile), self.prefused, watched=True)
+        return Calls(reference_with(register, self.profile), self.prefused, watched=True, names=DOCUMENTED_NAMES)
 
     def findings(self, rule: Rule, case: Case, calls: Calls | None = None) -> list[Finding]:
         """Return what a rule says of one case; that it is broken, if looking at the case killed a process."""

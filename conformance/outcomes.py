@@ -76,7 +76,13 @@ class Outcome:
         return any(word.search(text) for _, text in self.warnings)
 
 
-def run(implementation: Implementation, case: Case, prefused: bool = False, watched: bool = False) -> Outcome:
+def run(
+    implementation: Implementation,
+    case: Case,
+    prefused: bool = False,
+    watched: bool = False,
+    names: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Build the case's arguments, call the implementation with them, and look at the result.
 
     Parameters
@@ -90,8 +96,10 @@ def run(implementation: Implementation, case: Case, prefused: bool = False, watc
         shape fuse on their own (see `fused`).
     watched
         Whether the caller's objects are looked at before the call.
+    names
+        What some of the names mean with which the arguments are made (see `build`).
     """
-    arguments = arguments_of(case, prefused)
+    arguments = arguments_of(case, prefused, names)
     before, settings = (fingerprints(arguments), process.settings()) if watched else ({}, {})
     with HERE.doing(case, implementation.name) as death:
         if death is not None:
@@ -141,9 +149,9 @@ def _prepared(implementation: Implementation, case: Case, arguments: Arguments, 
     return outcome
 
 
-def arguments_of(case: Case, prefused: bool = False) -> Arguments:
-    """Return new arguments for a case, with a model that is fused already if it is to be."""
-    return fused(build(case)) if prefused else build(case)
+def arguments_of(case: Case, prefused: bool = False, names: Mapping[str, Any] | None = None) -> Arguments:
+    """Return new arguments for a case, with a model that is fused already if it is to be; `names` as in `build`."""
+    return fused(build(case, names)) if prefused else build(case, names)
 
 
 def prepared_or_error(implementation: Implementation, arguments: Arguments) -> GraphModule | Exception:
@@ -348,7 +356,8 @@ class Calls:
     """The outcomes of one implementation, each computed once while it is among the newest.
 
     ``watched`` says that it is asked what becomes of the caller's objects, ``definitions`` are those of the process
-    before the first call, if it is asked what becomes of these.
+    before the first call, if it is asked what becomes of these.  ``names`` are what some of the names mean with which
+    arguments are made.
     """
 
     def __init__(
@@ -357,9 +366,10 @@ class Calls:
         prefused: bool = False,
         watched: bool = False,
         definitions: process.Definitions | None = None,
+        names: Mapping[str, Any] | None = None,
     ) -> None:
         self.implementation = implementation
-        self.prefused, self.watched, self.definitions = prefused, watched, definitions
+        self.prefused, self.watched, self.definitions, self.names = prefused, watched, definitions, names
         self._run = functools.lru_cache(maxsize=_KEPT)(self._call)
         self._heard: Case | None = None
 
@@ -385,4 +395,4 @@ class Calls:
         self._run.cache_clear()
 
     def _call(self, case: Case, is_watched: bool) -> Outcome:
-        return run(self.implementation, case, self.prefused, is_watched)
+        return run(self.implementation, case, self.prefused, is_watched, self.names)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch.ao.quantization import QConfigMapping
-from torch.ao.quantization.backend_config import BackendConfig, get_native_backend_config
+from torch.ao.quantization.backend_config import BackendConfig
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 
-from . import dicts
+from . import configs
+from .native import native_config
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Configs:
     equalization: QConfigMapping = field(default_factory=QConfigMapping)
 
 
-native = functools.cache(get_native_backend_config)
+native = functools.cache(native_config)
 """Returns torch's native backend config: one object, which no caller is ever given, so that nobody can change it."""
 
 
@@ -94,7 +95,7 @@ def _as_object(config: Any, kind: type, name: str) -> Any:
         stacklevel=4,
     )
     try:
-        return dicts.read(kind, config)
+        return configs.read(kind, config)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RefusalError(
             f"{name} is a dict that does not say what {kind.__name__}.from_dict documents ({error}); "

@@ -23,6 +23,7 @@ from torch.ao.quantization.utils import MatchAllNode
 from torch.fx import Graph, Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from .configs import reversed_pattern
 from .dtypes import Values
 from .entry import once_for_native
 from .graphs import holds_values, operands
@@ -72,22 +73,12 @@ def candidates(backend: BackendConfig) -> dict[Any, list[Candidate]]:
         options = config.to_dict() if config.pattern is None else vars(config)
         pattern = options.get("pattern_complex_format")
         if pattern is None:
-            pattern = _reversed(config.pattern)
+            pattern = reversed_pattern(config.pattern)
         outer = pattern[0] if isinstance(pattern, tuple) else pattern
         found.setdefault(outer, []).append(Candidate(pattern, config, options))
     for group in found.values():
         group.sort(key=lambda candidate: -length(candidate.pattern))
     return found
-
-
-def _reversed(pattern: Any) -> Any:
-    """Turn ``(a, b, c)``, in the order of the data, into ``(c, (b, a))``."""
-    if not isinstance(pattern, tuple):
-        return pattern
-    nested = pattern[0]
-    for operator in pattern[1:]:
-        nested = (operator, nested)
-    return nested
 
 
 def length(pattern: Any) -> int:

@@ -43,8 +43,15 @@ class Arguments:
     is_annotated: bool = False
 
 
-def build(case: Case) -> Arguments:
+def build(case: Case, names: Mapping[str, Any] | None = None) -> Arguments:
     """Build the arguments of a case, all of them new.
+
+    Parameters
+    ----------
+    case
+        The case.
+    names
+        What some of the names mean that the definitions of a case import, such as ``tq``; None for what they import.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def build(case: Case) -> Arguments:
     model, *configs = _sources(case)
     # What is declared may say what the tracer goes into.
     traced = _traced(model, *(configs if case.declared else ())) if configs else None
-    return assemble(_factories(case), case.is_qat, case.is_standalone, exported, traced)
+    return assemble(_factories(case, names), case.is_qat, case.is_standalone, exported, traced)
 
 
 @functools.lru_cache(maxsize=256)
@@ -214,9 +221,11 @@ def _sources(case: Case) -> tuple[str, ...]:
     return (source,) if start < 0 else (source[:start], source[start:])
 
 
-def _factories(case: Case) -> dict[str, Callable[..., Any]]:
-    """Execute the definitions of a case in a namespace of its own."""
-    return _executed(_sources(case), f"case_{case.digest}")
+def _factories(case: Case, names: Mapping[str, Any] | None = None) -> dict[str, Callable[..., Any]]:
+    """Execute the definitions of a case in a namespace of its own, in which some names mean something else."""
+    namespace = _executed(_sources(case), f"case_{case.digest}")
+    namespace.update(names or {})
+    return namespace
 
 
 def _executed(sources: Sequence[str], name: str) -> dict[str, Any]:

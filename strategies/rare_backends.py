@@ -16,10 +16,11 @@ _OTHER_SCALE = (
     "tq.FixedQParamsFakeQuantize.with_args(observer=tq.FixedQParamsObserver.with_args("
     "scale=2 / 256, zero_point=128, dtype=torch.quint8, quant_min=0, quant_max=255))"
 )
+_LAYER = "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"
 _SMALLEST = "scale_min_lower_bound=2**-12"
 NUMBER = backend(
     "",
-    "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)",
+    _LAYER,
     "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
     "pattern._set_root_node_getter(lambda nodes: nodes[1])",
 )
@@ -70,6 +71,30 @@ _BACKENDS = (
             "    pattern.add_dtype_config(tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8))",
             "given.backend_config = tb.BackendConfig().set_backend_pattern_configs(known)",
         ),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a pattern of three functions, in the order of the data",
+        with_parts(
+            "self.weight = nn.Parameter(torch.randn(4, 4))", "return F.relu(F.hardswish(F.linear(x0, self.weight)))"
+        ),
+        backend("(F.linear, F.hardswish, F.relu)", _LAYER),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "a pattern of which a backend is told twice, and what it is told last counts",
+        LINEAR,
+        (
+            *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
+            *backend("nn.Linear", _LAYER)[:-1],
+            "given.backend_config.set_backend_pattern_config(pattern)",
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
+        "dtypes that are set where others were added",
+        LINEAR,
+        backend("nn.Linear", "tb.DTypeConfig()", f"pattern.set_dtype_configs([{_LAYER}])"),
         ("backend-configs",),
     ),
     Rarity(
@@ -248,7 +273,7 @@ _BACKENDS = (
             with_parts(
                 f"self.weight = nn.Parameter(torch.randn({size}))", f"return F.{norm}(x0.reshape(1, 4, 2), {arguments})"
             ),
-            backend(f"F.{norm}", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", weight),
+            backend(f"F.{norm}", _LAYER, weight),
             ("backend-configs",),
         )
         for norm, size, arguments, weight in (

@@ -85,6 +85,38 @@ RARE_CONFIGS = (
     ),
     *(
         Rarity(
+            f"{what} that is said twice, of which the last counts",
+            with_parts(f"{TWO}", "return self.second(self.first(x0))"),
+            (
+                "mapping = given.qconfig_mapping = tq.QConfigMapping()",
+                *(f"mapping.set_{selector}, {said})" for selector, said in lines),
+            ),
+            needs,
+        )
+        for what, lines, needs in (
+            (
+                "a regular expression before another one",
+                (
+                    ('module_name_regex("f.*"', "None"),
+                    ('module_name_regex(".*"', "tq.float16_static_qconfig"),
+                    ('module_name_regex("f.*"', "tq.default_qconfig"),
+                ),
+                ("regex-selectors",),
+            ),
+            ("a type", (("object_type(nn.Linear", "tq.default_qconfig"), ("object_type(nn.Linear", "None")), ()),
+            ("a name", (('module_name("first"', "None"), ('module_name("first"', "tq.default_qconfig")), ()),
+            (
+                "the index of a layer",
+                (
+                    ('module_name_object_type_order("", nn.Linear, 1', "None"),
+                    ('module_name_object_type_order("", nn.Linear, 1', "tq.default_qconfig"),
+                ),
+                ("order-selectors",),
+            ),
+        )
+    ),
+    *(
+        Rarity(
             f"an observer of the input that is to be reused by {what}",
             with_parts("self.linear = nn.Linear(4, 4); self.second = nn.Linear(4, 4)", f"return {call}"),
             (f"given.qconfig_mapping.set_{selector}, tq.default_reuse_input_qconfig)",),

@@ -63,8 +63,19 @@ _IGNORED = tuple(
     )
 )
 
+_EMBEDDED = tuple(
+    Rarity(
+        f"for training, {what} that learns what its weight becomes",
+        with_parts(f"self.layer = nn.{kind}(4, 4)", "return self.layer((x0 * 0).long())"),
+        (*TRAINING, "given.qconfig_mapping.set_global(tq.qconfig.default_embedding_qat_qconfig)"),
+        ("qat", "weight-only"),
+    )
+    for what, kind in (("an embedding", "Embedding"), ("a bag of embeddings", "EmbeddingBag"))
+)
+
 RARE_IN_TRAINING = (
     *_IGNORED,
+    *_EMBEDDED,
     _FIXED,
     Rarity("for training, a parametrized layer", LINEAR, (*TRAINING, *PARAMETRIZED), ("qat",)),
     Rarity(
