@@ -17,6 +17,7 @@ FOLDER = Path(__file__).resolve().parent
 PATH = FOLDER.parent / "docs" / "performance.md"
 sys.path += [str(FOLDER / "speed"), str(FOLDER / "suite")]
 
+import hour_table  # noqa: E402
 import speed_table  # noqa: E402
 import suite_table  # noqa: E402
 from document import write_or_check  # noqa: E402
@@ -24,11 +25,13 @@ from document import write_or_check  # noqa: E402
 CHAPTERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed/results.json": speed_table.chapter,
     "suite/results.json": suite_table.chapter,
+    "suite/hour.json": hour_table.chapter,
 }
 """For each file of results, what makes a chapter of it: each begins with a heading of the second level."""
 
 _HEAD = """\
-<!-- Written by `python benchmarks/performance.py`. Run `run.py` in speed/ and in suite/ there, and write it again. -->
+<!-- Written by `python benchmarks/performance.py`. Run `run.py` in speed/ and in suite/, or suite/hour.py, and write
+it again. -->
 
 # Performance
 

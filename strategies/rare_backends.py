@@ -98,6 +98,20 @@ _BACKENDS = (
         ("backend-configs",),
     ),
     Rarity(
+        "a pattern in which anything may stand, where a text does",
+        forward('return torch.relu(torch.einsum("ij,kj->ik", x0, x0))'),
+        (
+            "anything = [torch.ao.quantization.utils.MatchAllNode] * 3",
+            *backend(
+                "",
+                _BYTES,
+                "pattern._set_pattern_complex_format((torch.relu, (torch.einsum, *anything)))",
+                "pattern._set_root_node_getter(lambda nodes: nodes[1][0])",
+            ),
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a bias of half precision",
         _WITH_BIAS,
         (

@@ -62,6 +62,7 @@ HARMS = (
         (
             *("observerless-qconfigs-fail", "masks-through-keywords-fail", "branches-flattened"),
             *("attribute-patterns-fail", "inner-qconfigs-checked", "dynamic-on-no-tensor"),
+            "texts-beside-anything-fail",
             *("training-modules-have-parts", "transposed-convolutions-refused-by-eager-rules"),
             *("standalone-modules-prepared-again", "float-weights-marked", "prepared-models-not-pickled"),
             *("refused-qconfigs-stay", "tensors-asked-for-by-recursion", "half-equalization-inserts-identities"),

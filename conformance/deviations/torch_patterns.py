@@ -10,7 +10,7 @@ from torch import nn
 
 from observance.conformance.variants import Change
 from observance.reference import backends, dtypes
-from observance.reference.patterns import Match
+from observance.reference.patterns import Extra, Match
 from observance.reference.plan import Plan
 from observance.reference.specs import Spec, is_observer
 
@@ -48,6 +48,20 @@ def _fails_for_attributes(original: Decision, candidate: Any, *args: Any) -> Any
 def _has_attribute(pattern: Any) -> bool:
     """Whether a pattern, or a part of it, is an attribute."""
     return isinstance(pattern, tuple) and (pattern[0] is getattr or any(map(_has_attribute, pattern)))
+
+
+def _fails_for_texts(original: Decision, candidate: Any, tree: Any, last: Any) -> Any:
+    """Fail where a pattern that fits has a text in the place of what may be anything."""
+    if _has_text(tree):
+        raise RecursionError("a text is made of texts")
+    return original(candidate, tree, last)
+
+
+def _has_text(tree: Any) -> bool:
+    """Whether something that may be anything is a text, in a pattern as it fits a graph."""
+    if isinstance(tree, Extra):
+        return isinstance(tree.node, str) and bool(tree.node)
+    return isinstance(tree, tuple) and any(map(_has_text, tree))
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,7 @@ INNER_QCONFIGS = (
     Change("prepare.select", _judges_every_part),
 )
 ATTRIBUTES = (Change("patterns._match", _fails_for_attributes),)
+TEXTS = (Change("patterns._match", _fails_for_texts),)
 SWITCHED_OFF_PARTS = (Change("qconfigs.said_of", _forgets_none),)
 PARTS_IN_TRAINING = (
     Change("qconfigs.parts_of", _all_children),
