@@ -114,14 +114,20 @@ _ARGUMENTS = (
     ),
     Rarity("a part of what sorting gives", forward("return F.hardswish(torch.sort(x0)[0])")),
     Rarity("a part of a mask", forward("return F.hardswish(x0) + (x0 > 0)[0]")),
-    Rarity(
-        "keywords in another order than the parameters",
-        forward("return torch.matmul(other=x0.t(), input=x0)"),
-        (
-            observed("tq.PlaceholderObserver.with_args(dtype=torch.quint8, is_dynamic=True)"),
-            *backend("torch.matmul", "tb.DTypeConfig(torch.quint8, torch.float, is_dynamic=True)"),
-        ),
-        ("backend-configs", "dynamic"),
+    *(
+        Rarity(
+            f"{what} of a dynamic operator",
+            forward(f"return {function}({arguments})"),
+            (
+                observed("tq.PlaceholderObserver.with_args(dtype=torch.quint8, is_dynamic=True)"),
+                *backend(function, "tb.DTypeConfig(torch.quint8, torch.float, is_dynamic=True)"),
+            ),
+            ("backend-configs", "dynamic"),
+        )
+        for what, function, arguments in (
+            ("keywords in another order than the parameters", "torch.matmul", "other=x0.t(), input=x0"),
+            ("the list", "torch.cat", "[x0, x0.sin()]"),
+        )
     ),
     *(
         Rarity(f"a value for a number, {method}({arguments})", forward(f"return F.hardswish(x0).{method}({arguments})"))

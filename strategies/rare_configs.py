@@ -51,11 +51,17 @@ RARE_CONFIGS = (
         ("given.backend_config = tb.BackendConfig().set_backend_pattern_config(tb.BackendPatternConfig(nn.Linear))",),
         ("backend-configs",),
     ),
-    Rarity(
-        "a weight by keyword of a function of which nobody says where its weight is",
-        with_parts("self.weight = nn.Parameter(torch.randn(4))", "return torch.prelu(x0, weight=self.weight)"),
-        backend("torch.prelu", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
-        ("backend-configs",),
+    *(
+        Rarity(
+            f"a {role} by keyword of a function of which nobody says where its {role} is",
+            with_parts("self.given = nn.Parameter(torch.randn(4))", f"return {function}({arguments}=self.given)"),
+            backend(function, "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
+            ("backend-configs",),
+        )
+        for role, function, arguments in (
+            ("weight", "torch.prelu", "x0, weight"),
+            ("bias", "F.layer_norm", "x0, (4,), bias"),
+        )
     ),
     Rarity(
         "three readers of one value, of which the second asks for another dtype",

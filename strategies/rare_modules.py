@@ -152,6 +152,19 @@ _MODULES = (
         ("custom-modules",),
     ),
     Rarity(
+        "a custom module that takes lists in a list",
+        with_parts("self.linear = nn.Linear(4, 4)", "return self.linear(x0, [[x0.sin()], [x0.cos()]])"),
+        (
+            "class Nested(nn.Module):",
+            "    def forward(self, value, lists):",
+            "        return value + lists[0][0] + lists[1][0]",
+            "",
+            *instead("Nested()"),
+            *own_class("Nested", "value, lists"),
+        ),
+        ("custom-modules",),
+    ),
+    Rarity(
         "a module that takes a number alone",
         with_parts(
             "self.second = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)",

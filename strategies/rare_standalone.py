@@ -40,6 +40,12 @@ _UNFUSED = (
 
 RARE_STANDALONE = (
     Rarity(
+        "a standalone module whose input is quantized, and observed already",
+        with_parts("self.first = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)", "return self.linear(self.first(x0))"),
+        ("inner = PrepareCustomConfig().set_input_quantized_indexes([0])", f"{STANDALONE}, inner, None)"),
+        ("standalone-modules", "quantized-inputs"),
+    ),
+    Rarity(
         "a standalone module that is named, and whose class is",
         LINEAR,
         (
