@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
 from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig
+from torch.fx import Graph, Node
 
 from observance.conformance.choices_modules import is_inherited_otherwise, of_modules
-from observance.reference import dtypes, patterns, qconfigs
+from observance.reference import backends, dtypes, patterns, qconfigs
 from observance.reference.entry import Configs
 from observance.reference.graphs import operands
+from observance.reference.patterns import Candidate
+from observance.reference.prepare import role_positions
 from observance.reference.qat import training_classes
 from observance.reference.qconfigs import Scopes
 from observance.reference.site import Site
@@ -84,7 +88,8 @@ def _of_patterns(site: Site, backend: BackendConfig) -> list[str]:
     """Return the choices about which pattern stands where, in words.
 
     Nothing says what a number in a pattern stands for, or whether it is one of the nodes that `MatchAllNode` stands
-    for; nor whether a part of a pattern that stays float is quantized as a pattern by itself.
+    for; nor whether a part of a pattern that stays float is quantized as a pattern by itself, where the backend
+    supports that.
     """
     owner: Any = site.graph.owning_module
     modules, known = dict(owner.named_modules(remove_duplicate=False)), patterns.candidates(backend)
@@ -92,13 +97,26 @@ def _of_patterns(site: Site, backend: BackendConfig) -> list[str]:
     for node, qconfig in site.assigned.items():
         if not node.op.startswith("call_"):
             continue
-        ending = [candidate.pattern for candidate in known.get(patterns.operator_of(node, modules), ())]
-        if any(patterns.has_number(pattern) or patterns.takes_number(pattern, node) for pattern in ending):
+        ending = known.get(patterns.operator_of(node, modules), ())
+        if any(patterns.has_number(one.pattern) or patterns.takes_number(one.pattern, node) for one in ending):
             found.append(f"{node.name} may be the end of a pattern that has a number")
         stays = qconfig is not None and node not in site.quantized and node in site.matches
-        if stays and any(patterns.length(pattern) < len(site.matches[node].nodes) for pattern in ending):
+        longest = len(site.matches[node].nodes) if stays else 0
+        shorter = [candidate for candidate in ending if patterns.length(candidate.pattern) < longest]
+        if any(_is_supported(candidate, node, qconfig, modules, site.graph, backend) for candidate in shorter):
             found.append(f"{node.name} is a part of a pattern that stays float, and may be one of a shorter pattern")
     return found
+
+
+def _is_supported(
+    candidate: Candidate, node: Node, qconfig: Any, modules: dict[str, nn.Module], graph: Graph, backend: BackendConfig
+) -> bool:
+    """Whether a pattern fits where it ends in a node, and the backend supports the node's qconfig for it."""
+    match = patterns.match_at(node, candidate, modules, patterns.count_uses(graph))
+    if match is None:
+        return False
+    reader = backends.Reader(modules, role_positions(backend))
+    return backends.judge(match, dtypes.ask_of(qconfig), reader).supported
 
 
 def of_outputs(site: Site) -> list[str]:

@@ -99,12 +99,17 @@ def find(
             continue
         read = {operator_of(value, modules) for value in node.all_input_nodes}
         for candidate in known.get(operator_of(node, modules), ()):
-            tree = fit(node, candidate.pattern, modules, uses) if candidate.reads <= read else None
-            if tree is not None:
-                match = _match(candidate, tree, node)
+            match = match_at(node, candidate, modules, uses) if candidate.reads <= read else None
+            if match is not None:
                 matched |= dict.fromkeys(match.nodes, match)
                 break
     return matched
+
+
+def match_at(node: Node, candidate: Candidate, modules: Mapping[str, nn.Module], uses: Counter[Node]) -> Match | None:
+    """Return the match of one of the backend's patterns that ends in a node; None if it does not fit there."""
+    tree = fit(node, candidate.pattern, modules, uses)
+    return None if tree is None else _match(candidate, tree, node)
 
 
 def count_uses(graph: Graph) -> Counter[Node]:

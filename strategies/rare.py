@@ -352,6 +352,18 @@ _NEIGHBOURS = (
             ("F.conv3d", "2, 2, 1, 1, 1", "x0.reshape(1, 2, 1, 2, 2)"),
         )
     ),
+    *(
+        Rarity(
+            f"equalization of the {which} of two functions that are one pattern",
+            with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.relu(F.linear(x0, self.weight))"),
+            (
+                *EQUALIZED[:-1],
+                f"given.equalization = tq.QConfigMapping().set_object_type({function}, default_equalization_qconfig)",
+            ),
+            ("equalization",),
+        )
+        for which, function in (("first", "F.linear"), ("second", "F.relu"))
+    ),
     Rarity(
         "equalization of two functions with one weight",
         with_parts(

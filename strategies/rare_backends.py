@@ -112,6 +112,17 @@ _BACKENDS = (
         ("backend-configs",),
     ),
     Rarity(
+        "a weight that the backend does not take, at the beginning of a pattern of two",
+        with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.relu(F.linear(x0, self.weight))"),
+        (
+            observed(*["tq.MinMaxObserver.with_args(dtype=torch.quint8)"] * 2),
+            *backend("(F.linear, F.relu)", _LAYER),
+            *backend("F.linear", _LAYER, _INDEXES)[:-1],
+            "given.backend_config.set_backend_pattern_config(pattern)",
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a bias of half precision",
         _WITH_BIAS,
         (

@@ -264,15 +264,6 @@ _MODULES = (
         ),
         ("backend-configs", "qat"),
     ),
-    Rarity(
-        "equalization of a function",
-        with_parts(
-            "self.weight = nn.Parameter(torch.randn(4, 4, 1, 1))",
-            "return F.conv2d(x0.reshape(1, 4, 2, 1), self.weight)",
-        ),
-        EQUALIZED,
-        ("equalization",),
-    ),
     *(
         Rarity(
             f"equalization of {fused}",

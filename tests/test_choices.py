@@ -66,6 +66,13 @@ CHOICES = {
         longer("qint32", "quint8", swaps=False),
         is_qat=True,
     ),
+    "linear_0 is a part of a pattern that stays float, and may be one of a shorter pattern": Case(
+        ("t",),
+        (*TWICE[:1], Call("relu", (0,))),
+        1,
+        Mapping(None, (Entry("global", "default_qconfig"),)),
+        longer("quint8", "qint32", swaps=False),
+    ),
     "selected by its type and, differently, by those of its parts": Case(
         ("t",), FUSED, 0, by_type(linear="default_qconfig", relu="default_qconfig", fused=None)
     ),
@@ -84,8 +91,15 @@ def test_a_choice_that_nothing_promises_is_named(text: str) -> None:
     [
         Case(("t",), TWICE, 1, by_index(QAT, QAT), is_qat=True),
         Case(("t",), FUSED, 0, by_type(linear="default_qconfig", relu="default_qconfig")),
+        Case(
+            ("t",),
+            (*TWICE[:1], Call("relu", (0,))),
+            1,
+            Mapping(None, (Entry("global", "default_qconfig"),)),
+            longer("qint32", "qint32", swaps=False),
+        ),
     ],
-    ids=["calls of one module with one qconfig", "parts that agree"],
+    ids=["calls of one module with one qconfig", "parts that agree", "a shorter pattern that is not supported either"],
 )
 def test_where_there_is_no_choice_none_is_named(case: Case) -> None:
     trial = trial_of(case)
