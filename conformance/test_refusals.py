@@ -175,16 +175,15 @@ def test_annotations_that_are_merely_rare_are_obeyed_like_all_else(trial: Trial)
 
 
 def _computes_the_same(outcome: Outcome) -> bool:
-    """Whether the prepared model runs and computes what the float model computes, its fake quantizers disabled."""
-    prepared = outcome.prepared
-    if prepared is None:
+    """Whether the prepared model runs and computes what the float model computes, all fake quantizers disabled."""
+    if outcome.prepared is None:
         return False
-    fakes = any(isinstance(module, FakeQuantizeBase) for module in prepared.modules())
+    models: list[nn.Module] = [outcome.arguments.float_model, outcome.prepared]
+    fakes = any(isinstance(module, FakeQuantizeBase) for module in outcome.prepared.modules())
     if fakes:
-        prepared = copy.deepcopy(prepared).apply(disable_fake_quant)
-    models: tuple[nn.Module, ...] = (outcome.arguments.float_model, prepared)
+        models = [copy.deepcopy(model).apply(disable_fake_quant) for model in models]
     expected, found = (forward.run(model, outcome.arguments.example_inputs) for model in models)
     # What is fused inside, or swapped, rounds elsewhere.
-    rounds = outcome.inner or fakes or forward.has_quantizable(prepared)
+    rounds = outcome.inner or fakes or forward.has_quantizable(outcome.prepared)
     alike = forward.close if rounds else forward.equal
     return not isinstance(expected, Exception) and alike(expected, found)

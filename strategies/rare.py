@@ -296,6 +296,26 @@ _NEIGHBOURS = (
         for one, other in permutations(qconfigs)
     ),
     Rarity(
+        "one value that is read with two fixed scales",
+        with_parts(TWO, "y = x0.sin()", "return self.first(y), self.second(y)"),
+        (
+            "fixed = tq.FixedQParamsObserver.with_args(scale=1 / 256, zero_point=0)",
+            "other = tq.FixedQParamsObserver.with_args(scale=1 / 128, zero_point=0)",
+            *each(
+                first="tq.QConfig(fixed, tq.default_weight_observer)",
+                second="tq.QConfig(other, tq.default_weight_observer)",
+            ),
+        ),
+    ),
+    Rarity(
+        "for calibration, a layer of a class for training, beside its float class that is switched off",
+        with_parts(
+            f"{TWO}; self.first = torch.ao.nn.qat.Linear(4, 4, qconfig=tq.get_default_qat_qconfig())",
+            "return self.second(self.first(x0))",
+        ),
+        ("given.qconfig_mapping.set_object_type(nn.Linear, None)",),
+    ),
+    Rarity(
         "one value that is read dynamically, statically and as float",
         with_parts(_THREE, "y = F.hardswish(x0)", "return self.first(y), self.second(y), self.third(y), y"),
         each(first="tq.default_dynamic_qconfig", second="tq.default_qconfig", third="None"),
