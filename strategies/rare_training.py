@@ -77,6 +77,16 @@ RARE_IN_TRAINING = (
     *_IGNORED,
     *_EMBEDDED,
     _FIXED,
+    Rarity(
+        "for training, a layer that is named like a method which is switched off",
+        LINEAR,
+        (
+            *TRAINING,
+            "mapping = given.qconfig_mapping = tq.QConfigMapping()",
+            'mapping.set_object_type("linear", None).set_module_name("linear", tq.get_default_qat_qconfig())',
+        ),
+        ("qat",),
+    ),
     Rarity("for training, a parametrized layer", LINEAR, (*TRAINING, *PARAMETRIZED), ("qat",)),
     Rarity(
         "for training, an LSTM that can be quantized",
