@@ -40,6 +40,16 @@ _UNFUSED = (
 
 RARE_STANDALONE = (
     Rarity(
+        "what a standalone module gives, in a list with what it reads",
+        with_parts(
+            "self.first = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)",
+            "y = self.first(x0)",
+            "return torch.cat([y, self.linear(y)])",
+        ),
+        (f"{STANDALONE}, None, None)",),
+        ("standalone-modules",),
+    ),
+    Rarity(
         "a standalone module whose input is quantized, and observed already",
         with_parts("self.first = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)", "return self.linear(self.first(x0))"),
         ("inner = PrepareCustomConfig().set_input_quantized_indexes([0])", f"{STANDALONE}, inner, None)"),
