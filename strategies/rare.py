@@ -114,6 +114,7 @@ _ARGUMENTS = (
     ),
     Rarity("a part of what sorting gives", forward("return F.hardswish(torch.sort(x0)[0])")),
     Rarity("no dimension, in an empty tuple", forward("return F.hardswish(x0).mean(())")),
+    Rarity("a function that is named like a method which the backend knows", forward("return torch.detach(x0)")),
     Rarity("a part of a mask", forward("return F.hardswish(x0) + (x0 > 0)[0]")),
     *(
         Rarity(
