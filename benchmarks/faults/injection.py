@@ -35,7 +35,7 @@ MODULES = {
     "reference": tuple(
         f"observance.reference.{name}"
         for name in (
-            *("backends", "declared", "devices", "dicts", "dtypes", "entry", "equalization", "graphs", "modules"),
+            *("backends", "configs", "declared", "devices", "dtypes", "entry", "equalization", "graphs", "modules"),
             *("patterns", "placement", "plan", "prepare", "qat", "qconfigs", "refusals", "rewrite", "sharing"),
             *("site", "specs", "state", "values"),
         )

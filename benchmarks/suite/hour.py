@@ -32,7 +32,7 @@ EVERY = 60
 def main() -> int:
     """Run the suite, watch its memory, and write the results; return the exit code of the run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--cases", type=int, default=6_000)
     parser.add_argument("--draw-seed", type=int, default=1)
     options = parser.parse_args()
     asked = ["--effort=explore", f"--cases={options.cases}", f"--draw-seed={options.draw_seed}", "-n2"]
