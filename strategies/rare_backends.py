@@ -123,6 +123,18 @@ _BACKENDS = (
         ("backend-configs",),
     ),
     Rarity(
+        "three tensors, of which a backend says something else than of two",
+        forward("return torch.addcmul(x0, x0.sin(), x0.cos())"),
+        backend(
+            "torch.addcmul",
+            _BYTES,
+            "own = tb.ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT",
+            "shared = tb.ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT",
+            "pattern._set_num_tensor_args_to_observation_type({2: own, 3: shared})",
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a bias of half precision",
         _WITH_BIAS,
         (

@@ -133,6 +133,7 @@ _MODULES = (
         )
         for what, activation, weight in (
             ("weights of four bits", "tq.default_observer", "tq.default_float_qparams_observer_4bit"),
+            ("activations and weights of float16", *["tq.PlaceholderObserver.with_args(dtype=torch.float16)"] * 2),
             (
                 "activations of int32",
                 "tq.MinMaxObserver.with_args(dtype=torch.int32)",

@@ -78,6 +78,15 @@ RARE_IN_TRAINING = (
     *_EMBEDDED,
     _FIXED,
     Rarity(
+        "for training, a layer that brings a qconfig, and whose type is switched off",
+        with_parts(
+            "self.linear = nn.Linear(4, 4); self.linear.qconfig = tq.get_default_qat_qconfig()",
+            "return self.linear(x0)",
+        ),
+        (*TRAINING, "given.qconfig_mapping.set_object_type(nn.Linear, None)"),
+        ("qat",),
+    ),
+    Rarity(
         "for training, a layer that is named like a method which is switched off",
         LINEAR,
         (
