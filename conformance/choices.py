@@ -11,14 +11,13 @@ from typing import Any
 from torch import nn
 from torch.ao.quantization import QConfigMapping
 from torch.ao.quantization.backend_config import BackendConfig
-from torch.fx import Graph, Node
+from torch.fx import Node
 
 from observance.conformance.choices_modules import is_inherited_otherwise, of_modules
 from observance.reference import backends, dtypes, patterns, qconfigs
 from observance.reference.entry import Configs
 from observance.reference.graphs import operands
 from observance.reference.patterns import Candidate
-from observance.reference.prepare import role_positions
 from observance.reference.qat import training_classes
 from observance.reference.qconfigs import Scopes
 from observance.reference.site import Site
@@ -35,7 +34,9 @@ def of_asking(site: Site, configs: Configs, scopes: Scopes) -> list[str]:
         The configs and the scopes that were given.
     """
     mapping = configs.qconfigs
-    found = [*_of_swapping(site, configs.backend), *of_fused(site, mapping), *_of_patterns(site, configs.backend)]
+    backend = configs.backend
+    found = [*_of_swapping(site, backend), *of_fused(site, mapping), *_of_numbers(site, backend)]
+    found += _of_shorter(site, backend)
     by_type = mapping.object_type_qconfigs
     for node, qconfig in site.assigned.items():
         if node.op != "call_function":
@@ -84,39 +85,50 @@ def _of_swapping(site: Site, backend: BackendConfig) -> list[str]:
     return found + [f"the calls of {name} have different qconfigs" for name in different]
 
 
-def _of_patterns(site: Site, backend: BackendConfig) -> list[str]:
-    """Return the choices about which pattern stands where, in words.
+def _of_numbers(site: Site, backend: BackendConfig) -> list[str]:
+    """Return the operators at which a pattern may end that has a number, in words.
 
     Nothing says what a number in a pattern stands for, or whether it is one of the nodes that `MatchAllNode` stands
-    for; nor whether a part of a pattern that stays float is quantized as a pattern by itself, where the backend
-    supports that.
+    for.
     """
+    modules, known = _modules(site), patterns.candidates(backend)
+    return [
+        f"{node.name} may be the end of a pattern that has a number"
+        for node in site.assigned
+        if node.op.startswith("call_")
+        for ending in [[one.pattern for one in known.get(patterns.operator_of(node, modules), ())]]
+        if any(patterns.has_number(pattern) or patterns.takes_number(pattern, node) for pattern in ending)
+    ]
+
+
+def _of_shorter(site: Site, backend: BackendConfig) -> list[str]:
+    """Return the parts of patterns that stay float which the backend supports in a shorter pattern, in words.
+
+    Nothing says whether such a part is quantized as a pattern by itself.
+    """
+    staying = [node for node in site.matches if node not in site.quantized and site.assigned.get(node) is not None]
+    if not staying:
+        return []
+    modules, known, uses = _modules(site), patterns.candidates(backend), patterns.count_uses(site.graph)
+    reader = backends.Reader(modules, site.positions)
+
+    def is_served(node: Node, candidate: Candidate) -> bool:
+        if patterns.length(candidate.pattern) >= len(site.matches[node].nodes):
+            return False
+        match = patterns.match_at(node, candidate, modules, uses)
+        return match is not None and backends.judge(match, dtypes.ask_of(site.assigned[node]), reader).supported
+
+    return [
+        f"{node.name} is a part of a pattern that stays float, and may be one of a shorter pattern"
+        for node in staying
+        if any(is_served(node, one) for one in known.get(patterns.operator_of(node, modules), ()))
+    ]
+
+
+def _modules(site: Site) -> dict[str, nn.Module]:
+    """Return the modules of a graph, under all of their names."""
     owner: Any = site.graph.owning_module
-    modules, known = dict(owner.named_modules(remove_duplicate=False)), patterns.candidates(backend)
-    found = []
-    for node, qconfig in site.assigned.items():
-        if not node.op.startswith("call_"):
-            continue
-        ending = known.get(patterns.operator_of(node, modules), ())
-        if any(patterns.has_number(one.pattern) or patterns.takes_number(one.pattern, node) for one in ending):
-            found.append(f"{node.name} may be the end of a pattern that has a number")
-        stays = qconfig is not None and node not in site.quantized and node in site.matches
-        longest = len(site.matches[node].nodes) if stays else 0
-        shorter = [candidate for candidate in ending if patterns.length(candidate.pattern) < longest]
-        if any(_is_supported(candidate, node, qconfig, modules, site.graph, backend) for candidate in shorter):
-            found.append(f"{node.name} is a part of a pattern that stays float, and may be one of a shorter pattern")
-    return found
-
-
-def _is_supported(
-    candidate: Candidate, node: Node, qconfig: Any, modules: dict[str, nn.Module], graph: Graph, backend: BackendConfig
-) -> bool:
-    """Whether a pattern fits where it ends in a node, and the backend supports the node's qconfig for it."""
-    match = patterns.match_at(node, candidate, modules, patterns.count_uses(graph))
-    if match is None:
-        return False
-    reader = backends.Reader(modules, role_positions(backend))
-    return backends.judge(match, dtypes.ask_of(qconfig), reader).supported
+    return dict(owner.named_modules(remove_duplicate=False))
 
 
 def of_outputs(site: Site) -> list[str]:

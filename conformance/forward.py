@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.ao.quantization import FakeQuantizeBase
 from torch.fx import Node
 
 from observance.conformance.raised import as_exceptions
@@ -41,6 +42,11 @@ def draws(node: Node, model: nn.Module) -> bool:
 def has_quantizable(model: nn.Module) -> bool:
     """Whether a model has observed modules of torch's own, which compute in steps and cannot be pickled."""
     return any(type(module).__module__.startswith("torch.ao.nn.quantizable") for module in model.modules())
+
+
+def has_fakes(model: nn.Module) -> bool:
+    """Whether a model has fake quantizers, which round what passes through."""
+    return any(isinstance(module, FakeQuantizeBase) for module in model.modules())
 
 
 def equal(mine: Any, theirs: Any) -> bool:

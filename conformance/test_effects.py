@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import replace
 
-from torch.ao.quantization import FakeQuantizeBase, QConfigMapping
+from torch.ao.quantization import QConfigMapping
 from torch.fx import Graph, GraphModule, Node
 
 from observance.conformance import forward
@@ -39,7 +39,7 @@ def _forward(outcome: Outcome, training: bool) -> Iterator[Finding]:
     """
     if outcome.prepared is None or outcome.case.is_qat or (training and outcome.inner):
         return
-    if any(isinstance(module, FakeQuantizeBase) for module in outcome.prepared.modules()):
+    if forward.has_fakes(outcome.prepared):
         return
     mine = copy.deepcopy(outcome.arguments.float_model).train(training)
     theirs = copy.deepcopy(outcome.prepared).train(training)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from re import search
 
 from torch import nn
-from torch.ao.quantization import FakeQuantizeBase, disable_fake_quant
+from torch.ao.quantization import disable_fake_quant
 
 from observance.conformance import forward
 from observance.conformance.attempts import attempt
@@ -179,7 +179,7 @@ def _computes_the_same(outcome: Outcome) -> bool:
     if outcome.prepared is None:
         return False
     models: list[nn.Module] = [outcome.arguments.float_model, outcome.prepared]
-    fakes = any(isinstance(module, FakeQuantizeBase) for module in outcome.prepared.modules())
+    fakes = forward.has_fakes(outcome.prepared)
     if fakes:
         models = [copy.deepcopy(model).apply(disable_fake_quant) for model in models]
     expected, found = (forward.run(model, outcome.arguments.example_inputs) for model in models)

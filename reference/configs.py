@@ -165,14 +165,14 @@ def _documented(kind: type[T]) -> type[T]:
     return type(kind.__name__, (kind,), body)
 
 
-DTYPES = ("input_dtype", "output_dtype", "weight_dtype", "bias_dtype", "is_dynamic")
+_DTYPES = ("input_dtype", "output_dtype", "weight_dtype", "bias_dtype", "is_dynamic")
 """What a dtype config is made of, in the order in which it takes it."""
 
 
 def _init_dtypes(self: Any, *args: Any, **kwargs: Any) -> None:
     """Keep each dtype of a tensor with its constraints, of which a mere dtype has none."""
-    given = dict.fromkeys(DTYPES) | dict(zip(DTYPES, args, strict=False)) | kwargs
-    for name in DTYPES[:3]:
+    given = dict.fromkeys(_DTYPES) | dict(zip(_DTYPES, args, strict=False)) | kwargs
+    for name in _DTYPES[:3]:
         dtype = given.pop(name)
         if not isinstance(dtype, DTypeWithConstraints):
             dtype = DTypeWithConstraints(dtype=dtype)
@@ -222,7 +222,7 @@ def _read_pattern(said: Mapping[str, Any]) -> BackendPatternConfig:
 
 
 def _read_dtypes(said: Mapping[str, Any]) -> DTypeConfig:
-    made: DTypeConfig = DOCUMENTED[DTypeConfig](*(said.get(name) for name in DTYPES))
+    made: DTypeConfig = DOCUMENTED[DTypeConfig](*(said.get(name) for name in _DTYPES))
     return made
 
 

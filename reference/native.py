@@ -16,13 +16,12 @@ import torch
 from torch.ao.quantization.backend_config import (
     BackendConfig,
     BackendPatternConfig,
-    DTypeConfig,
     DTypeWithConstraints,
     ObservationType,
     get_native_backend_config,
 )
 
-from .configs import DOCUMENTED, DTYPES, read
+from .configs import DOCUMENTED, read
 
 LAST = (2, 15)
 """The last release of torch whose native config is known to be the recorded one; a later one may have another."""
@@ -75,11 +74,9 @@ CLASSES = ("root_module", "qat_module", "reference_quantized_module_for_root", "
 """What an entry may say by a class."""
 
 
-def _dtypes(said: Mapping[str, Any]) -> DTypeConfig:
-    """Return a dtype config; a tensor's dtype stands alone, or with its constraints."""
-    given = {name: _dtype(value) if name != "is_dynamic" else value for name, value in said.items()}
-    made: DTypeConfig = DOCUMENTED[DTypeConfig](*(given.get(name) for name in DTYPES))
-    return made
+def _dtypes(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a dtype config says, as `from_dict` takes it: a tensor's dtype alone, or with its constraints."""
+    return {name: _dtype(value) if name != "is_dynamic" else value for name, value in said.items()}
 
 
 def _dtype(said: Any) -> Any:

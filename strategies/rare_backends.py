@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from .rarity import LINEAR, TRAINING, TWO, Rarity, backend, each, forward, linear_of, observed, qconfig, with_parts
+from .rarity import (
+    LAYER,
+    LINEAR,
+    TRAINING,
+    TWO,
+    Rarity,
+    backend,
+    beside,
+    each,
+    forward,
+    linear_of,
+    observed,
+    qconfig,
+    with_parts,
+)
 
 _INDEXES = 'pattern._set_input_type_to_index({"weight": 1, "bias": 2})'
 
@@ -16,11 +30,10 @@ _OTHER_SCALE = (
     "tq.FixedQParamsFakeQuantize.with_args(observer=tq.FixedQParamsObserver.with_args("
     "scale=2 / 256, zero_point=128, dtype=torch.quint8, quant_min=0, quant_max=255))"
 )
-_LAYER = "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"
 _SMALLEST = "scale_min_lower_bound=2**-12"
 NUMBER = backend(
     "",
-    _LAYER,
+    LAYER,
     "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
     "pattern._set_root_node_getter(lambda nodes: nodes[1])",
 )
@@ -68,7 +81,7 @@ _BACKENDS = (
             "deep._set_pattern_complex_format((nn.ReLU, (nn.BatchNorm1d, nn.Linear)))",
             "known = short, deep, tb.BackendPatternConfig(nn.Linear)",
             "for pattern in known:",
-            "    pattern.add_dtype_config(tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8))",
+            f"    pattern.add_dtype_config({LAYER})",
             "given.backend_config = tb.BackendConfig().set_backend_pattern_configs(known)",
         ),
         ("backend-configs",),
@@ -78,7 +91,7 @@ _BACKENDS = (
         with_parts(
             "self.weight = nn.Parameter(torch.randn(4, 4))", "return F.relu(F.hardswish(F.linear(x0, self.weight)))"
         ),
-        backend("(F.linear, F.hardswish, F.relu)", _LAYER),
+        backend("(F.linear, F.hardswish, F.relu)", LAYER),
         ("backend-configs",),
     ),
     Rarity(
@@ -86,15 +99,14 @@ _BACKENDS = (
         LINEAR,
         (
             *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
-            *backend("nn.Linear", _LAYER)[:-1],
-            "given.backend_config.set_backend_pattern_config(pattern)",
+            *beside("nn.Linear", LAYER),
         ),
         ("backend-configs",),
     ),
     Rarity(
         "dtypes that are set where others were added",
         LINEAR,
-        backend("nn.Linear", "tb.DTypeConfig()", f"pattern.set_dtype_configs([{_LAYER}])"),
+        backend("nn.Linear", "tb.DTypeConfig()", f"pattern.set_dtype_configs([{LAYER}])"),
         ("backend-configs",),
     ),
     Rarity(
@@ -116,9 +128,8 @@ _BACKENDS = (
         with_parts("self.weight = nn.Parameter(torch.randn(4, 4))", "return F.relu(F.linear(x0, self.weight))"),
         (
             observed(*["tq.MinMaxObserver.with_args(dtype=torch.quint8)"] * 2),
-            *backend("(F.linear, F.relu)", _LAYER),
-            *backend("F.linear", _LAYER, _INDEXES)[:-1],
-            "given.backend_config.set_backend_pattern_config(pattern)",
+            *backend("(F.linear, F.relu)", LAYER),
+            *beside("F.linear", LAYER, _INDEXES),
         ),
         ("backend-configs",),
     ),
@@ -310,7 +321,7 @@ _BACKENDS = (
             with_parts(
                 f"self.weight = nn.Parameter(torch.randn({size}))", f"return F.{norm}(x0.reshape(1, 4, 2), {arguments})"
             ),
-            backend(f"F.{norm}", _LAYER, weight),
+            backend(f"F.{norm}", LAYER, weight),
             ("backend-configs",),
         )
         for norm, size, arguments, weight in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .rarity import (
+    LAYER,
     LINEAR,
     STANDALONE,
     TWO,
@@ -55,7 +56,7 @@ RARE_CONFIGS = (
         Rarity(
             f"a {role} by keyword of a function of which nobody says where its {role} is",
             with_parts("self.given = nn.Parameter(torch.randn(4))", f"return {function}({arguments}=self.given)"),
-            backend(function, "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
+            backend(function, LAYER),
             ("backend-configs",),
         )
         for role, function, arguments in (

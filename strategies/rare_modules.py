@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .rarity import (
     EQUALIZED,
+    LAYER,
     LINEAR,
     PARAMETRIZED,
     STANDALONE,
@@ -259,9 +260,7 @@ _MODULES = (
             "",
             *TRAINING,
             "given.qconfig_mapping.set_global(tq.default_qat_qconfig)",
-            *backend(
-                "nn.Linear", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)", "pattern.set_qat_module(Aware)"
-            ),
+            *backend("nn.Linear", LAYER, "pattern.set_qat_module(Aware)"),
         ),
         ("backend-configs", "qat"),
     ),
@@ -319,7 +318,7 @@ _OTHERS = (
         (
             *_subclass("linear", "nn.Linear"),
             *EQUALIZED,
-            *backend("Other", "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"),
+            *backend("Other", LAYER),
         ),
         ("backend-configs", "equalization"),
     ),

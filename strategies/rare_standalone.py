@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .rare_modules import LSTM
-from .rarity import LINEAR, STANDALONE, TWO, Rarity, backend, instead, own_class, with_parts
+from .rarity import LAYER, LINEAR, STANDALONE, TWO, Rarity, backend, instead, own_class, with_parts
 
 
 def _standalone(*lines: str, config: str = "None, None", inputs: str = "(torch.randn(2, 4),)") -> tuple[str, ...]:
@@ -34,15 +34,18 @@ _UNFUSED = (
     "given.backend_config = tb.BackendConfig()",
     "for kind in (nn.Linear, nn.ReLU):",
     "    pattern = tb.BackendPatternConfig(kind)",
-    "    pattern.add_dtype_config(tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8))",
+    f"    pattern.add_dtype_config({LAYER})",
     "    given.backend_config.set_backend_pattern_config(pattern)",
 )
+
+_AFTER_ANOTHER = "self.first = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)"
+"""The parts of a model in which another layer stands before the standalone one."""
 
 RARE_STANDALONE = (
     Rarity(
         "what a standalone module gives, in a list with what it reads",
         with_parts(
-            "self.first = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)",
+            _AFTER_ANOTHER,
             "y = self.first(x0)",
             "return torch.cat([y, self.linear(y)])",
         ),
@@ -51,7 +54,7 @@ RARE_STANDALONE = (
     ),
     Rarity(
         "a standalone module whose input is quantized, and observed already",
-        with_parts("self.first = nn.Linear(4, 4); self.linear = nn.Linear(4, 4)", "return self.linear(self.first(x0))"),
+        with_parts(_AFTER_ANOTHER, "return self.linear(self.first(x0))"),
         ("inner = PrepareCustomConfig().set_input_quantized_indexes([0])", f"{STANDALONE}, inner, None)"),
         ("standalone-modules", "quantized-inputs"),
     ),

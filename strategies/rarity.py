@@ -55,6 +55,10 @@ def calling(model: tuple[str, ...]) -> tuple[str, ...]:
     return (*model, *_CALL.rstrip().splitlines())
 
 
+LAYER = "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"
+"""The dtypes of what has a weight."""
+
+
 def backend(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
     """Return the lines that give a backend config with one pattern."""
     return (
@@ -63,6 +67,11 @@ def backend(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
         *more,
         "given.backend_config = tb.BackendConfig().set_backend_pattern_config(pattern)",
     )
+
+
+def beside(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
+    """Return the lines that add one more pattern to the backend config that is there."""
+    return (*backend(pattern, dtypes, *more)[:-1], "given.backend_config.set_backend_pattern_config(pattern)")
 
 
 def linear_of(*dtypes: str) -> tuple[str, ...]:

@@ -29,6 +29,12 @@ def longer(alone: str, together: str, swaps: bool) -> Backend:
     )
 
 
+def in_two(qconfig: str, backend: Backend, is_qat: bool = False) -> Case:
+    """A linear layer and a ReLU, which may be one pattern, all with one qconfig."""
+    calls = (Call("linear", (-1,)), Call("relu", (0,)))
+    return Case(("t",), calls, 1, Mapping(None, (Entry("global", qconfig),)), backend, is_qat=is_qat)
+
+
 def by_index(*qconfigs: str) -> Mapping:
     """A mapping that gives each call of a linear layer a qconfig of its own."""
     return Mapping(None, tuple(Entry("order", q, "", "nn.Linear", number) for number, q in enumerate(qconfigs)))
@@ -50,28 +56,14 @@ CHOICES = {
     "calls of linear_0 have different qconfigs": Case(
         ("t",), TWICE, 1, by_index(QAT, "default_qat_qconfig_v2"), is_qat=True
     ),
-    "linear_0 is swapped for training, and what it is in is not quantized": Case(
-        ("t",),
-        (*TWICE[:1], Call("relu", (0,))),
-        1,
-        Mapping(None, (Entry("global", QAT),)),
-        longer("quint8", "qint32", swaps=True),
-        is_qat=True,
+    "linear_0 is swapped for training, and what it is in is not quantized": in_two(
+        QAT, longer("quint8", "qint32", swaps=True), is_qat=True
     ),
-    "linear_0 is in what is quantized, and the backend does not support its qconfig by itself": Case(
-        ("t",),
-        (*TWICE[:1], Call("relu", (0,))),
-        1,
-        Mapping(None, (Entry("global", QAT),)),
-        longer("qint32", "quint8", swaps=False),
-        is_qat=True,
+    "linear_0 is in what is quantized, and the backend does not support its qconfig by itself": in_two(
+        QAT, longer("qint32", "quint8", swaps=False), is_qat=True
     ),
-    "linear_0 is a part of a pattern that stays float, and may be one of a shorter pattern": Case(
-        ("t",),
-        (*TWICE[:1], Call("relu", (0,))),
-        1,
-        Mapping(None, (Entry("global", "default_qconfig"),)),
-        longer("quint8", "qint32", swaps=False),
+    "linear_0 is a part of a pattern that stays float, and may be one of a shorter pattern": in_two(
+        "default_qconfig", longer("quint8", "qint32", swaps=False)
     ),
     "selected by its type and, differently, by those of its parts": Case(
         ("t",), FUSED, 0, by_type(linear="default_qconfig", relu="default_qconfig", fused=None)
@@ -91,13 +83,7 @@ def test_a_choice_that_nothing_promises_is_named(text: str) -> None:
     [
         Case(("t",), TWICE, 1, by_index(QAT, QAT), is_qat=True),
         Case(("t",), FUSED, 0, by_type(linear="default_qconfig", relu="default_qconfig")),
-        Case(
-            ("t",),
-            (*TWICE[:1], Call("relu", (0,))),
-            1,
-            Mapping(None, (Entry("global", "default_qconfig"),)),
-            longer("qint32", "qint32", swaps=False),
-        ),
+        in_two("default_qconfig", longer("qint32", "qint32", swaps=False)),
     ],
     ids=["calls of one module with one qconfig", "parts that agree", "a shorter pattern that is not supported either"],
 )

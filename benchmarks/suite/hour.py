@@ -50,7 +50,7 @@ def main() -> int:
         "options": asked,
         "minutes": round((time.monotonic() - began) / 60, 1),
         "exit": run.returncode,
-        "said": [line for line in said if line.startswith(("all ", "a process"))] + said[-1:],
+        "said": [line for line in said if line.startswith("the process of ")] + said[-1:],
         "samples": samples,
     }
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -60,8 +60,8 @@ def main() -> int:
 
 def _held(pid: int) -> list[int]:
     """Return what each process of a run holds that it shares with none, in megabytes, the largest first."""
-    held = []
-    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+    whole, held = psutil.Process(pid), []
+    for process in [whole, *whole.children(recursive=True)]:
         try:
             held.append(process.memory_full_info().uss // 2**20)
         except psutil.Error:  # it has ended meanwhile

@@ -18,12 +18,13 @@ def _what(results: dict[str, Any]) -> str:
     options, samples = " ".join(results["options"]), results["samples"]
     # The first minutes are those in which the processes begin.
     first, last = (_total(sample) for sample in (samples[min(5, len(samples) - 1)], samples[-1]))
+    *replaced, verdict = map(_plain, results["said"])
     lost = "nothing was lost" if results["exit"] == 0 else f"the run ended with exit code {results['exit']}"
     return (
         f"`benchmarks/suite/hour.py` ran `pytest conformance/ --impl=torch {options}` for {results['minutes']:.0f} "
         f"minutes on {results['cpus']} cores, and looked every minute at the memory that its processes hold and share "
         f"with none: pytest's, those that judge, and those in which torch is called. At the end: "
-        f"{_plain(results['said'][-1])}; {lost}. All processes held {first} MB in the sixth minute, {last} MB in the "
+        f"{'; '.join([verdict, *replaced, lost])}. All processes held {first} MB in the sixth minute, {last} MB in the "
         f"last one, and {max(map(_total, samples))} MB at most."
     )
 
