@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from .rarity import (
+    BYTES,
     LAYER,
     LINEAR,
     TRAINING,
@@ -31,13 +32,6 @@ _OTHER_SCALE = (
     "scale=2 / 256, zero_point=128, dtype=torch.quint8, quant_min=0, quant_max=255))"
 )
 _SMALLEST = "scale_min_lower_bound=2**-12"
-NUMBER = backend(
-    "",
-    LAYER,
-    "pattern._set_pattern_complex_format((torch.add, nn.Linear, 2))",
-    "pattern._set_root_node_getter(lambda nodes: nodes[1])",
-)
-_BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8)"
 
 
 def _weight_at(position: int) -> str:
@@ -70,57 +64,9 @@ _BACKENDS = (
         for dtype in ("int16", "qint32", "float8_e5m2", "float8_e4m3fn")
     ),
     Rarity(
-        "a pattern that is longer than another one by what is inside of it",
-        with_parts(
-            "self.linear = nn.Linear(4, 4); self.norm = nn.BatchNorm1d(4); self.relu = nn.ReLU()",
-            "return self.relu(self.norm(self.linear(x0)))",
-        ),
-        (
-            "short = tb.BackendPatternConfig((nn.BatchNorm1d, nn.ReLU))",
-            "deep = tb.BackendPatternConfig()",
-            "deep._set_pattern_complex_format((nn.ReLU, (nn.BatchNorm1d, nn.Linear)))",
-            "known = short, deep, tb.BackendPatternConfig(nn.Linear)",
-            "for pattern in known:",
-            f"    pattern.add_dtype_config({LAYER})",
-            "given.backend_config = tb.BackendConfig().set_backend_pattern_configs(known)",
-        ),
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a pattern of three functions, in the order of the data",
-        with_parts(
-            "self.weight = nn.Parameter(torch.randn(4, 4))", "return F.relu(F.hardswish(F.linear(x0, self.weight)))"
-        ),
-        backend("(F.linear, F.hardswish, F.relu)", LAYER),
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a pattern of which a backend is told twice, and what it is told last counts",
-        LINEAR,
-        (
-            *backend("nn.Linear", "tb.DTypeConfig(torch.qint8, torch.qint8, torch.qint8)"),
-            *beside("nn.Linear", LAYER),
-        ),
-        ("backend-configs",),
-    ),
-    Rarity(
         "dtypes that are set where others were added",
         LINEAR,
         backend("nn.Linear", "tb.DTypeConfig()", f"pattern.set_dtype_configs([{LAYER}])"),
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a pattern in which anything may stand, where a text does",
-        forward('return torch.relu(torch.einsum("ij,kj->ik", x0, x0))'),
-        (
-            "anything = [torch.ao.quantization.utils.MatchAllNode] * 3",
-            *backend(
-                "",
-                _BYTES,
-                "pattern._set_pattern_complex_format((torch.relu, (torch.einsum, *anything)))",
-                "pattern._set_root_node_getter(lambda nodes: nodes[1][0])",
-            ),
-        ),
         ("backend-configs",),
     ),
     Rarity(
@@ -138,7 +84,7 @@ _BACKENDS = (
         forward("return torch.addcmul(x0, x0.sin(), x0.cos())"),
         backend(
             "torch.addcmul",
-            _BYTES,
+            BYTES,
             "own = tb.ObservationType.OUTPUT_USE_DIFFERENT_OBSERVER_AS_INPUT",
             "shared = tb.ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT",
             "pattern._set_num_tensor_args_to_observation_type({2: own, 3: shared})",
@@ -344,40 +290,6 @@ _BACKENDS = (
     ),
 )
 
-_PATTERNS = (
-    Rarity(
-        "a pattern with a number, and a tensor in its place",
-        with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), F.hardswish(x0))"),
-        NUMBER,
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a size where a pattern takes anything",
-        forward("return torch.reshape(torch.transpose(x0, 0, 1), (-1,))"),
-        backend(
-            "",
-            _BYTES,
-            "anything = torch.ao.quantization.utils.MatchAllNode",
-            "pattern._set_pattern_complex_format((torch.reshape, torch.transpose, anything))",
-            "pattern._set_root_node_getter(lambda nodes: nodes[1])",
-        ),
-        ("backend-configs",),
-    ),
-    Rarity(
-        "a pattern's end behind another beginning",
-        with_parts(
-            "self.pool = nn.MaxPool2d(1); self.norm = nn.BatchNorm2d(2); self.relu = nn.ReLU()",
-            "return self.relu(self.norm(self.pool(x0.reshape(1, 2, 2, 2))))",
-        ),
-    ),
-    Rarity(
-        "a module with a method's name",
-        with_parts("self.sigmoid = nn.Softplus()", "return self.sigmoid(x0).sigmoid()"),
-        backend('"sigmoid"', _BYTES),
-        ("backend-configs",),
-    ),
-)
-
 _DTYPES = (
     Rarity(
         "float16 activations beside a weight of eight bits, and a float bias",
@@ -415,5 +327,5 @@ _DTYPES = (
     ),
 )
 
-RARE_BACKENDS = (*_BACKENDS, *_PATTERNS, *_DTYPES)
+RARE_BACKENDS = (*_BACKENDS, *_DTYPES)
 """All of them."""

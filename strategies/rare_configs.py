@@ -19,6 +19,104 @@ from .rarity import (
 
 RARE_CONFIGS = (
     Rarity(
+        "an order selector for the second call of a function, of which the first is switched off",
+        forward("y = torch.add(x0, x0.sin())", "return torch.add(y, x0.cos())"),
+        (
+            "given.qconfig_mapping.set_object_type(torch.add, None)",
+            f"one = {qconfig('quint8')}",
+            'given.qconfig_mapping.set_module_name_object_type_order("", torch.add, 1, one)',
+        ),
+        ("order-selectors",),
+    ),
+    *(
+        Rarity(
+            f"a layer that is selected by the name of {what}",
+            with_parts(
+                "self.box = nn.Sequential(nn.Sequential(nn.Sequential(nn.Linear(4, 4)), nn.Linear(4, 4)))",
+                "return self.box(x0)",
+            ),
+            (f'given.qconfig_mapping.set_object_type(nn.Linear, {qconfig("quint8")}).set_module_name("{name}", None)',),
+        )
+        for what, name in (("what holds it", "box.0.0"), ("what holds that", "box.0"), ("the outermost", "box"))
+    ),
+    *(
+        Rarity(
+            f"one of two modules of a class is switched off by its name, the {which}",
+            (
+                "class Part(nn.Module):",
+                "    def forward(self, x0):",
+                "        return F.hardswish(x0).relu()",
+                "",
+                *with_parts(
+                    "self.first = Model.Part(); self.second = Model.Part()", "return self.second(self.first(x0))"
+                ),
+            ),
+            (f'given.qconfig_mapping.set_module_name("{which}", None)',),
+        )
+        for which in ("first", "second")
+    ),
+    *(
+        Rarity(
+            f"a method that {what}, in a module of which the type has another qconfig",
+            (
+                "class Part(nn.Module):",
+                "    def forward(self, x0):",
+                "        return x0.relu()",
+                "",
+                *with_parts("self.part = Model.Part()", "return self.part(x0)"),
+            ),
+            (
+                f'given.qconfig_mapping.set_object_type("relu", {own})',
+                f"given.qconfig_mapping.set_object_type(type(given.float_model.part), {around})",
+            ),
+        )
+        for what, own, around in (
+            ("is observed in its own way", qconfig("quint8"), qconfig("quint8", "HistogramObserver")),
+            ("is switched off", "None", qconfig("quint8")),
+            ("alone is observed", qconfig("quint8"), "None"),
+        )
+    ),
+    *(
+        Rarity(
+            f"an order selector for {function}, with {index}, beside another function of that name",
+            forward("y = x0 + x0.sin()", "return torch.add(y, x0.cos())"),
+            (
+                "import operator",
+                "",
+                f'given.qconfig_mapping.set_module_name_object_type_order("", {function}, {index}, None)',
+            ),
+            ("order-selectors",),
+        )
+        for function in ("torch.add", "operator.add")
+        for index in (0, 1)
+    ),
+    *(
+        Rarity(
+            f"an order selector for the {which} of two modules of one class",
+            (
+                "class Half(nn.Module):",
+                "    def __init__(self):",
+                "        super().__init__()",
+                "        self.weight = nn.Parameter(torch.randn(4, 4))",
+                "",
+                "    def forward(self, value):",
+                "        return F.linear(value, self.weight)",
+                "",
+                "def __init__(self):",
+                "    super().__init__()",
+                "    self.first, self.second = self.Half(), self.Half()",
+                "",
+                *forward("return self.second(self.first(x0))"),
+            ),
+            (
+                "given.qconfig_mapping = tq.QConfigMapping()",
+                f'given.qconfig_mapping.set_module_name_object_type_order("{which}", F.linear, 0, tq.default_qconfig)',
+            ),
+            ("order-selectors",),
+        )
+        for which in ("first", "second")
+    ),
+    Rarity(
         "a dictionary of qconfigs with one for the first call of a function",
         forward("return torch.cat([x0, x0])"),
         (

@@ -58,6 +58,9 @@ def calling(model: tuple[str, ...]) -> tuple[str, ...]:
 LAYER = "tb.DTypeConfig(torch.quint8, torch.quint8, torch.qint8)"
 """The dtypes of what has a weight."""
 
+BYTES = "tb.DTypeConfig(torch.quint8, torch.quint8)"
+"""Those of what has none."""
+
 
 def backend(pattern: str, dtypes: str, *more: str) -> tuple[str, ...]:
     """Return the lines that give a backend config with one pattern."""
