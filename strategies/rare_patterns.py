@@ -73,6 +73,18 @@ RARE_PATTERNS = (
         ("backend-configs",),
     ),
     Rarity(
+        "a root that is looked for among all nodes of a pattern, in which anything may stand",
+        with_parts("self.linear = nn.Linear(4, 4)", "return torch.relu(torch.add(x0.sin(), self.linear(x0)))"),
+        backend(
+            "",
+            LAYER,
+            "anything = torch.ao.quantization.utils.MatchAllNode",
+            "pattern._set_pattern_complex_format((torch.relu, (torch.add, anything, nn.Linear)))",
+            'pattern._set_root_node_getter(lambda nodes: next(n for n in nodes[1][1:] if n.op == "call_module"))',
+        ),
+        ("backend-configs",),
+    ),
+    Rarity(
         "a pattern with a number, and a tensor in its place",
         with_parts("self.linear = nn.Linear(4, 4)", "return torch.add(self.linear(x0), F.hardswish(x0))"),
         _NUMBER,

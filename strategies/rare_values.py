@@ -51,6 +51,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "compared": (
         *("torch.where(b, i, 0.5)", "torch.where(b, z, z)", "torch.where(b, i, i)", "torch.where(b, i, 1)"),
         *("x > 0", "x.isnan()", "~b", "b & b", "b | b", "b ^ b", "torch.isclose(x, x)", "torch.any(b)", "x.ne(0)"),
+        *("b.logical_and_(z)", "i.add_(1)", "torch.logical_or(x, x)"),
     ),
     "counted": (
         *("x.argmax(1)", "x.argsort()", "torch.bucketize(x, z[0])", "torch.count_nonzero(x)", "F.one_hot(i, 4)"),
@@ -68,6 +69,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         *("torch.full((2, 4), x.size(0))", "torch.full((2, 4), x.size(0) / 2)", "torch.scalar_tensor(x.size(0))"),
         *("torch.arange(x.size(0))", "torch.arange(0.0, x.size(0))", "torch.linspace(0, 1, x.size(0))"),
         *("torch.zeros(x.size(0))", "torch.rand_like(x)", "torch.full((2,), fill_value=x.size(0))"),
+        *("torch.arange(start=0.5, end=x.size(0))", "torch.arange(end=x.size(0))"),
+        "torch.arange(0, x.size(0), step=0.5)",
     ),
 }
 """Expressions that give tensors of several kinds, and numbers, by what is done in them: of floats ``x`` in three
