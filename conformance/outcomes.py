@@ -324,6 +324,7 @@ def copy_graph(graph: Graph) -> Graph:
 
 def fingerprints(arguments: Arguments) -> dict[str, str]:
     """Return what the caller's objects look like, to be compared after the call."""
+    weights = arguments.float_model.state_dict(keep_vars=True)
     return {
         "qconfig_mapping": repr(arguments.qconfig_mapping),
         "prepare_custom_config": _content(arguments.custom_config),
@@ -331,9 +332,14 @@ def fingerprints(arguments: Arguments) -> dict[str, str]:
         "_equalization_config": repr(arguments.equalization),
         "example_inputs": repr(map_aggregate(arguments.example_inputs, values_of)),
         "node_name_to_scope": repr(arguments.scopes),
-        "weights": repr({name: values_of(value) for name, value in arguments.float_model.state_dict().items()}),
+        "weights": repr({name: _state_of(value) for name, value in weights.items()}),
         "modules": repr({name: callee_of(module) for name, module in arguments.float_model.named_modules()}),
     }
+
+
+def _state_of(value: Any) -> tuple[Any, bool]:
+    """Return what is in a parameter or a buffer, and whether it wants a gradient."""
+    return values_of(value), getattr(value, "requires_grad", False)
 
 
 def values_of(tensor: Any) -> Any:

@@ -229,6 +229,24 @@ def test_a_swapped_module_keeps_hooks_and_mode(trial: Trial) -> Iterator[Finding
         yield judged(before == after, f"the mode of the module of {node.name}", before, after, because)
 
 
+@rule("QAT-13", MUST, "prepare_qat_fx: the prepared model is trained, by train_loop(prepared_model, train_data)", _QAT)
+def test_as_many_numbers_are_trained_as_in_the_float_model(trial: Trial) -> Iterator[Finding]:
+    """As many numbers of a module want gradients, when it is prepared for training, as those of the float module;
+    the parameters of fake quantizers do not count.
+    """
+    for node, module, found in _pairs(trial):
+        wanted, got = _trained(module), _trained(found)
+        because = f"{wanted} numbers of {node.target} are trained in the float model"
+        yield judged(wanted == got, f"the parameters of the module of {node.name}", str(wanted), str(got), because)
+
+
+def _trained(module: nn.Module) -> int:
+    """Return how many numbers of a module want gradients, but for those of fake quantizers inside of it."""
+    inside = [f"{name}." for name, part in module.named_modules() if is_observer(part)]
+    own = [value for name, value in module.named_parameters() if not name.startswith(tuple(inside))]
+    return sum(value.numel() for value in own if value.requires_grad)
+
+
 @rule("QAT-7", MUST, "prepare_qat_fx: returns a GraphModule; the float model is the caller's", _QAT)
 def test_the_float_model_keeps_its_own_modules(trial: Trial) -> Iterator[Finding]:
     """The float model that was traced has after the call the modules that it had before: of the same

@@ -152,19 +152,30 @@ def classify(graph: Graph, modules: Mapping[str, nn.Module], example_inputs: Any
     graph, modules
         The graph, and the modules that it calls, by name.
     example_inputs
-        Inputs by position, or the first one alone; those that are missing count as float tensors, and those that
-        are too many for nothing.
+        Inputs by position, or the first one alone.  One that is missing is what the graph has as its default, or else
+        counts as a float tensor; those that are too many count for nothing.
     """
     shapes: dict[Node, Shape] = {}
     given = iter(example_inputs if isinstance(example_inputs, (list, tuple)) else (example_inputs,))
     for node in graph.nodes:
         if node.op == "placeholder":
-            shapes[node] = of_example(next(given, None))
+            shapes[node] = of_example(_example(node, given))
         elif node.op == "get_attr":
             shapes[node] = of_example(_attribute(graph, str(node.target)))
         elif node.op != "output":
             shapes[node] = of_call(node, modules, shapes)
     return shapes
+
+
+def _example(node: Node, given: Iterator[Any]) -> Any:
+    """Return what a graph input is, or None if nothing tells: the next example, or all that are left, or its default.
+
+    Examples are given by position: what takes whatever is given by keyword has none.
+    """
+    name = str(node.target)
+    if name.startswith("*"):
+        return None if name.startswith("**") else tuple(given) or None
+    return next(given, node.args[0] if node.args else None)
 
 
 def as_told(graph: Graph, shapes: Mapping[Node, Shape]) -> dict[Node, Shape]:

@@ -7,6 +7,37 @@ from .rarity import BYTES, Rarity, backend, forward, observed, own_class, with_p
 RARE_ARGUMENTS = (
     *(
         Rarity(
+            f"an input with a default, {default}, of which {what} is given",
+            (f"def forward(self, x0, x1={default}):", f"    return F.hardswish({read})"),
+            given,
+        )
+        for default, read in (("2.0", "x0 * x1"), ("(2, 4)", "x0.reshape(x1)"))
+        for what, given in (
+            ("no example", ()),
+            ("an example", (f"given.example_inputs = torch.randn(2, 4), {default}",)),
+        )
+    ),
+    Rarity(
+        "an input that is a tensor, and a number by default",
+        ("def forward(self, x0, x1=1):", "    return F.hardswish(x0) + x1"),
+        ("given.example_inputs = torch.randn(2, 4), torch.randn(2, 4)",),
+    ),
+    Rarity(
+        "an input that is a tensor, and nothing by default",
+        ("def forward(self, x0, x1=None):", "    return F.hardswish(x0) + x1"),
+        ("given.example_inputs = torch.randn(2, 4), torch.randn(2, 4)",),
+    ),
+    Rarity(
+        "inputs without a name, a tensor and a number",
+        ("def forward(self, x0, *more):", "    return torch.cat([F.hardswish(x0), more[0]]) * more[1]"),
+        ("given.example_inputs = torch.randn(2, 4), torch.randn(2, 4), 2",),
+    ),
+    Rarity(
+        "an input by keyword alone",
+        ("def forward(self, x0, **more):", "    return F.hardswish(x0)"),
+    ),
+    *(
+        Rarity(
             f"a module that is called like the method {name}, which takes two tensors",
             with_parts(f"self.{name} = nn.Bilinear(4, 4, 4)", f"return self.{name}(F.hardswish(x0), F.hardswish(x0))"),
             own_class("nn.Bilinear", "first, second"),

@@ -140,9 +140,13 @@ def _leading(case: Case, body: str) -> list[str]:
 
 
 def _made(case: Case) -> list[str]:
-    """Return the statements that make the model, in its mode and on its device, and return it."""
+    """Return the statements that make the model, in its mode and on its device, and return it.
+
+    Its parameters want gradients where it is to be trained.
+    """
     moved = '.to("meta")' if case.device == "meta" else ""
-    made, prepared = f"Model().{_mode(case)}.requires_grad_(False){moved}", preparations(case)
+    frozen = "" if case.is_qat else ".requires_grad_(False)"
+    made, prepared = f"Model().{_mode(case)}{frozen}{moved}", preparations(case)
     return [f"model = {made}", *prepared, f"return model.{_mode(case)}"] if prepared else [f"return {made}"]
 
 

@@ -289,7 +289,7 @@ ROWS = (
         "qat.swaps qat.served qat.swapped qat.kept",
         "quantization-aware training, swappable module, fake quantizer, fake quantizer after training, "
         "observer in training, other mode, hooks, quantization-aware module",
-        "QAT-1 QAT-2 QAT-4 QAT-5 QAT-6 QAT-7 QAT-8 QAT-9 QAT-10 QAT-11",
+        "QAT-1 QAT-2 QAT-4 QAT-5 QAT-6 QAT-7 QAT-8 QAT-9 QAT-10 QAT-11 QAT-13",
     ),
     _row(
         "H5",

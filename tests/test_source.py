@@ -236,12 +236,12 @@ def test_a_scope_is_told_for_every_call_of_the_traced_model(case: Case) -> None:
 
 
 @given(cases())
-def test_a_built_model_is_in_the_mode_of_its_case_and_asks_for_no_gradient(case: Case) -> None:
+def test_a_built_model_is_in_the_mode_of_its_case_and_asks_for_gradients_if_it_is_trained(case: Case) -> None:
     arguments = build(case)
     training = case.is_qat if case.training is None else case.training
     assert all(module.training == training for module in arguments.float_model.modules())
     for model in (arguments.float_model, arguments.model):
-        assert not any(parameter.requires_grad for parameter in model.parameters())
+        assert all(parameter.requires_grad == case.is_qat for parameter in model.parameters())
 
 
 MUTABLE = (list, dict, set, torch.Tensor, nn.Module)

@@ -65,6 +65,12 @@ def keeps_nothing(original: Saboteur, module: Any, made: Any) -> None:
     """Forget hooks and mode."""
 
 
+@breaks("QAT-13", "qat.swapped")
+def freezes(original: Saboteur, name: str, module: Any, qconfig: QConfig, kind: Any) -> Any:
+    """Let nothing of a swapped module be trained."""
+    return original(name, module, qconfig, kind).requires_grad_(False)
+
+
 @breaks("QAT-7", "prepare.rewrite")
 def swaps_in_place(original: Saboteur, model: GraphModule, plan: Any) -> GraphModule:
     """Change the mode of the caller's modules."""
