@@ -135,5 +135,30 @@ RARE_ARGUMENTS = (
         ),
         ("backend-configs",),
     ),
+    Rarity(
+        "no input at all",
+        (
+            *("def __init__(self):", "    super().__init__()", "    self.linear = nn.Linear(4, 4)"),
+            *("    self.start = nn.Parameter(torch.randn(2, 4))", ""),
+            *("def forward(self):", "    return self.linear(self.start)"),
+        ),
+        ("given.example_inputs = ()",),
+    ),
+    *(
+        Rarity(
+            f"a weight that is {what}",
+            with_parts("self.weight = nn.Parameter(torch.randn(2, 4, 4))", f"return F.linear(x0, self.weight{read})"),
+        )
+        for what, read in (("a part of a tensor", "[0]"), ("computed", ".sum(0)"))
+    ),
+    Rarity(
+        "a weight that is an input",
+        ("def forward(self, x0, x1):", "    return F.linear(x0, x1)"),
+        ("given.example_inputs = torch.randn(2, 4), torch.randn(4, 4)",),
+    ),
+    Rarity(
+        "a tensor to write into",
+        forward("y, z = F.hardswish(x0), torch.zeros_like(x0)", "torch.add(y, x0, out=z)", "return z + 1"),
+    ),
 )
 """All of them."""
