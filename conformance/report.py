@@ -103,8 +103,9 @@ def _ways_on(judge: Judge, verdict: Verdict) -> str:
     saved = save(judge, verdict)
     if saved is None:
         return f"The case could not be written to {printable(judge.folder.as_posix())}: {MEND_FOLDER}."
+    second = f" and, of the second call, {saved}{_SECOND}" if _calls(verdict)[1] else ""
     return (
-        f"Script:  {saved}.py\n"
+        f"Script:  {saved}.py{second}\n"
         f"Rerun:   {rerun(judge, verdict.rule, f'{saved}.json')}\n"
         f"Explain: observance explain {shlex.quote(f'{saved}.json')}{_named(judge)}"
     )
@@ -115,16 +116,31 @@ def _named(judge: Judge) -> str:
     return f" {judge.options}" if judge.implementation.shape in BROUGHT else ""
 
 
-def save(judge: Judge, verdict: Verdict) -> str | None:
-    """Write the failing case as JSON and as a script; return where, without what tells the two apart.
+_SECOND = "-second.py"
+"""The end of the name of a script that makes the second of two calls, which are held against each other."""
 
-    Where they cannot be written they are not, which the judge remarks.
+
+def _calls(verdict: Verdict) -> tuple[Case, Case | None]:
+    """Return what the failing call is for, and the second one where two are held against each other."""
+    assert verdict.case is not None
+    first, second = (verdict.findings and verdict.findings[0].cases) or (verdict.case, None)
+    return first, second if second != first else None
+
+
+def save(judge: Judge, verdict: Verdict) -> str | None:
+    """Write the failing case as JSON and as a script, and the script of a second call, if there is one.
+
+    Returns where they are, without what tells them apart.  Where they cannot be written they are not, which the judge
+    remarks.
     """
     assert verdict.case is not None
-    saved = stem(judge.folder, verdict)
+    saved, (first, second) = stem(judge.folder, verdict), _calls(verdict)
+    texts = {".json": verdict.case.to_json() + "\n", ".py": script(first)}
+    if second is not None:
+        texts[_SECOND] = script(second)
     try:
         judge.folder.mkdir(parents=True, exist_ok=True)
-        for end, text in ((".json", verdict.case.to_json() + "\n"), (".py", script(verdict.case))):
+        for end, text in texts.items():
             draft = Path(f"{saved}{end}.part")
             draft.write_text(text, encoding="utf-8")
             draft.replace(f"{saved}{end}")  # at once and whole, whenever somebody ends the run
@@ -137,7 +153,7 @@ def save(judge: Judge, verdict: Verdict) -> str | None:
 def replace(first: str | None, smaller: str | None) -> None:
     """Take away what was saved of a first failing case, unless no smaller one was found."""
     if first is not None and smaller is not None and first != smaller:
-        for end in (".json", ".py"):
+        for end in (".json", ".py", _SECOND):
             with suppress(OSError):
                 Path(f"{first}{end}").unlink(missing_ok=True)
 
@@ -170,7 +186,8 @@ def readable(case: Case) -> str:
 def graph_text(judge: Hearing, case: Case, findings: Sequence[Finding] = ()) -> str:
     """Return the prepared graph as text: a line for each edge, with the observers on it.
 
-    An edge at which there is a finding is marked.  Observers that nothing reads come last.
+    An edge at which there is a finding, or of a value of which there is one, is marked.  Observers that nothing reads
+    come last.
     """
     trial = Trial(case, judge.calls, judge.standard)
     if trial.outcome.error is not None:
@@ -182,7 +199,7 @@ def graph_text(judge: Hearing, case: Case, findings: Sequence[Finding] = ()) -> 
     lines = []
     for edge in trial.seen.edges:
         chain = trial.seen.chain(edge)
-        mark = ">" if places & {str(edge), f"{edge.value} -> {edge.reader}"} else " "
+        mark = ">" if places & {str(edge), f"{edge.value} -> {edge.reader}", f"the output of {edge.value}"} else " "
         lines.append(f"{mark} {edge}: {chain_text(chain)}")
     for value, chain in trial.seen.unread():
         mark = ">" if places & {value, f"on {value}"} else " "

@@ -17,6 +17,8 @@ from observance.conformance.deviations import load
 from observance.conformance.efforts import EFFORTS, GATE
 from observance.conformance.rules import RULES, import_rules
 
+from .suites import Suite
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "vendor-guide.md").read_text(encoding="utf-8")
@@ -103,6 +105,19 @@ def test_what_the_readme_shows_is_what_explain_says(tmp_path: Path, capsys: pyte
     (tmp_path / "mymodel.py").write_text(source, encoding="utf-8")
     assert cli.main(["explain", str(tmp_path / "mymodel.py")]) == 0
     assert capsys.readouterr().out.partition("mymodel.py")[2].startswith(shown.removeprefix("mymodel.py"))
+
+
+def test_the_failure_in_the_readme_is_what_its_command_says(suite: Suite) -> None:
+    (command,) = (
+        line for line in README.splitlines() if line.startswith("pytest ") and "--no-known-deviations" in line
+    )
+    (shown,) = (block for block in blocks(README, "text") if "is broken by torch" in block)
+    done = suite(*command.split()[2:], f"--cases={GATE.cases}", "--in-process")
+    assert done.code == 1
+    for part in shown.split("    [...]\n"):
+        assert part in done.output
+    (drawn,) = re.findall(r"observance show (\S+) --impl=torch", README)
+    assert Path(drawn).exists()
 
 
 def test_the_code_in_the_readme_explains_a_model(capsys: pytest.CaptureFixture[str]) -> None:

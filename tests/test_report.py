@@ -91,6 +91,17 @@ def test_a_failure_writes_its_case_and_a_script(folder: Path) -> None:
     assert f"--case=.observance/{stem.name}.json" in text
 
 
+def test_where_two_calls_are_held_against_each_other_both_have_a_script(folder: Path) -> None:
+    judge = judge_of(SABOTEURS["PLACEMENT-6"], PARAMETER)
+    text = report.failure(judge, verdict_of(judge, "PLACEMENT-6"))
+    stem = f".observance/PLACEMENT-6-{PARAMETER.digest}"
+    assert f"\nScript:  {stem}.py and, of the second call, {stem}-second.py\n" in text
+    first, second = ((folder / f"{stem}{end}").read_text() for end in (".py", "-second.py"))
+    assert first != second
+    report.replace(stem, "another")
+    assert not list((folder / ".observance").iterdir())
+
+
 def test_a_failing_case_is_saved_before_a_smaller_one_is_looked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
