@@ -6,6 +6,7 @@ nothing heavy until a rule is collected or ``--impl`` is given.
 
 from __future__ import annotations
 
+import difflib
 import shlex
 from collections.abc import Generator, Mapping
 from itertools import islice
@@ -261,7 +262,9 @@ def _dropped(config: pytest.Config, rules: Mapping[pytest.Item, Any]) -> list[py
     known, profile = {rule.id: rule for rule in rules.values() if rule}, config.stash[_JUDGE].profile
     for name in wanted or ():
         if name not in known:
-            raise pytest.UsageError(f"there is no rule {name!r}; the rules are {', '.join(sorted(known))}.")
+            near = difflib.get_close_matches(name.upper(), known)
+            which = f"the nearest are {', '.join(near)}" if near else f"the rules are {', '.join(known)}"
+            raise pytest.UsageError(f"there is no rule {name!r}; {which}.")
         if profile not in known[name].profiles:
             told = f"graphs with {profile}" if profile else "models with qconfigs"
             raise pytest.UsageError(f"the rule {name!r} does not speak of {told}; choose another --profile or --impl.")
@@ -388,7 +391,8 @@ def _skipped_lines(stats: Any, rules: Mapping[str, str], verbose: bool) -> list[
         elif reports:
             lines.append(f"{word}: {', '.join(rules.get(report.nodeid, report.nodeid) for report in reports)}")
     blocked = stats.get("blocked", ())
-    return lines + ([f"{len(blocked)} rules and entries {_reason(blocked[0])}"] if blocked else [])
+    what = "rule or entry" if len(blocked) == 1 else "rules and entries"
+    return lines + ([f"{len(blocked)} {what} {_reason(blocked[0])}"] if blocked else [])
 
 
 def _reason(report: Any) -> str:

@@ -107,11 +107,11 @@ def _ways_on(judge: Judge, verdict: Verdict) -> str:
     return (
         f"Script:  {saved}.py{second}\n"
         f"Rerun:   {rerun(judge, verdict.rule, f'{saved}.json')}\n"
-        f"Explain: observance explain {shlex.quote(f'{saved}.json')}{_named(judge)}"
+        f"Explain: observance explain {shlex.quote(f'{saved}.json')}{_brought(judge)}"
     )
 
 
-def _named(judge: Judge) -> str:
+def _brought(judge: Judge) -> str:
     """Return the options of the command that name what is brought; nothing if it is an implementation."""
     return f" {judge.options}" if judge.implementation.shape in BROUGHT else ""
 
@@ -199,12 +199,17 @@ def graph_text(judge: Hearing, case: Case, findings: Sequence[Finding] = ()) -> 
     lines = []
     for edge in trial.seen.edges:
         chain = trial.seen.chain(edge)
-        mark = ">" if places & {str(edge), f"{edge.value} -> {edge.reader}", f"the output of {edge.value}"} else " "
+        mark = ">" if places & {str(edge), f"{edge.value} -> {edge.reader}", *_named(edge.value)} else " "
         lines.append(f"{mark} {edge}: {chain_text(chain)}")
     for value, chain in trial.seen.unread():
-        mark = ">" if places & {value, f"on {value}"} else " "
+        mark = ">" if places & _named(value) else " "
         lines.append(f"{mark} {value}, read by nothing: {chain_text(chain)}")
     return "\n".join(lines) or "it has no edges"
+
+
+def _named(value: str) -> set[str]:
+    """Return what findings call a value."""
+    return {value, f"on {value}", f"the output of {value}"}
 
 
 def finding_text(finding: Finding) -> str:

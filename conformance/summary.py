@@ -77,7 +77,8 @@ def heading(judge: Judge) -> str:
     """Return who was judged, on how many cases."""
     if not judge.verdicts:
         return f"{judge.implementation.name} {judge.implementation.version}"
-    cases = "1 case from a file" if judge.only else f"{len(judge.corpus)} cases, seed {judge.start}"
+    share = f", this shard one in {judge.split.of}" if judge.split.of > 1 else ""
+    cases = "1 case from a file" if judge.only else f"{len(judge.corpus)} cases{share}, seed {judge.start}"
     return f"{judge.implementation.name} {judge.implementation.version}: {cases}"
 
 

@@ -218,7 +218,9 @@ def test_a_refused_call_leaves_the_model_as_it_was(trial: Trial) -> Iterator[Fin
         results.append(prepared_or_error(calls.implementation, replace(arguments, qconfig_mapping=QConfigMapping())))
     if isinstance(results[0], GraphModule):
         name = "" if isinstance(results[1], GraphModule) else type(results[1]).__name__
-        because = f"the mapping that was refused is gone, and the one that is given selects nothing, but {results[1]}"
+        because = (
+            f"the mapping that was refused is gone, and the one that is given selects nothing; it said: {results[1]}"
+        )
         yield judged(not name, "the next call", "a prepared model", name, because)
 
 

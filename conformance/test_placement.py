@@ -60,7 +60,7 @@ def test_every_operand_stands_behind_the_observer_that_is_asked_for(
         holds = top is not None and (top.settings == spec.settings or (already and same_dtype))
         found = " then ".join(s.kind for s in chain) or "no observer"
         because = (
-            f"{operand.value.name} is {'observed by ' + found if chain else 'float'}; "
+            f"{operand.value.name} is {'observed by ' + found if chain else 'not observed'}; "
             f"{operand.node.name} reads it and asks for {spec}; so it must be observed by that"
         )
         yield judged(holds, edge_of(operand), spec, found, because)
@@ -130,7 +130,8 @@ def test_every_reader_of_an_observed_output_reads_the_observed_value(
         if not edges:  # see PLACEMENT-14
             continue
         holds = bool(chains) and len(firsts) <= 1 and None not in firsts
-        found = f"{len(chains)} chains of observers, read as {sorted(map(str, firsts))}"
+        read = sorted("no observer" if group is None else f"#{group}" for group in firsts)
+        found = f"its readers have {' and '.join(read)}"
         because = (
             f"{node.name} is quantized and asks for {quantized.ask.activation} on its output; "
             "so whoever reads it reads the quantized value"

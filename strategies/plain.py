@@ -47,7 +47,7 @@ class Nouns:
             return plain
         noun = self.classes.get(plain.get("", ""))
         if noun is None:
-            raise ValueError(f"there is no noun {plain.get('')!r}")
+            raise ValueError(f"no part of a case is called {plain.get('')!r}")
         made = noun(**{key: self.from_plain(part) for key, part in plain.items() if key})
         for field in _fields(noun):
             if not self._fits(getattr(made, field.name), str(field.type)):

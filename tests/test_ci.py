@@ -67,7 +67,7 @@ def test_every_command_has_options_that_there_are(command: str) -> None:
         case "observance":
             assert cli.parser().parse_args(words).command in ("record", "compare")
         case _:
-            assert command == "pip install observance -e ."
+            assert command == 'pip install "$OBSERVANCE" -e .'
 
 
 def test_there_are_commands_for_the_gate_for_the_night_and_before_a_commit() -> None:

@@ -66,9 +66,11 @@ def test_an_implementation_that_does_not_claim_this_torch_is_one_sentence(suite:
 
 
 def test_a_rule_that_is_not_there_is_one_sentence(suite: Suite) -> None:
-    sentence = refusal(suite("--impl=reference", "--rule=SHARING-99"))
-    assert sentence.startswith("there is no rule 'SHARING-99'; the rules are ")
-    assert "SHARING-1, " in sentence
+    sentence = refusal(suite("--impl=reference", "--rule=sharing-1"))
+    assert sentence.startswith("there is no rule 'sharing-1'; the nearest are SHARING-1, ")
+    sentence = refusal(suite("--impl=reference", "--rule=absent"))
+    assert sentence.startswith("there is no rule 'absent'; the rules are ")
+    assert "SHARING-1, SHARING-2, " in sentence
 
 
 @pytest.mark.parametrize("count", ["0", "-3"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from observance.conformance.command import cli
 from observance.conformance.records.files import read
 from observance.strategies import Case
 
+from .suites import SIGNATURE
 from .test_explaining import LINEAR, MIXED
 from .vendors import Write
 
@@ -114,6 +116,37 @@ def test_cases_that_cannot_be_saved_are_one_sentence(command: Command, write: Wr
     (folder / "taken").write_text("")
     done = command("compare", "reference", "without", "--cases-in=taken")
     assert refusal(done).startswith("the cases cannot be written into taken")
+
+
+def test_an_implementation_that_refuses_every_call_is_not_recorded(command: Command, write: Write) -> None:
+    write(f"{SIGNATURE} raise OSError(3)")
+    said = refusal(command("record", "--impl=mypkg", "-o", "plan.jsonl"))
+    assert said.endswith(" refuses every call (OSError: 3); mend it first.")
+    assert not Path("plan.jsonl").exists()
+
+
+def test_what_became_of_the_cases_is_said_where_a_record_is_written(command: Command, write: Write) -> None:
+    narrow = WITHOUT_OUTPUTS.replace('"features": None', '"features": ["dynamic"]')
+    write(narrow, "narrow.py")
+    assert "2 cases (2 not claimed), written" in command("record", "--impl=narrow", "-o", "plan.jsonl")[1]
+
+
+def test_two_versions_that_are_called_alike_go_by_what_was_named(command: Command) -> None:
+    command("record", "--impl=reference", "-o", "plan.jsonl")
+    assert command("compare", "plan.jsonl", "reference")[1].startswith("plan.jsonl -> reference: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_somebody_ends_says_so_and_leaves_nothing(
+    command: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, folder: Path
+) -> None:
+    former = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(corpus, "recorded", lambda: signal.raise_signal(number))
+    code, out, error = command("record", "--impl=reference", "-o", "plan.jsonl")
+    assert (code, out) == (130, "")
+    assert error == "observance: record was ended before it was done; the same command begins anew.\n"
+    assert not list(folder.iterdir())
+    assert signal.getsignal(signal.SIGTERM) == former
 
 
 def test_an_implementation_that_does_not_claim_this_torch_is_not_recorded(command: Command, write: Write) -> None:

@@ -234,13 +234,35 @@ def test_causes_come_in_the_order_of_the_smallest_case_that_shows_them(tmp_path:
 def test_cases_that_one_of_the_two_has_not_are_counted_and_left_out() -> None:
     found = compare(record(REFERENCE, [LINEAR, MIXED]), record(REFERENCE, [LINEAR]))
     assert (found.causes, found.compared) == ((), 1)
-    assert found.notes == ("1 case only one of the two has; they are left out",)
+    assert found.notes == ("only one of the two has 1 case, left out",)
+
+
+def _narrow(implementation: Implementation) -> Implementation:
+    return replace(implementation, claims=replace(implementation.claims, features=frozenset({"static"})))
 
 
 def test_what_is_not_claimed_is_not_compared() -> None:
-    narrow = replace(REFERENCE, claims=replace(REFERENCE.claims, features=frozenset({"static"})))
-    found = compare(record(REFERENCE, [LINEAR, QAT]), record(narrow, [LINEAR, QAT]))
+    other = replace(_narrow(REFERENCE), name="another")
+    found = compare(record(REFERENCE, [LINEAR, QAT]), record(other, [LINEAR, QAT]))
     assert (found.causes, found.compared, found.notes) == ((), 1, ("not claimed: 1 case",))
+    found = compare(record(_narrow(REFERENCE), [LINEAR, QAT]), record(REFERENCE, [LINEAR, QAT]))
+    assert (found.causes, found.compared, found.notes) == ((), 1, ("not claimed: 1 case",))
+
+
+def test_what_an_implementation_claims_no_longer_is_a_change() -> None:
+    found = compare(record(REFERENCE, [LINEAR, QAT]), record(_narrow(REFERENCE), [LINEAR, QAT]))
+    (cause,) = found.causes
+    assert (cause.heading, cause.smallest, found.compared) == ("unclaimed", QAT, 2)
+    assert (cause.shown.before, cause.shown.after) == ("prepared", "not claimed")
+
+
+def test_calls_that_both_refuse_are_counted() -> None:
+    def refuses(*_: Any) -> Any:
+        raise ValueError
+
+    refusing = altered(("prepare.survey", refuses))
+    found = compare(record(refusing, [LINEAR]), record(refusing, [LINEAR]))
+    assert (found.causes, found.notes) == ((), ("refused by both: 1 case",))
 
 
 def test_the_markdown_of_a_comparison_is_a_table_whatever_the_names(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Exit codes: 0, it is done; 1, `prepare` refuses or fails on what the file
 describes, records differ, or a certificate is not what it says, or none; 2, the
-command, a file, the implementation or the output is wrong.
+command, a file, the implementation or the output is wrong; 130, somebody ended it.
 Whatever goes wrong is one sentence on stderr.
 
 torch is imported when the command line has been read, and found to be new enough.
@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from observance.reference.site import Site
     from observance.strategies import Arguments
 
-DONE, REFUSED, WRONG = 0, 1, 2
-"""The exit codes."""
+DONE, REFUSED, WRONG, ENDED = 0, 1, 2, 130
+"""The exit codes; the last is what a shell gives for an interrupt."""
 
 
 class RefusedError(Exception):
@@ -46,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         description="Where observers stand in a model, and why.",
         epilog="Exit codes: 0, it is done; 1, prepare refuses or fails on what the file describes, records differ, "
         "or a certificate is not what it says, or none; "
-        "2, the command, a file, the implementation or the output is wrong.",
+        "2, the command, a file, the implementation or the output is wrong; 130, somebody ended it.",
     )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     file = "a case (.json) that the suite wrote, or a Python file that defines `model`"
@@ -77,15 +79,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a name may have letters that a terminal has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings(), unlogged():
+        with warnings.catch_warnings(), unlogged(), _terminable():
             warnings.simplefilter("ignore")  # what prepare says aloud is part of an explanation
             return _done(given)
     except (UsageError, RefusedError) as error:
         print(f"observance: {error}", file=sys.stderr)
         return REFUSED if isinstance(error, RefusedError) else WRONG
+    except KeyboardInterrupt:
+        print(
+            f"observance: {given.command} was ended before it was done; the same command begins anew.", file=sys.stderr
+        )
+        return ENDED
     except BrokenPipeError:  # who reads has read enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let whoever terminates the process be one who interrupts it: what is half done is taken away."""
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _done(given: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ def _record(name: str, output: str, progress: Shown) -> int:
 
     made = _recorded(implementation, progress)
     write(output, made, implementation)
-    print(f"{made.name}: {len(made.entries)} cases, written to {printable(output)}")
+    print(f"{made.name}: {_counted(made)}, written to {printable(output)}")
     return SAME
 
 
@@ -73,7 +74,9 @@ def _compare(given: argparse.Namespace, progress: Shown) -> int:
     check_appendable(given.markdown, "--markdown")
     both = [baseline_of(what) for what in (given.first, given.second)]
     first, second = (_recorded(claiming(one), progress) if isinstance(one, Implementation) else one for one in both)
-    found = compare(first, second)
+    # What is compared again after a change that has no version of its own goes by what was named.
+    alike = first.name == second.name
+    found = compare(first, second, (printable(given.first), printable(given.second)) if alike else None)
     if not found.compared:
         raise UsageError("the two records have no case in common that both claim; record one of them again.")
     if found.causes:
@@ -97,9 +100,23 @@ def _recorded(implementation: Implementation, progress: Shown) -> Record:
     """Return the record of an implementation on the corpus."""
     from observance.conformance.isolation import Limits
     from observance.conformance.records.files import record
+    from observance.conformance.records.portraits import REFUSED, UNCLAIMED
 
     cases, digest = _corpus()
-    return record(implementation, cases, digest, progress, Limits(is_forking=True))
+    made = record(implementation, cases, digest, progress, Limits(is_forking=True))
+    told = [entry for entry in made.entries.values() if entry["outcome"] != UNCLAIMED]
+    if told and all(entry["outcome"] == REFUSED for entry in told):
+        raise UsageError(f"{made.name} refuses every call ({told[0]['says']}); mend it first.")
+    return made
+
+
+def _counted(made: Record) -> str:
+    """Return how many cases a record has, and what came of those that were not prepared."""
+    from observance.conformance.records.portraits import PREPARED
+
+    outcomes = Counter(entry["outcome"] for entry in made.entries.values())
+    others = [f"{count} {outcome}" for outcome, count in sorted(outcomes.items()) if outcome != PREPARED]
+    return f"{len(made.entries)} cases" + (f" ({', '.join(others)})" if others else "")
 
 
 def _corpus() -> tuple[Sequence[Case], str]:

@@ -95,6 +95,8 @@ def read(folder: Path) -> Plain:
     UsageError
         If there is none, it is damaged, it is another kind of file, or this release cannot read it.
     """
+    if folder.is_file():
+        raise UsageError(f"{printable(str(folder))} is a file; name the folder that --certify wrote.")
     return read_document(folder / CERTIFICATE, FORMAT, "certificate.schema.json")
 
 

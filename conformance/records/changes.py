@@ -16,6 +16,7 @@ from observance.conformance.records.portraits import PREPARED, REFUSED, UNCLAIME
 from observance.conformance.usage import printable
 
 KINDS = {
+    "unclaimed": "what is asked for is no longer claimed, so nothing can be said of it",
     "refused": "a call is refused that was not before",
     "accepted": "a call is no longer refused",
     "raised": "a refusal is another exception than before",
@@ -68,10 +69,12 @@ class Change:
 
 
 def changes(before: Plain, after: Plain) -> list[Change]:
-    """Return what differs between two portraits of one case; nothing where either does not claim it."""
+    """Return what differs between two portraits of one case; nothing where the first does not claim it."""
     outcomes = before["outcome"], after["outcome"]
-    if UNCLAIMED in outcomes:
+    if outcomes[0] == UNCLAIMED:
         return []
+    if outcomes[1] == UNCLAIMED:
+        return [Change("unclaimed", "", "", "the call", _outcome_text(before), UNCLAIMED)]
     if outcomes == (PREPARED, PREPARED):
         return list(_Comparison(before, after).changes())
     texts = _outcome_text(before), _outcome_text(after)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from observance.conformance.records.changes import KINDS, Change, changes
 from observance.conformance.records.files import Record
-from observance.conformance.records.portraits import UNCLAIMED
+from observance.conformance.records.portraits import REFUSED, UNCLAIMED
 from observance.conformance.tables import markdown, side_by_side
 from observance.conformance.usage import UsageError, printable
 from observance.strategies import Case
@@ -74,7 +74,7 @@ class Comparison:
     causes
         What differs, the cause with the smallest case first.
     compared
-        How many cases both have and claim.
+        How many cases were compared.
     notes
         What else has to be said, a line each.
     """
@@ -132,23 +132,25 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def compare(first: Record, second: Record) -> Comparison:
-    """Return what differs between two records, of the cases that both have."""
+def compare(first: Record, second: Record, names: tuple[str, str] | None = None) -> Comparison:
+    """Return what differs between two records, of the cases that both have and claim.
+
+    What one implementation claimed, and claims no longer, differs.  The two are called by other names than those of
+    the implementations, if some are given.
+    """
     both = [case for case in first.entries if case in second.entries]
-    claimed = [case for case in both if UNCLAIMED not in _outcomes(first, second, case)]
-    found = {case: changes(first.entries[case], second.entries[case]) for case in claimed}
-    notes = []
-    if len(both) < max(len(first.entries), len(second.entries)):
-        only = len(first.entries) + len(second.entries) - 2 * len(both)
-        notes.append(f"{_many(only, 'case')} only one of the two has; they are left out")
-    if len(claimed) < len(both):
-        notes.append(f"not claimed: {_many(len(both) - len(claimed), 'case')}")
-    return Comparison((first.name, second.name), tuple(by_cause(found)), len(claimed), tuple(notes))
-
-
-def _outcomes(first: Record, second: Record, case: Case) -> tuple[str, str]:
-    """Return what came of a case in two records."""
-    return first.entries[case]["outcome"], second.entries[case]["outcome"]
+    outcomes = {case: (first.entries[case]["outcome"], second.entries[case]["outcome"]) for case in both}
+    is_one = first.implementation == second.implementation
+    tried = [case for case, (one, other) in outcomes.items() if UNCLAIMED not in ((one,) if is_one else (one, other))]
+    found = {case: changes(first.entries[case], second.entries[case]) for case in tried}
+    only = len(first.entries) + len(second.entries) - 2 * len(both)
+    notes = {
+        "only one of the two has {}, left out": only,
+        "not claimed: {}": len(both) - len(tried),
+        "refused by both: {}": list(outcomes.values()).count((REFUSED, REFUSED)),
+    }
+    told = tuple(note.format(_many(count, "case")) for note, count in notes.items() if count)
+    return Comparison(names or (first.name, second.name), tuple(by_cause(found)), len(tried), told)
 
 
 def by_cause(found: Mapping[Case, list[Change]]) -> list[Cause]:

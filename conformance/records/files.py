@@ -44,11 +44,14 @@ class Record:
         What came of each case, as plain data.
     corpus
         The digest of the corpus that the cases are; nothing if they are none.
+    implementation
+        The name of the implementation, without its version.
     """
 
     name: str
     entries: Mapping[Case, Plain] = field(hash=False)
     corpus: str = ""
+    implementation: str = ""
 
 
 def record(
@@ -65,7 +68,7 @@ def record(
         for case in cases:
             entries[case] = apart.ask(entry, case)
             step()
-    return Record(name, entries, corpus)
+    return Record(name, entries, corpus, implementation.name)
 
 
 def entry(implementation: Implementation, case: Case) -> Plain:
@@ -142,8 +145,8 @@ def read(path: str) -> Record:
             f"the record {name} is cut off or added to: it has {len(lines)} of {head['cases']} cases; record it again."
         )
     entries = dict(_entry(name, number, line) for number, line in enumerate(lines, 2))
-    who = head["implementation"]
-    return Record(f"{printable(who['name'], 60)} {printable(who['version'], 60)}", entries, head["corpus"])
+    who = {key: printable(told, 60) for key, told in head["implementation"].items()}
+    return Record(f"{who['name']} {who['version']}", entries, head["corpus"], who["name"])
 
 
 def _head(name: str, line: str) -> Any:
