@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch.fx import Graph
+
 from observance.conformance.outcomes import Outcome, run_with_dict
 from observance.conformance.rules import MUST, UPSTREAM, Finding, broken, judged, kept, rule
 from observance.conformance.trials import Trial, same_placement
@@ -47,12 +49,23 @@ def test_no_backend_config_means_the_native_one(trial: Trial) -> Iterator[Findin
 
 @rule("ENTRY-4", MUST, "prepare_fx: a GraphModule with observers, ready for calibration")
 def test_without_its_observers_the_result_is_the_float_model(trial: Trial) -> Iterator[Finding]:
-    """Take the observers out of the prepared graph, and the float graph is left, output included."""
+    """Take the observers out of the prepared graph, and the float graph is left: the names and the defaults of its
+    inputs, and its output, included.
+    """
     if trial.outcome.error is not None:
         return
     text = trial.outcome.misshapen
     because = f"prepare inserts observers and changes nothing else, but {text}"
     yield judged(text is None, "the graph", "the float graph", text or "", because)
+    if trial.outcome.prepared is not None:
+        wanted, found = map(_inputs, (trial.outcome.float_graph, trial.outcome.prepared.graph))
+        yield judged(wanted == found, "the inputs", wanted, found, "who calls the model by keyword names its inputs")
+
+
+def _inputs(graph: Graph) -> str:
+    """Return the inputs of a graph as parameters of a function."""
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    return ", ".join(f"{node.target}={node.args[0]!r}" if node.args else str(node.target) for node in inputs)
 
 
 @rule("ENTRY-5", UPSTREAM, "propagate_qconfig_: refuses what no kernel can do")
