@@ -73,7 +73,19 @@ _EMBEDDED = tuple(
     for what, kind in (("an embedding", "Embedding"), ("a bag of embeddings", "EmbeddingBag"))
 )
 
+_INHERITED = Rarity(
+    "for training, a layer that has the qconfig of what holds it, where what holds that has another",
+    with_parts("self.box = nn.Sequential(nn.Sequential(nn.Linear(4, 4)))", "return self.box(x0)"),
+    (
+        *TRAINING,
+        "near = tq.QConfig(tq.default_fake_quant, tq.default_per_channel_weight_fake_quant)",
+        'given.qconfig_mapping.set_module_name("box", tq.default_qat_qconfig).set_module_name("box.0", near)',
+    ),
+    ("qat",),
+)
+
 RARE_IN_TRAINING = (
+    _INHERITED,
     *_IGNORED,
     *_EMBEDDED,
     _FIXED,
