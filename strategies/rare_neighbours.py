@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from .rarity import EQUALIZED, STANDALONE, TWO, Rarity, each, instead, qconfig, with_parts
+from .rarity import EQUALIZED, STANDALONE, TWO, Rarity, each, forward, instead, qconfig, with_parts
 
 _THREE = f"{TWO}; self.third = nn.Linear(4, 4)"
 _SHARED = "torch.cat([x0, torch.flatten(y, 0, 0), torch.cat([y, z.reshape(2, 4)]), z.unsqueeze(0).squeeze(0), y])"
@@ -155,6 +155,12 @@ RARE_NEIGHBOURS = (
         ),
         EQUALIZED,
         ("equalization",),
+    ),
+    Rarity(
+        "a quantized input in a list, of which an operator that passes values on reads",
+        forward("return torch.mean(torch.stack([x0], 0), 0)"),
+        ("given.custom_config.set_input_quantized_indexes([0])",),
+        ("quantized-inputs",),
     ),
     Rarity(
         "an output that only an operator reads which is switched off",
