@@ -55,10 +55,7 @@ _EQUIVALENT = (
         EQUIVALENT,
         "no call comes here: `prepare` always gives this argument",
         fx_match_utils=("_find_matches:113:8 assign None",),
-        quantize=(
-            "_convert:706:12 always",
-            "_convert:717:8 assign None",
-        ),
+        quantize=("_convert:717:8 assign None",),
     ),
     _reason(
         EQUIVALENT,
