@@ -144,10 +144,16 @@ def test_what_only_one_release_of_an_observer_has_is_no_change() -> None:
 
 def test_one_object_that_became_several_is_split_and_several_that_became_one_are_merged() -> None:
     apart = varied("apart", SABOTEURS["SHARING-1"])
-    (split,), (merged,) = changed(CONCATENATION, apart), changed(CONCATENATION, REFERENCE, apart)
-    assert (split.kind, split.before) == ("split", "one object")
-    assert (merged.kind, merged.after) == ("merged", "one object")
-    assert split.place == merged.place
+    split, merged = changed(CONCATENATION, apart), changed(CONCATENATION, REFERENCE, apart)
+    assert [(one.kind, one.around, one.before) for one in split] == [
+        ("split", "at cat", "one object"),
+        ("split", "at narrow", "one object"),
+    ]
+    assert [(one.kind, one.around, one.after) for one in merged] == [
+        ("merged", "at cat", "one object"),
+        ("merged", "at narrow", "one object"),
+    ]
+    assert len({one.place for one in (*split, *merged)}) == 1
     together = varied("together", SABOTEURS["SHARING-2"])
     assert kinds(changed(TWO_LINEARS, together)) == ["merged"]
 

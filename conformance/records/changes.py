@@ -200,16 +200,27 @@ class _Comparison:
                 partners.setdefault(pair[side], {}).setdefault(pair[1 - side], []).extend(values)
             for group, others in partners.items():
                 if len(others) > 1:
-                    values = sorted({value for found in others.values() for value in found})
-                    sort = self._sort((self.before, self.after)[side], group)
-                    yield self._regroup(kind, sort, values, len(others))
+                    yield from self._regroup(kind, self._sort((self.before, self.after)[side], group), others)
 
-    def _regroup(self, kind: str, what: str, values: list[int], count: int) -> Change:
-        """Return the change that one object became several, or several one."""
-        around = f"on {' and '.join(sorted({self._kind(value) for value in values}))}"
-        texts = ["one object", f"{count} objects"]
+    def _regroup(self, kind: str, what: str, others: dict[int, list[int]]) -> Iterator[Change]:
+        """Yield, for each operator at which they part, that one object became several, or several one.
+
+        `others` has the values that each of the several observes.
+        """
+        values = sorted({value for found in others.values() for value in found})
+        texts = ["one object", f"{len(others)} objects"]
         place = f"{self.inside}on {', '.join(map(self._name, values))}"
-        return Change(kind, what, around, place, *(texts if kind == "split" else texts[::-1]))
+        for around in [f"at {part}" for part in self._parting(others)] or [f"on {self._kinds(values)}"]:
+            yield Change(kind, what, around, place, *(texts if kind == "split" else texts[::-1]))
+
+    def _parting(self, others: dict[int, list[int]]) -> list[str]:
+        """Return what operators give a value that another object observes than what they read: there objects part."""
+        of: dict[int, set[int]] = {}
+        for other, values in others.items():
+            for value in values:
+                of.setdefault(value, set()).add(other)
+        edges = [(reader, value) for reader, _, value, _ in self.before["edges"] if reader in of and value in of]
+        return sorted({self._kind(reader) for reader, value in edges if not of[reader] & of[value]})
 
     def _modules(self) -> Iterator[Change]:
         """Yield the modules that are others, and the stubs that stand elsewhere."""
@@ -229,10 +240,13 @@ class _Comparison:
         """Return what a node is called."""
         return printable(self.before["nodes"][number][0], 60)
 
+    def _kinds(self, numbers: Iterable[int]) -> str:
+        """Return what some nodes are."""
+        return " and ".join(sorted({self._kind(number) for number in numbers}))
+
     def _around(self, spot: _Spot, readers: Iterable[int]) -> str:
         """Return what kind of operator gives a value, and what kinds read it."""
-        kinds = " and ".join(sorted({self._kind(reader) for reader in readers})) or "nothing"
-        return f"between {self._kind(spot.value)} and {kinds}"
+        return f"between {self._kind(spot.value)} and {self._kinds(readers) or 'nothing'}"
 
     def _sort(self, graph: Plain, group: int) -> str:
         """Return what sort of observer one is; what it is in full comes from the qconfig of the case."""
