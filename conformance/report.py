@@ -127,6 +127,15 @@ def _calls(verdict: Verdict) -> tuple[Case, Case | None]:
     return first, second if second != first else None
 
 
+def _comment(verdict: Verdict) -> str:
+    """Return what a rule says of the first place at which it is broken, as a comment; nothing if it says nothing."""
+    if not verdict.findings:
+        return ""
+    rule = verdict.rule
+    said = [f"{rule.id} ({rule.level}): {rule.sentence}", *finding_text(verdict.findings[0]).splitlines()]
+    return "".join(f"# {line}".rstrip() + "\n" for line in shown("\n".join(said)).split("\n")) + "\n"
+
+
 def save(judge: Judge, verdict: Verdict) -> str | None:
     """Write the failing case as JSON and as a script, and the script of a second call, if there is one.
 
@@ -135,9 +144,9 @@ def save(judge: Judge, verdict: Verdict) -> str | None:
     """
     assert verdict.case is not None
     saved, (first, second) = stem(judge.folder, verdict), _calls(verdict)
-    texts = {".json": verdict.case.to_json() + "\n", ".py": script(first)}
+    texts = {".json": verdict.case.to_json() + "\n", ".py": _comment(verdict) + script(first)}
     if second is not None:
-        texts[_SECOND] = script(second)
+        texts[_SECOND] = _comment(verdict) + script(second)
     try:
         judge.folder.mkdir(parents=True, exist_ok=True)
         for end, text in texts.items():

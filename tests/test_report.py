@@ -125,6 +125,8 @@ def test_the_script_of_a_failure_runs_without_the_suite(folder: Path) -> None:
     judge = judge_of(SABOTEURS["PLACEMENT-1"], TWO_LINEARS)
     report.failure(judge, verdict_of(judge, "PLACEMENT-1"))
     script = next((folder / ".observance").glob("*.py"))
+    assert script.read_text().startswith("# PLACEMENT-1 (MUST): ")
+    assert "\n#     expected " in script.read_text()
     assert "observance" not in script.read_text()
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
