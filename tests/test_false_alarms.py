@@ -41,7 +41,27 @@ PARTS_THAT_WERE_OFF_BEFORE = Case(
 )
 """A standalone module with a mapping of its own, and a fused module inside, in training."""
 
+A_NAME_THAT_IS_A_WORD = Case(
+    ("t",),
+    (Call("qat_Conv1d", (-1,), scope="a"),),
+    0,
+    EVERYTHING,
+    declared=(Declared("non_traceable", "a"),),
+    quantized_outputs=(0,),
+)
+"""An output that is called ``a``, as is a word of a warning that fake quantizers give when they are made."""
+
+PARTS_OF_AN_ORDERED_CALL = Case(
+    ("t",),
+    (Call("attention", (-1, -1)),),
+    0,
+    Mapping(None, (*EVERYTHING.entries, Entry("order", "float16_static_qconfig", target="nn.MultiheadAttention"))),
+)
+"""A module with parts, whose call has a qconfig by its order: what is propagated to the parts cannot be pickled."""
+
 ONCE_TOLD = [
+    ("DECLARED-1", A_NAME_THAT_IS_A_WORD),
+    ("EFFECTS-12", PARTS_OF_AN_ORDERED_CALL),
     ("EFFECTS-12", A_LAYER_OF_A_BLOCK_THAT_IS_OFF),
     ("QAT-8", PARTS_THAT_WERE_OFF_BEFORE),
 ]

@@ -141,8 +141,13 @@ def test_a_command_that_somebody_ends_says_so_and_leaves_nothing(
     command: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, folder: Path
 ) -> None:
     former = signal.getsignal(signal.SIGTERM)
+    # Whoever starts these tests in the background lets them ignore it.
+    asked = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(corpus, "recorded", lambda: signal.raise_signal(number))
-    code, out, error = command("record", "--impl=reference", "-o", "plan.jsonl")
+    try:
+        code, out, error = command("record", "--impl=reference", "-o", "plan.jsonl")
+    finally:
+        signal.signal(signal.SIGINT, asked)
     assert (code, out) == (130, "")
     assert error == "observance: record was ended before it was done; the same command begins anew.\n"
     assert not list(folder.iterdir())

@@ -183,18 +183,25 @@ def _keeps_around(original: Decision, prepared: GraphModule, model: GraphModule,
 
 
 def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs: Configs, decided: Plan) -> None:
-    """Let the parts of a module that is switched off where it is called have what propagation gives them by name."""
+    """Let the parts of a module have what propagation gives them by name, where it is switched off at its call.
+
+    Propagation knows nothing of calls, so it does so as well where one of them has a qconfig by its order.
+    """
     modules = dict(prepared.named_modules(remove_duplicate=False))
-    called = {str(node.target) for node in prepared.graph.nodes if node.op == "call_module"}
-    off = [modules[name] for name in called if name in modules and not is_observer(modules[name])]
-    parts = {part for module in off for part in module.modules() if part is not module}
-    given = [
-        (part, qconfig) for part, qconfig in propagated(prepared, configs.qconfigs, configs.custom) if part in parts
-    ]
+    called = {modules[str(node.target)] for node in prepared.graph.nodes if node.op == "call_module"}
+    within = {part: module for module in called if not is_observer(module) for part in _inside(module)}
+    given = [p for p in propagated(prepared, configs.qconfigs, configs.custom) if p[0] in within]
+    by_order = {kind for _, kind, _ in configs.qconfigs.module_name_object_type_order_qconfigs}
     original(prepared, names, configs, decided)
     for part, qconfig in given:
-        if qconfig is not None and getattr(part, "qconfig", None) is None and not is_observer(part):
+        is_open = getattr(part, "qconfig", None) is None or type(within[part]) in by_order
+        if qconfig is not None and is_open and not is_observer(part):
             part.qconfig = with_device(qconfig, None)  # type: ignore[assignment]
+
+
+def _inside(module: nn.Module) -> list[nn.Module]:
+    """Return the modules inside of one."""
+    return [part for part in module.modules() if part is not module]
 
 
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
