@@ -17,7 +17,7 @@ def _what(results: dict[str, Any]) -> str:
     """Return what was run, and what it came to."""
     options, samples = " ".join(results["options"]), results["samples"]
     # The first minutes are those in which the processes begin.
-    first, last = (_total(sample) for sample in (samples[min(5, len(samples) - 1)], samples[-1]))
+    first, last = (_total(sample) for sample in (samples[min(5, len(samples) - 1)], _last_whole(samples)))
     *replaced, verdict = map(_plain, results["said"])
     lost = "nothing was lost" if results["exit"] == 0 else f"the run ended with exit code {results['exit']}"
     return (
@@ -25,8 +25,14 @@ def _what(results: dict[str, Any]) -> str:
         f"minutes on {results['cpus']} cores, and looked every minute at the memory that its processes hold and share "
         f"with none: pytest's, those that judge, and those in which torch is called. At the end: "
         f"{'; '.join([verdict, *replaced, lost])}. All processes held {first} MB in the sixth minute, {last} MB in the "
-        f"last one, and {max(map(_total, samples))} MB at most."
+        f"last one before the first of them ended, and {max(map(_total, samples))} MB at most."
     )
+
+
+def _last_whole(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the last sample that has all processes: at the end of a run they end one by one."""
+    most = max(len(sample["megabytes"]) for sample in samples)
+    return next(sample for sample in reversed(samples) if len(sample["megabytes"]) == most)
 
 
 def _plain(line: str) -> str:

@@ -189,7 +189,8 @@ def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs:
     """
     modules = dict(prepared.named_modules(remove_duplicate=False))
     called = {modules[str(node.target)] for node in prepared.graph.nodes if node.op == "call_module"}
-    within = {part: module for module in called if not is_observer(module) for part in _inside(module)}
+    seen = [module for module in called if not is_observer(module)]
+    within = {part: module for module in seen for part in module.modules() if part is not module}
     given = [p for p in propagated(prepared, configs.qconfigs, configs.custom) if p[0] in within]
     by_order = {kind for _, kind, _ in configs.qconfigs.module_name_object_type_order_qconfigs}
     original(prepared, names, configs, decided)
@@ -197,11 +198,6 @@ def _marks_parts(original: Decision, prepared: GraphModule, names: Any, configs:
         is_open = getattr(part, "qconfig", None) is None or type(within[part]) in by_order
         if qconfig is not None and is_open and not is_observer(part):
             part.qconfig = with_device(qconfig, None)  # type: ignore[assignment]
-
-
-def _inside(module: nn.Module) -> list[nn.Module]:
-    """Return the modules inside of one."""
-    return [part for part in module.modules() if part is not module]
 
 
 COUNTED_FLOAT = (Change("prepare.select", _counts_float_patterns),)
